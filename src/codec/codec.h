@@ -1,0 +1,82 @@
+/*
+ * codec.h
+ *		Turns column values into the codes an index holds, and scores codes.
+ *
+ * Floor 1: knows kernels, not PostgreSQL, pages or graphs.  One codec object
+ * serves every index: native bits (Hamming, Jaccard) and RaBitQ codes of float
+ * vectors (L2, inner product, cosine).  Formulas and sources: README.md.
+ */
+#ifndef QV_CODEC_H
+#define QV_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Stored on disk: never renumber. */
+typedef enum QvMetric
+{
+	QV_METRIC_HAMMING = 1,
+	QV_METRIC_JACCARD = 2,
+	QV_METRIC_L2 = 3,			/* estimates are squared L2 distances */
+	QV_METRIC_IP = 4,			/* estimates are negative inner products */
+	QV_METRIC_COSINE = 5		/* estimates are cosine distances, 1 - cos */
+} QvMetric;
+
+/* Stored on disk: never renumber. */
+typedef enum QvCodeKind
+{
+	QV_CODE_BITS = 1,			/* the column's own bits */
+	QV_CODE_RABITQ = 2			/* centred, rotated, nbits a dimension, with factors */
+} QvCodeKind;
+
+/* What must be known to build a codec; all of it is stored in the index. */
+typedef struct QvCodecParams
+{
+	QvCodeKind	kind;
+	QvMetric	metric;
+	uint32_t	ndims;			/* of the column's values */
+	uint32_t	nbits;			/* a dimension; 1 at this stage for RABITQ */
+	uint64_t	seed;			/* of the rotation */
+	float		max_norm;		/* inner product only: largest norm in the sample, else 0 */
+	const float *centroid;		/* ndims floats, or NULL for the origin; unused for BITS */
+} QvCodecParams;
+
+typedef struct QvCodec QvCodec; /* immutable once made: may be shared */
+typedef struct QvQuery QvQuery; /* a prepared query */
+
+/*
+ * Bytes a codec for these parameters takes; the caller supplies the memory (16-byte
+ * aligned), so that it lives in whatever memory context or cache it chooses.  The
+ * object is position independent only in so far as it is never moved.
+ */
+extern size_t qv_codec_sizeof(const QvCodecParams *params);
+extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies the centroid */
+
+/* Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and of 1 for BITS. */
+extern size_t qv_codec_slot_nbytes(const QvCodecParams *params);
+/* Bits of the code after padding (ndims for BITS, >= 256 and a multiple of 64 for RABITQ). */
+extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
+
+/*
+ * Encode one value into slot.  BITS: value is packed bits ((ndims + 7) / 8 bytes).  RABITQ: value is
+ * ndims finite floats (not normalised; a cosine codec normalises itself and the caller has
+ * seen to it that the norm is not zero).  scratch: qv_codec_scratch_nbytes() bytes, 16-byte aligned.
+ */
+extern size_t qv_codec_scratch_nbytes(const QvCodec *codec);
+extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
+
+/* Prepare a query in caller's memory of qv_query_sizeof() bytes (64-byte aligned); value as for encode, but may be a zero vector. */
+extern size_t qv_query_sizeof(const QvCodec *codec);
+extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch);
+/* Estimated distance of the query to codes by pointer, or laid out stride bytes apart. */
+extern void qv_query_score(const QvQuery *query, const uint8_t *const *slots, int nslots, float *dist);
+extern void qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride, int nslots, float *dist);
+/* The half width of the error of one estimate at one standard deviation, in the unit of the estimate; 0 for BITS. */
+extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
+
+/* Distance between codes, symmetric, in the unit of the estimates (inner product: the augmented L2 that turns MIPS into L2). */
+extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
+extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);
+
+#endif							/* QV_CODEC_H */

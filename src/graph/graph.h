@@ -1,0 +1,185 @@
+/*
+ * graph.h
+ *		Proximity graphs over node ids: search, neighbour selection, bulk build, check.
+ *
+ * Floor 2: knows no pages, no codes and no PostgreSQL.  A store answers for
+ * links and distances; memory comes from the caller.  See README.md.
+ */
+#ifndef QH_GRAPH_H
+#define QH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint32_t QhNode;		/* 31 bits used */
+
+#define QH_INVALID_NODE		UINT32_C(0xFFFFFFFF)
+#define QH_MAX_NODES		UINT32_C(0x7FFFFFFE)
+
+/*
+ * A stored link is a node id plus one flag.  A tree link is the one that
+ * guarantees its target can be reached: pruning never drops it.  Each node but
+ * the entry points is the target of exactly one tree link, and following tree
+ * links backwards ends at an entry point.
+ */
+typedef uint32_t QhLink;
+
+#define QH_TREE_LINK		UINT32_C(0x80000000)
+#define qh_link_node(link)	((link) & ~QH_TREE_LINK)
+
+/* Memory from the caller: never returns NULL (it may longjmp out instead). */
+typedef struct QhAlloc
+{
+	void	   *(*alloc) (void *ctx, size_t nbytes);
+	void		(*release) (void *ctx, void *p);
+	void	   *ctx;
+} QhAlloc;
+
+typedef struct QhStore QhStore;
+struct QhStore
+{
+	/* Links of a node into out (room for max_degree); returns their number, 0 for a node that is gone. */
+	int			(*links) (QhStore *store, QhNode node, QhLink *out);
+	/* Distance of the store's current query to each of n nodes; INFINITY for a node that is gone. */
+	void		(*score) (QhStore *store, const QhNode *nodes, int n, float *dist);
+	/* Distance from node to each of n nodes. */
+	void		(*pair) (QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist);
+	/* These will be asked for links soon; may be NULL. */
+	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
+	int			max_degree;		/* 2m */
+};
+
+typedef struct QhCandidate
+{
+	float		dist;
+	QhNode		node;
+} QhCandidate;
+
+/* ---- search.c: resumable best-first search ---- */
+
+typedef struct QhSearch QhSearch;
+
+typedef struct QhSearchLimits
+{
+	uint64_t	max_scored;		/* stop expanding once this many nodes were scored; 0 = none */
+	size_t		max_nbytes;		/* likewise by memory held; 0 = none */
+	bool		resumable;		/* keep nodes that fell out of the window, so that next() can go on past ef */
+} QhSearchLimits;
+
+typedef struct QhSearchStats
+{
+	uint64_t	nscored;
+	uint64_t	nexpanded;
+	size_t		nbytes;
+	bool		limited;		/* a limit ended expansion before the graph was exhausted */
+} QhSearchStats;
+
+extern QhSearch *qh_search_create(const QhAlloc *alloc, QhStore *store);
+extern void qh_search_destroy(QhSearch *search);
+
+/* Begin a new search (reusing memory) from seeds, whose distances are given. */
+extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidate *seeds, int nseeds);
+
+/*
+ * Next nearest node not returned yet, after making sure that the best ef_total nodes
+ * found (those returned before included) have all been expanded.  False when
+ * none is left: graph exhausted, or !resumable and the window is empty.
+ */
+extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
+extern const QhSearchStats *qh_search_stats(const QhSearch *search);
+
+/* ---- select.c: which of the candidates become neighbours ---- */
+
+/*
+ * Choose at most max of n candidates, sorted nearest first, for a node at the distances
+ * given (HNSW algorithm 4 as README.md has it: diverse ones first, then the nearest of the rest to fill).
+ * out holds indexes into cands in the order chosen.  Returns how many.
+ */
+extern int qh_select(const QhAlloc *alloc, QhStore *store, const QhCandidate *cands, int n, int max, int *out);
+
+/* ---- build.c: a whole graph over codes in memory ---- */
+
+typedef struct QhSpace
+{
+	/* Distances between opaque codes stride bytes apart; ctx is the codec. */
+	void		(*pair_strided) (const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist);
+	void		(*pair) (const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist);
+	const void *ctx;
+	const uint8_t *codes;
+	size_t		stride;
+	uint32_t	n;
+} QhSpace;
+
+typedef enum QhBuildPhase
+{
+	QH_PHASE_PARTITION = 1,
+	QH_PHASE_CANDIDATES,
+	QH_PHASE_PRUNE,
+	QH_PHASE_REVERSE,
+	QH_PHASE_REACH
+} QhBuildPhase;
+
+typedef struct QhBuildParams
+{
+	int			m;				/* links a node asks for; at most 2m are kept */
+	int			ef_construction;	/* candidates considered a node */
+	uint64_t	seed;
+	int			max_entries;
+	/* Called often; may longjmp out (interrupts).  May be NULL. */
+	void		(*tick) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
+	void	   *tick_ctx;
+} QhBuildParams;
+
+typedef struct QhGraph
+{
+	uint32_t	n;
+	int			max_degree;		/* 2m */
+	QhLink	   *links;			/* n * max_degree, QH_INVALID_NODE after the last of each; ids are input positions */
+	uint32_t   *order;			/* order[i] = input position of the i-th node in an order in which neighbours are close */
+	QhNode	   *entries;		/* entry points, input positions */
+	int			nentries;
+} QhGraph;
+
+/* Memory the build of n nodes takes at its peak, codes excluded. */
+extern size_t qh_build_nbytes(uint32_t n, const QhBuildParams *params);
+extern QhGraph *qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params);
+extern void qh_graph_free(const QhAlloc *alloc, QhGraph *graph);
+/* How many entry points an index of n nodes wants. */
+extern int qh_entries_wanted(uint64_t n, int max_entries);
+
+/* ---- check.c: what must hold of any graph ---- */
+
+typedef enum QhFaultKind
+{
+	QH_FAULT_NONE = 0,
+	QH_FAULT_RANGE,				/* link to an id >= nnodes */
+	QH_FAULT_SELF,				/* link to itself */
+	QH_FAULT_TWICE,				/* the same link twice */
+	QH_FAULT_GONE,				/* link to a node that is not in use */
+	QH_FAULT_UNREACHABLE,		/* no path from the entry points */
+	QH_FAULT_TREE				/* not the target of exactly one tree link (none if an entry) */
+} QhFaultKind;
+
+typedef struct QhFault
+{
+	QhFaultKind kind;
+	QhNode		node;
+	QhNode		other;			/* where the kind names two nodes */
+} QhFault;
+
+typedef struct QhCheckInput
+{
+	uint32_t	nnodes;			/* ids are 0 .. nnodes - 1 */
+	bool		(*in_use) (void *ctx, QhNode node);
+	const QhNode *entries;
+	int			nentries;
+	void	   *ctx;
+	void		(*report) (void *ctx, const QhFault *fault);	/* called for each fault */
+	void		(*tick) (void *ctx);	/* may be NULL */
+} QhCheckInput;
+
+/* Returns the number of faults. */
+extern uint64_t qh_check(const QhAlloc *alloc, QhStore *store, const QhCheckInput *input);
+
+#endif							/* QH_GRAPH_H */

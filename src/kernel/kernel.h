@@ -1,0 +1,73 @@
+/*
+ * kernel.h
+ *		Distances on raw bytes and floats, one implementation per instruction set.
+ *
+ * Floor 0: knows no PostgreSQL, allocates nothing, raises nothing.  The scalar
+ * level is the specification; every other level returns the same bits for the
+ * same input (see README.md, "Same bits at every level").  All pointers may be
+ * unaligned, and no byte past the stated length is ever read.
+ */
+#ifndef QV_KERNEL_H
+#define QV_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct QvKernels
+{
+	const char *name;			/* "scalar", "avx2", "avx512", "neon" */
+
+	/* Packed bits.  nbytes is the length of each code. */
+	uint32_t	(*popcount) (const uint8_t *a, size_t nbytes);
+	uint32_t	(*hamming) (const uint8_t *a, const uint8_t *b, size_t nbytes);
+	/* popcount(a & b); Jaccard follows from it and the two popcounts */
+	uint32_t	(*intersection) (const uint8_t *a, const uint8_t *b, size_t nbytes);
+	/* sum over j = 0..3 of 2^j * popcount(code & plane j); planes holds four runs of nbytes */
+	uint32_t	(*planes4) (const uint8_t *planes, const uint8_t *code, size_t nbytes);
+
+	/*
+	 * The same against ncodes codes: either by pointer, or laid out stride
+	 * bytes apart from base.  out has ncodes elements.
+	 */
+	void		(*hamming_many) (const uint8_t *query, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out);
+	void		(*hamming_strided) (const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+	void		(*intersection_many) (const uint8_t *query, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits);
+	void		(*intersection_strided) (const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits);
+	void		(*planes4_many) (const uint8_t *planes, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out);
+	void		(*planes4_strided) (const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+
+	/* Signed bytes, n <= 32768 so that no sum leaves its type. */
+	int32_t		(*dot_i8) (const int8_t *a, const int8_t *b, size_t n);
+	uint32_t	(*l2sq_i8) (const int8_t *a, const int8_t *b, size_t n);
+	uint32_t	(*l1_i8) (const int8_t *a, const int8_t *b, size_t n);
+	int32_t		(*sum_i8) (const int8_t *a, size_t n);
+
+	/*
+	 * Floats.  Sixteen double accumulators, element i into accumulator i mod
+	 * 16, added up in one fixed tree; no fused multiply-add.  So the result
+	 * is one number whatever the level.
+	 */
+	double		(*dot_f32) (const float *a, const float *b, size_t n);
+	double		(*l2sq_f32) (const float *a, const float *b, size_t n);
+	double		(*l1_f32) (const float *a, const float *b, size_t n);
+
+	/* In-place fast Walsh-Hadamard transform, unscaled, n a power of two >= 1. */
+	void		(*fht_f32) (float *x, size_t n);
+	/* bit i of out (most significant bit of byte 0 first) = x[i] > 0; padding bits zero; (n + 7) / 8 bytes */
+	void		(*signs_f32) (const float *x, size_t n, uint8_t *out);
+} QvKernels;
+
+/* The level in use: the best this machine runs, unless another was forced. */
+extern const QvKernels *qv_kernels(void);
+
+/*
+ * Force a level by name ("auto" undoes it).  Returns false, and changes
+ * nothing, where the name is unknown or the machine cannot run that level.
+ */
+extern bool qv_kernels_force(const char *name);
+
+/* Level i of those compiled in (0 = scalar), or NULL past the last; *usable says whether this machine runs it. */
+extern const QvKernels *qv_kernels_level(int i, bool *usable);
+
+#endif							/* QV_KERNEL_H */
