@@ -1,0 +1,740 @@
+/*
+ * avx2.c
+ *		The kernels on 256-bit registers: AVX2 with POPCNT.
+ *
+ * Must not be called before select.c has seen that processor and operating
+ * system allow it; compiles to nothing elsewhere.  There are no masked byte
+ * loads here: the tail of a run of 32 bytes or more is the last 32 bytes with
+ * those already counted masked off, shorter runs go word by word.  See
+ * README.md, "The batch kernels" and "Same bits at every level".
+ */
+#include "kernel/levels.h"
+
+#ifdef QV_HAVE_X86_LEVELS
+#include <immintrin.h>
+
+#define AVX2	QV_TARGET("avx2,popcnt")
+
+AVX2 QV_INLINE __m256i
+load(const void *p)
+{
+	return _mm256_loadu_si256(p);
+}
+
+AVX2 QV_INLINE uint64_t
+sum_epi64(__m256i v)
+{
+	__m128i		two = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+}
+
+AVX2 QV_INLINE uint32_t
+sum_epi32(__m256i v)
+{
+	__m128i		four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+	__m128i		two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+
+	return (uint32_t) _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
+}
+
+/* ---- bits ---- */
+
+AVX2 QV_INLINE __m256i
+combine(QvBitOp op, __m256i a, __m256i b)
+{
+	if (op == QV_BITS_XOR)
+		return _mm256_xor_si256(a, b);
+	if (op == QV_BITS_AND)
+		return _mm256_and_si256(a, b);
+	return b;
+}
+
+AVX2 QV_INLINE uint64_t
+combine_word(QvBitOp op, uint64_t a, uint64_t b)
+{
+	return op == QV_BITS_XOR ? a ^ b : op == QV_BITS_AND ? a & b : b;
+}
+
+/* Bits set in each byte, by looking up both halves of it (Mula, Kurz, Lemire 2016). */
+AVX2 QV_INLINE __m256i
+count_bytes(__m256i v)
+{
+	__m256i		table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+										 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	__m256i		nibble = _mm256_set1_epi8(15);
+
+	return _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(v, nibble)),
+						   _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble)));
+}
+
+AVX2 QV_INLINE __m256i
+sum_bytes(__m256i v)
+{
+	return _mm256_sad_epu8(v, _mm256_setzero_si256());
+}
+
+/*
+ * The last 32 bytes of a run are loaded whole; of these the bytes from the last
+ * multiple of 32 on are new.  All of them, if the run is a multiple of 32.
+ */
+AVX2 QV_INLINE __m256i
+tail_mask(size_t nbytes)
+{
+	static const uint8_t window[64] = {
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+	};
+
+	return load(window + (nbytes - 1) % 32 + 1);
+}
+
+/* Full adder: a + b + c = low + 2 * high, bit by bit. */
+AVX2 QV_INLINE void
+full_add(__m256i *low, __m256i *high, __m256i a, __m256i b, __m256i c)
+{
+	__m256i		half = _mm256_xor_si256(a, b);
+
+	*high = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(half, c));
+	*low = _mm256_xor_si256(half, c);
+}
+
+/*
+ * Harley-Seal over whole blocks of 256 bytes: adders leave one word in eight to
+ * be counted.  Returns 64-bit sums.
+ */
+AVX2 QV_INLINE __m256i
+count_blocks(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	__m256i		sum = _mm256_setzero_si256();
+	__m256i		ones = _mm256_setzero_si256();
+	__m256i		twos = _mm256_setzero_si256();
+	__m256i		fours = _mm256_setzero_si256();
+
+	for (size_t i = 0; i < nbytes; i += 256)
+	{
+		__m256i		twos_a,
+					twos_b,
+					fours_a,
+					fours_b,
+					eights;
+
+#define WORD(k) combine(op, load(a + i + 32 * (k)), load(b + i + 32 * (k)))
+		full_add(&ones, &twos_a, ones, WORD(0), WORD(1));
+		full_add(&ones, &twos_b, ones, WORD(2), WORD(3));
+		full_add(&twos, &fours_a, twos, twos_a, twos_b);
+		full_add(&ones, &twos_a, ones, WORD(4), WORD(5));
+		full_add(&ones, &twos_b, ones, WORD(6), WORD(7));
+		full_add(&twos, &fours_b, twos, twos_a, twos_b);
+		full_add(&fours, &eights, fours, fours_a, fours_b);
+#undef WORD
+		sum = _mm256_add_epi64(sum, sum_bytes(count_bytes(eights)));
+	}
+	sum = _mm256_slli_epi64(sum, 3);
+	sum = _mm256_add_epi64(sum, _mm256_slli_epi64(sum_bytes(count_bytes(fours)), 2));
+	sum = _mm256_add_epi64(sum, _mm256_slli_epi64(sum_bytes(count_bytes(twos)), 1));
+	return _mm256_add_epi64(sum, sum_bytes(count_bytes(ones)));
+}
+
+/* From here on the adders pay (README.md, "Tried and rejected"). */
+#define MIN_BLOCKS_NBYTES	512
+
+AVX2 QV_INLINE uint32_t
+count_words(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32_t	sum = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		sum += (uint32_t) __builtin_popcountll(combine_word(op, qv_load_word(a + i), qv_load_word(b + i)));
+	if (i < nbytes)
+		sum += (uint32_t) __builtin_popcountll(combine_word(op, qv_load_partial_word(a + i, nbytes - i),
+															qv_load_partial_word(b + i, nbytes - i)));
+	return sum;
+}
+
+AVX2 QV_INLINE uint32_t
+count_run(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	__m256i		sum = _mm256_setzero_si256();
+	__m256i		bytes = _mm256_setzero_si256();
+	size_t		i = 0;
+
+	if (nbytes < 32)
+		return count_words(op, a, b, nbytes);
+	if (nbytes >= MIN_BLOCKS_NBYTES)
+	{
+		i = nbytes / 256 * 256;
+		sum = count_blocks(op, a, b, i);
+	}
+	/* fewer than 16 words are left, so that their counts fit a byte */
+	for (; i + 32 <= nbytes; i += 32)
+		bytes = _mm256_add_epi8(bytes, count_bytes(combine(op, load(a + i), load(b + i))));
+	if (i < nbytes)
+		bytes = _mm256_add_epi8(bytes, count_bytes(_mm256_and_si256(tail_mask(nbytes),
+																	combine(op, load(a + nbytes - 32), load(b + nbytes - 32)))));
+	return (uint32_t) sum_epi64(_mm256_add_epi64(sum, sum_bytes(bytes)));
+}
+
+AVX2 static uint32_t
+avx2_popcount(const uint8_t *a, size_t nbytes)
+{
+	return count_run(QV_BITS_ONE, a, a, nbytes);
+}
+
+AVX2 static uint32_t
+avx2_hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_XOR, a, b, nbytes);
+}
+
+AVX2 static uint32_t
+avx2_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_AND, a, b, nbytes);
+}
+
+/* Store the sums of the 64-bit lanes, each below 2^32, of four registers. */
+AVX2 QV_INLINE void
+store_four(uint32_t *out, const __m256i *s)
+{
+	__m256i		pair01 = _mm256_add_epi64(s[0], _mm256_slli_epi64(s[1], 32));
+	__m256i		pair23 = _mm256_add_epi64(s[2], _mm256_slli_epi64(s[3], 32));
+	__m256i		quad = _mm256_add_epi32(_mm256_unpacklo_epi64(pair01, pair23),
+										_mm256_unpackhi_epi64(pair01, pair23));
+
+	_mm_storeu_si128((__m128i *) out, _mm_add_epi32(_mm256_castsi256_si128(quad),
+													_mm256_extracti128_si256(quad, 1)));
+}
+
+/*
+ * op of query and each of four codes of 32 to 992 bytes (a byte of count_bytes()
+ * is at most 8, so 31 of them fit a byte); the codes' own counts unless ones is NULL.
+ */
+AVX2 QV_INLINE void
+count_four(QvBitOp op, const uint8_t *query, QvCodeList list, int first, size_t nbytes,
+		   uint32_t *out, uint32_t *ones)
+{
+	const uint8_t *code[4];
+	__m256i		sum[4];
+	__m256i		one[4];
+	__m256i		mask = tail_mask(nbytes);
+	__m256i		word;
+	size_t		last = nbytes - 32;
+	size_t		i;
+
+#define START(k) \
+	code[k] = qv_code_at(list, first + (k)); \
+	sum[k] = one[k] = _mm256_setzero_si256();
+	QV_REPEAT4(START)
+#undef START
+#define ADD(k, loaded) \
+	{ \
+		__m256i		bits = (loaded); \
+		\
+		sum[k] = _mm256_add_epi8(sum[k], count_bytes(combine(op, word, bits))); \
+		if (ones != NULL) \
+			one[k] = _mm256_add_epi8(one[k], count_bytes(bits)); \
+	}
+	for (i = 0; i < last; i += 32)
+	{
+		word = load(query + i);
+#define FULL(k) ADD(k, load(code[k] + i))
+		QV_REPEAT4(FULL)
+#undef FULL
+	}
+	word = _mm256_and_si256(mask, load(query + last));
+#define TAIL(k) ADD(k, _mm256_and_si256(mask, load(code[k] + last)))
+	QV_REPEAT4(TAIL)
+#undef TAIL
+#undef ADD
+#define SUM(k) sum[k] = sum_bytes(sum[k]); one[k] = sum_bytes(one[k]);
+	QV_REPEAT4(SUM)
+#undef SUM
+	store_four(out + first, sum);
+	if (ones != NULL)
+		store_four(ones + first, one);
+}
+
+AVX2 QV_INLINE void
+count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+		   uint32_t *out, uint32_t *ones)
+{
+	int			i = 0;
+
+	if (nbytes >= 32 && nbytes < MIN_BLOCKS_NBYTES)
+	{
+		for (; i + 4 <= ncodes; i += 4)
+			count_four(op, query, list, i, nbytes, out, ones);
+	}
+	for (; i < ncodes; i++)
+	{
+		const uint8_t *code = qv_code_at(list, i);
+
+		out[i] = count_run(op, query, code, nbytes);
+		if (ones != NULL)
+			ones[i] = count_run(QV_BITS_ONE, code, code, nbytes);
+	}
+}
+
+AVX2 static void
+avx2_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+				  size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out, NULL);
+}
+
+AVX2 static void
+avx2_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out, NULL);
+}
+
+AVX2 static void
+avx2_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
+}
+
+AVX2 static void
+avx2_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
+						  int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
+}
+
+/* ---- four bit planes ---- */
+
+/*
+ * Weighted counts of one word's bytes: at most 8 * (1 + 2 + 4 + 8) = 120.  The
+ * look-up tables are multiplied by the weight of their plane, so that nothing
+ * is left to multiply.
+ */
+AVX2 QV_INLINE __m256i
+count_planes(const uint8_t *planes, size_t nbytes, __m256i code)
+{
+	__m256i		table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+										 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	__m256i		nibble = _mm256_set1_epi8(15);
+	__m256i		sum = _mm256_setzero_si256();
+
+#define PLANE(j) \
+	{ \
+		__m256i		bits = _mm256_and_si256(code, load(planes + (j) * nbytes)); \
+		__m256i		weighted = _mm256_slli_epi16(table, (j)); \
+		\
+		sum = _mm256_add_epi8(sum, _mm256_shuffle_epi8(weighted, _mm256_and_si256(bits, nibble))); \
+		bits = _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble); \
+		sum = _mm256_add_epi8(sum, _mm256_shuffle_epi8(weighted, bits)); \
+	}
+	QV_REPEAT4(PLANE)
+#undef PLANE
+	return sum;
+}
+
+/* Weighted 64-bit sums of one code of 32 bytes or more. */
+AVX2 QV_INLINE __m256i
+planes_run(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	__m256i		sum = _mm256_setzero_si256();
+	size_t		last = nbytes - 32;
+	__m256i		bytes;
+
+	for (size_t i = 0; i < last; i += 32)
+		sum = _mm256_add_epi64(sum, sum_bytes(count_planes(planes + i, nbytes, load(code + i))));
+	bytes = count_planes(planes + last, nbytes, _mm256_and_si256(tail_mask(nbytes), load(code + last)));
+	return _mm256_add_epi64(sum, sum_bytes(bytes));
+}
+
+AVX2 static uint32_t
+avx2_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	uint32_t	sum = 0;
+
+	if (nbytes >= 32)
+		return (uint32_t) sum_epi64(planes_run(planes, code, nbytes));
+	for (int j = 0; j < 4; j++)
+		sum += count_words(QV_BITS_AND, planes + (size_t) j * nbytes, code, nbytes) << j;
+	return sum;
+}
+
+AVX2 QV_INLINE void
+planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+{
+	int			i = 0;
+
+	if (nbytes >= 32)
+	{
+		for (; i + 4 <= ncodes; i += 4)
+		{
+			__m256i		sum[4];
+
+#define RUN(k) sum[k] = planes_run(planes, qv_code_at(list, i + (k)), nbytes);
+			QV_REPEAT4(RUN)
+#undef RUN
+			store_four(out + i, sum);
+		}
+	}
+	for (; i < ncodes; i++)
+		out[i] = avx2_planes4(planes, qv_code_at(list, i), nbytes);
+}
+
+AVX2 static void
+avx2_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
+				  size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+AVX2 static void
+avx2_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+/* ---- signed bytes ---- */
+
+/* x + 128 as an unsigned byte: the order and the differences of signed bytes, kept */
+AVX2 QV_INLINE __m256i
+biased(__m256i x)
+{
+	return _mm256_xor_si256(x, _mm256_set1_epi8(-128));
+}
+
+AVX2 QV_INLINE __m256i
+load_words(const int8_t *p)
+{
+	return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *) p));
+}
+
+/* Widened to 16 bits first: VPMADDUBSW saturates, and 128 * 128 * 2 does not fit it. */
+AVX2 static int32_t
+avx2_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i		sum0 = _mm256_setzero_si256();
+	__m256i		sum1 = _mm256_setzero_si256();
+	size_t		i = 0;
+	int32_t		sum;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(load_words(a + i), load_words(b + i)));
+		sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(load_words(a + i + 16), load_words(b + i + 16)));
+	}
+	sum = (int32_t) sum_epi32(_mm256_add_epi32(sum0, sum1));
+	for (; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+AVX2 static uint32_t
+avx2_l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i		low_bytes = _mm256_set1_epi16(255);
+	__m256i		sum0 = _mm256_setzero_si256();
+	__m256i		sum1 = _mm256_setzero_si256();
+	size_t		i = 0;
+	uint32_t	sum;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		__m256i		x = load(a + i);
+		__m256i		y = load(b + i);
+		__m256i		d = _mm256_sub_epi8(_mm256_max_epi8(x, y), _mm256_min_epi8(x, y));
+		__m256i		even = _mm256_and_si256(d, low_bytes);
+		__m256i		odd = _mm256_srli_epi16(d, 8);
+
+		sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(even, even));
+		sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(odd, odd));
+	}
+	sum = sum_epi32(_mm256_add_epi32(sum0, sum1));
+	for (; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d * d);
+	}
+	return sum;
+}
+
+AVX2 static uint32_t
+avx2_l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i		sums = _mm256_setzero_si256();
+	size_t		i = 0;
+	uint32_t	sum;
+
+	for (; i + 32 <= n; i += 32)
+		sums = _mm256_add_epi64(sums, _mm256_sad_epu8(biased(load(a + i)), biased(load(b + i))));
+	sum = (uint32_t) sum_epi64(sums);
+	for (; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d < 0 ? -d : d);
+	}
+	return sum;
+}
+
+AVX2 static int32_t
+avx2_sum_i8(const int8_t *a, size_t n)
+{
+	__m256i		sums = _mm256_setzero_si256();
+	size_t		i = 0;
+	int32_t		sum;
+
+	for (; i + 32 <= n; i += 32)
+		sums = _mm256_add_epi64(sums, sum_bytes(biased(load(a + i))));
+	sum = (int32_t) sum_epi64(sums) - (int32_t) i * 128;
+	for (; i < n; i++)
+		sum += a[i];
+	return sum;
+}
+
+/* ---- floats ---- */
+
+typedef enum FloatOp
+{
+	FLOAT_DOT,
+	FLOAT_L2SQ,
+	FLOAT_L1
+} FloatOp;
+
+/* One step of four of the sixteen accumulators. */
+AVX2 QV_INLINE __m256d
+add_floats(FloatOp op, __m256d sum, const float *a, const float *b)
+{
+	__m256d		x = _mm256_cvtps_pd(_mm_loadu_ps(a));
+	__m256d		y = _mm256_cvtps_pd(_mm_loadu_ps(b));
+	__m256d		d;
+
+	if (op == FLOAT_DOT)
+		return _mm256_add_pd(sum, _mm256_mul_pd(x, y));
+	d = _mm256_sub_pd(x, y);
+	if (op == FLOAT_L1)
+		return _mm256_add_pd(sum, _mm256_andnot_pd(_mm256_set1_pd(-0.0), d));
+	return _mm256_add_pd(sum, _mm256_mul_pd(d, d));
+}
+
+AVX2 QV_INLINE double
+sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+{
+	__m256d		sum[4];
+	double		s[16];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = _mm256_setzero_pd();
+	QV_REPEAT4(CLEAR)
+#undef CLEAR
+	for (; i + 16 <= n; i += 16)
+	{
+#define ADD(k) sum[k] = add_floats(op, sum[k], a + i + 4 * (k), b + i + 4 * (k));
+		QV_REPEAT4(ADD)
+#undef ADD
+	}
+#define STORE(k) _mm256_storeu_pd(s + 4 * (k), sum[k]);
+	QV_REPEAT4(STORE)
+#undef STORE
+	for (; i < n; i++)
+	{
+		double		x = a[i];
+		double		y = b[i];
+		double		d = x - y;
+
+		if (op == FLOAT_DOT)
+			s[i % 16] += x * y;
+		else if (op == FLOAT_L1)
+			s[i % 16] += __builtin_fabs(d);
+		else
+			s[i % 16] += d * d;
+	}
+	return qv_sum_tree(s);
+}
+
+AVX2 static double
+avx2_dot_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_DOT, a, b, n);
+}
+
+AVX2 static double
+avx2_l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L2SQ, a, b, n);
+}
+
+AVX2 static double
+avx2_l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* ---- Walsh-Hadamard transform ---- */
+
+/*
+ * One stage within a register: swapped is x with the two halves of each pair
+ * exchanged, sign has the sign bit in the upper half.  low + high below, low +
+ * (-high) above: the same roundings as plain addition and subtraction.
+ */
+#define STAGE_WITHIN(x, swapped, sign) _mm256_add_ps((swapped), _mm256_xor_ps((x), (sign)))
+
+AVX2 QV_INLINE __m256
+stages_within(__m256 x)
+{
+	__m256		sign1 = _mm256_setr_ps(0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f);
+	__m256		sign2 = _mm256_setr_ps(0.0f, 0.0f, -0.0f, -0.0f, 0.0f, 0.0f, -0.0f, -0.0f);
+	__m256		sign4 = _mm256_setr_ps(0.0f, 0.0f, 0.0f, 0.0f, -0.0f, -0.0f, -0.0f, -0.0f);
+
+	x = STAGE_WITHIN(x, _mm256_permute_ps(x, _MM_SHUFFLE(2, 3, 0, 1)), sign1);
+	x = STAGE_WITHIN(x, _mm256_permute_ps(x, _MM_SHUFFLE(1, 0, 3, 2)), sign2);
+	return STAGE_WITHIN(x, _mm256_permute2f128_ps(x, x, 1), sign4);
+}
+
+AVX2 QV_INLINE void
+butterfly(__m256 *a, __m256 *b)
+{
+	__m256		low = *a;
+	__m256		high = *b;
+
+	*a = _mm256_add_ps(low, high);
+	*b = _mm256_sub_ps(low, high);
+}
+
+AVX2 QV_INLINE void
+butterflies2(__m256 *r)
+{
+	butterfly(&r[0], &r[1]);
+}
+
+AVX2 QV_INLINE void
+butterflies4(__m256 *r)
+{
+	butterflies2(r);
+	butterflies2(r + 2);
+	butterfly(&r[0], &r[2]);
+	butterfly(&r[1], &r[3]);
+}
+
+AVX2 QV_INLINE void
+butterflies8(__m256 *r)
+{
+	butterflies4(r);
+	butterflies4(r + 4);
+#define CROSS(k) butterfly(&r[k], &r[(k) + 4]);
+	QV_REPEAT4(CROSS)
+#undef CROSS
+}
+
+/*
+ * The next log2(nregs) stages on nregs registers, step floats apart, after the
+ * three stages within each register if these are the first.
+ */
+AVX2 QV_INLINE void
+transform_registers(float *x, size_t step, const int nregs, const int first)
+{
+	__m256		r[8];
+
+#define LOAD(k) if ((k) < nregs) r[k] = _mm256_loadu_ps(x + (k) * step);
+	QV_REPEAT8(LOAD)
+#undef LOAD
+#define WITHIN(k) if (first && (k) < nregs) r[k] = stages_within(r[k]);
+	QV_REPEAT8(WITHIN)
+#undef WITHIN
+	if (nregs == 2)
+		butterflies2(r);
+	else if (nregs == 4)
+		butterflies4(r);
+	else if (nregs == 8)
+		butterflies8(r);
+#define STORE(k) if ((k) < nregs) _mm256_storeu_ps(x + (k) * step, r[k]);
+	QV_REPEAT8(STORE)
+#undef STORE
+}
+
+/* Stages h, 2h, ... (log2(nregs) of them) of the whole array, h >= 8. */
+AVX2 QV_INLINE void
+transform_pass(float *x, size_t n, size_t h, const int nregs)
+{
+	for (size_t block = 0; block < n; block += h * (size_t) nregs)
+	{
+		for (size_t j = 0; j < h; j += 8)
+			transform_registers(x + block + j, h, nregs, 0);
+	}
+}
+
+AVX2 static void
+avx2_fht_f32(float *x, size_t n)
+{
+	size_t		h = 64;
+
+	if (n < 8)
+	{
+		qv_kernels_scalar.fht_f32(x, n);
+		return;
+	}
+	switch (n)
+	{
+		case 8:
+			transform_registers(x, 8, 1, 1);
+			return;
+		case 16:
+			transform_registers(x, 8, 2, 1);
+			return;
+		case 32:
+			transform_registers(x, 8, 4, 1);
+			return;
+	}
+	for (size_t i = 0; i < n; i += 64)
+		transform_registers(x + i, 8, 8, 1);
+	for (; n / h >= 8; h *= 8)
+		transform_pass(x, n, h, 8);
+	if (n / h == 4)
+		transform_pass(x, n, h, 4);
+	else if (n / h == 2)
+		transform_pass(x, n, h, 2);
+}
+
+/* Element 0 is the most significant bit: the elements of each byte are turned round first. */
+AVX2 static void
+avx2_signs_f32(const float *x, size_t n, uint8_t *out)
+{
+	__m256i		reversed = _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		__m256		v = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x + i), reversed);
+
+		out[i / 8] = (uint8_t) _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ));
+	}
+	qv_kernels_scalar.signs_f32(x + i, n - i, out + i / 8);
+}
+
+const QvKernels qv_kernels_avx2 = {
+	.name = "avx2",
+	.popcount = avx2_popcount,
+	.hamming = avx2_hamming,
+	.intersection = avx2_intersection,
+	.planes4 = avx2_planes4,
+	.hamming_many = avx2_hamming_many,
+	.hamming_strided = avx2_hamming_strided,
+	.intersection_many = avx2_intersection_many,
+	.intersection_strided = avx2_intersection_strided,
+	.planes4_many = avx2_planes4_many,
+	.planes4_strided = avx2_planes4_strided,
+	.dot_i8 = avx2_dot_i8,
+	.l2sq_i8 = avx2_l2sq_i8,
+	.l1_i8 = avx2_l1_i8,
+	.sum_i8 = avx2_sum_i8,
+	.dot_f32 = avx2_dot_f32,
+	.l2sq_f32 = avx2_l2sq_f32,
+	.l1_f32 = avx2_l1_f32,
+	.fht_f32 = avx2_fht_f32,
+	.signs_f32 = avx2_signs_f32,
+};
+
+#endif							/* QV_HAVE_X86_LEVELS */

@@ -1,0 +1,774 @@
+/*
+ * avx512.c
+ *		The kernels on 512-bit registers: AVX-512 with VPOPCNTDQ and VNNI.
+ *
+ * Must not be called before select.c has seen that processor and operating
+ * system allow it; compiles to nothing elsewhere.  A tail is loaded under a
+ * mask, so no byte past the end is touched, and the bytes masked off are zero,
+ * which adds nothing to any sum here.  See README.md, "The batch kernels" and
+ * "Same bits at every level".
+ */
+#include "kernel/levels.h"
+
+#ifdef QV_HAVE_X86_LEVELS
+#include <immintrin.h>
+
+#define AVX512	QV_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,popcnt")
+
+/* n < 64 ones */
+AVX512 QV_INLINE __mmask64
+low_bits(size_t n)
+{
+	return (UINT64_C(1) << n) - 1;
+}
+
+AVX512 QV_INLINE __m512i
+load(const void *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+AVX512 QV_INLINE __m512i
+load_tail(const void *p, size_t nbytes)
+{
+	return _mm512_maskz_loadu_epi8(low_bits(nbytes), p);
+}
+
+/* ---- bits ---- */
+
+AVX512 QV_INLINE __m512i
+count(QvBitOp op, __m512i a, __m512i b)
+{
+	if (op == QV_BITS_XOR)
+		b = _mm512_xor_si512(a, b);
+	else if (op == QV_BITS_AND)
+		b = _mm512_and_si512(a, b);
+	return _mm512_popcnt_epi64(b);
+}
+
+/* Two sums side by side: one code pair. */
+AVX512 QV_INLINE uint32_t
+count_run(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	__m512i		sum0 = _mm512_setzero_si512();
+	__m512i		sum1 = _mm512_setzero_si512();
+	size_t		i = 0;
+
+	for (; i + 128 <= nbytes; i += 128)
+	{
+		sum0 = _mm512_add_epi64(sum0, count(op, load(a + i), load(b + i)));
+		sum1 = _mm512_add_epi64(sum1, count(op, load(a + i + 64), load(b + i + 64)));
+	}
+	if (i + 64 <= nbytes)
+	{
+		sum0 = _mm512_add_epi64(sum0, count(op, load(a + i), load(b + i)));
+		i += 64;
+	}
+	if (i < nbytes)
+		sum1 = _mm512_add_epi64(sum1, count(op, load_tail(a + i, nbytes - i),
+											load_tail(b + i, nbytes - i)));
+	return (uint32_t) _mm512_reduce_add_epi64(_mm512_add_epi64(sum0, sum1));
+}
+
+AVX512 static uint32_t
+avx512_popcount(const uint8_t *a, size_t nbytes)
+{
+	return count_run(QV_BITS_ONE, a, a, nbytes);
+}
+
+AVX512 static uint32_t
+avx512_hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_XOR, a, b, nbytes);
+}
+
+AVX512 static uint32_t
+avx512_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_AND, a, b, nbytes);
+}
+
+/*
+ * Sums of the 64-bit lanes of eight registers, in order.  Every lane and every
+ * sum is below 2^32, so two registers share one: 20 instructions for eight
+ * sums, where eight separate reductions take some 60.
+ */
+AVX512 QV_INLINE __m256i
+sum_eight(const __m512i *s)
+{
+	__m512i		pair01 = _mm512_add_epi64(s[0], _mm512_slli_epi64(s[1], 32));
+	__m512i		pair23 = _mm512_add_epi64(s[2], _mm512_slli_epi64(s[3], 32));
+	__m512i		pair45 = _mm512_add_epi64(s[4], _mm512_slli_epi64(s[5], 32));
+	__m512i		pair67 = _mm512_add_epi64(s[6], _mm512_slli_epi64(s[7], 32));
+	__m512i		quad0 = _mm512_add_epi32(_mm512_unpacklo_epi64(pair01, pair23),
+										 _mm512_unpackhi_epi64(pair01, pair23));
+	__m512i		quad4 = _mm512_add_epi32(_mm512_unpacklo_epi64(pair45, pair67),
+										 _mm512_unpackhi_epi64(pair45, pair67));
+	__m512i		lanes = _mm512_add_epi32(_mm512_shuffle_i64x2(quad0, quad4, _MM_SHUFFLE(2, 0, 2, 0)),
+										 _mm512_shuffle_i64x2(quad0, quad4, _MM_SHUFFLE(3, 1, 3, 1)));
+
+	/* lanes holds 128-bit parts of codes 0-3, 0-3, 4-7, 4-7 */
+	return _mm256_add_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(2, 0, 2, 0))),
+							_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(3, 1, 3, 1))));
+}
+
+/* Store the first n <= 8 of eight sums. */
+AVX512 QV_INLINE void
+store_eight(uint32_t *out, __m256i sums, int n)
+{
+	if (n == 8)
+		_mm256_storeu_si256((__m256i *) out, sums);
+	else
+		_mm256_mask_storeu_epi32(out, (__mmask8) low_bits((size_t) n), sums);
+}
+
+/*
+ * The codes of one group of eight.  A short last group repeats its last code,
+ * whose sums are then not stored: cheaper than a loop for the rest.
+ */
+AVX512 QV_INLINE void
+group_codes(const uint8_t **code, QvCodeList list, int first, int n)
+{
+#define CODE(k) code[k] = qv_code_at(list, first + ((k) < n ? (k) : n - 1));
+	QV_REPEAT8(CODE)
+#undef CODE
+}
+
+/* op of query and each of n <= 8 codes; ones gets the codes' own counts unless NULL. */
+AVX512 QV_INLINE void
+count_group(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
+			size_t nbytes, uint32_t *out, uint32_t *ones)
+{
+	const uint8_t *code[8];
+	__m512i		sum[8];
+	__m512i		one[8];
+	size_t		i = 0;
+
+	group_codes(code, list, first, n);
+#define CLEAR(k) sum[k] = one[k] = _mm512_setzero_si512();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+#define ADD(k, loaded) \
+	{ \
+		__m512i		bits = (loaded); \
+		\
+		sum[k] = _mm512_add_epi64(sum[k], count(op, word, bits)); \
+		if (ones != NULL) \
+			one[k] = _mm512_add_epi64(one[k], count(QV_BITS_ONE, bits, bits)); \
+	}
+	for (; i + 64 <= nbytes; i += 64)
+	{
+		__m512i		word = load(query + i);
+
+#define FULL(k) ADD(k, load(code[k] + i))
+		QV_REPEAT8(FULL)
+#undef FULL
+	}
+	if (i < nbytes)
+	{
+		__m512i		word = load_tail(query + i, nbytes - i);
+
+#define TAIL(k) ADD(k, load_tail(code[k] + i, nbytes - i))
+		QV_REPEAT8(TAIL)
+#undef TAIL
+	}
+#undef ADD
+	store_eight(out + first, sum_eight(sum), n);
+	if (ones != NULL)
+		store_eight(ones + first, sum_eight(one), n);
+}
+
+AVX512 QV_INLINE void
+count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+		   uint32_t *out, uint32_t *ones)
+{
+	int			i = 0;
+
+	for (; i + 8 <= ncodes; i += 8)
+		count_group(op, query, list, i, 8, nbytes, out, ones);
+	if (i < ncodes)
+		count_group(op, query, list, i, ncodes - i, nbytes, out, ones);
+}
+
+AVX512 static void
+avx512_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+					size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out, NULL);
+}
+
+AVX512 static void
+avx512_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
+					   size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out, NULL);
+}
+
+AVX512 static void
+avx512_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
+}
+
+AVX512 static void
+avx512_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
+							int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
+}
+
+/* ---- four bit planes ---- */
+
+/*
+ * A count fits a byte, so VPDPBUSD multiplies it by its plane's weight and adds
+ * it in one instruction; the other bytes of the weights are zero.
+ */
+AVX512 QV_INLINE __m512i
+add_weighted(__m512i sum, __m512i counts, __m512i weights)
+{
+	return _mm512_dpbusd_epi32(sum, counts, weights);
+}
+
+/* Planes 0..3 of one 64-byte word of codes. */
+typedef struct PlanesWord
+{
+	__m512i		plane[4];
+} PlanesWord;
+
+AVX512 QV_INLINE __m512i
+add_planes(__m512i sum, const PlanesWord *word, __m512i code)
+{
+	sum = _mm512_add_epi64(sum, count(QV_BITS_AND, word->plane[0], code));
+	sum = add_weighted(sum, count(QV_BITS_AND, word->plane[1], code), _mm512_set1_epi64(2));
+	sum = add_weighted(sum, count(QV_BITS_AND, word->plane[2], code), _mm512_set1_epi64(4));
+	return add_weighted(sum, count(QV_BITS_AND, word->plane[3], code), _mm512_set1_epi64(8));
+}
+
+/* The last nbytes <= 32 of the planes, two in a register. */
+typedef struct PlanesHalfWord
+{
+	__m512i		planes01;
+	__m512i		planes23;
+} PlanesHalfWord;
+
+AVX512 QV_INLINE __m512i
+load_two_halves(const uint8_t *low, const uint8_t *high, size_t nbytes)
+{
+	__mmask32	mask = (__mmask32) low_bits(nbytes);
+
+	return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_maskz_loadu_epi8(mask, low)),
+							  _mm256_maskz_loadu_epi8(mask, high), 1);
+}
+
+AVX512 QV_INLINE __m512i
+add_half_planes(__m512i sum, const PlanesHalfWord *word, __m512i code_twice)
+{
+	__m512i		weights01 = _mm512_set_epi64(2, 2, 2, 2, 1, 1, 1, 1);
+	__m512i		weights23 = _mm512_set_epi64(8, 8, 8, 8, 4, 4, 4, 4);
+
+	sum = add_weighted(sum, count(QV_BITS_AND, word->planes01, code_twice), weights01);
+	return add_weighted(sum, count(QV_BITS_AND, word->planes23, code_twice), weights23);
+}
+
+AVX512 QV_INLINE __m512i
+load_twice(const uint8_t *p, size_t nbytes)
+{
+	/* a whole half is broadcast by the load itself, without a shuffle */
+	if (nbytes == 32)
+		return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *) p));
+	return _mm512_broadcast_i64x4(_mm256_maskz_loadu_epi8((__mmask32) low_bits(nbytes), p));
+}
+
+AVX512 QV_INLINE void
+planes_group(const uint8_t *planes, QvCodeList list, int first, int n, size_t nbytes,
+			 uint32_t *out)
+{
+	const uint8_t *code[8];
+	__m512i		sum[8];
+	size_t		i = 0;
+
+	group_codes(code, list, first, n);
+#define CLEAR(k) sum[k] = _mm512_setzero_si512();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+	for (; i + 64 <= nbytes; i += 64)
+	{
+		PlanesWord	word;
+
+#define PLANE(j) word.plane[j] = load(planes + (j) * nbytes + i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+#define FULL(k) sum[k] = add_planes(sum[k], &word, load(code[k] + i));
+		QV_REPEAT8(FULL)
+#undef FULL
+	}
+	if (nbytes - i > 32)
+	{
+		PlanesWord	word;
+
+#define PLANE(j) word.plane[j] = load_tail(planes + (j) * nbytes + i, nbytes - i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+#define TAIL(k) sum[k] = add_planes(sum[k], &word, load_tail(code[k] + i, nbytes - i));
+		QV_REPEAT8(TAIL)
+#undef TAIL
+	}
+	else if (i < nbytes)
+	{
+		size_t		rest = nbytes - i;
+		PlanesHalfWord word;
+
+		word.planes01 = load_two_halves(planes + i, planes + nbytes + i, rest);
+		word.planes23 = load_two_halves(planes + 2 * nbytes + i, planes + 3 * nbytes + i, rest);
+#define HALF(k) sum[k] = add_half_planes(sum[k], &word, load_twice(code[k] + i, rest));
+		if (rest == 32)
+		{
+			QV_REPEAT8(HALF)
+		}
+		else
+		{
+			QV_REPEAT8(HALF)
+		}
+#undef HALF
+	}
+	store_eight(out + first, sum_eight(sum), n);
+}
+
+AVX512 QV_INLINE void
+planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+{
+	int			i = 0;
+
+	for (; i + 8 <= ncodes; i += 8)
+		planes_group(planes, list, i, 8, nbytes, out);
+	if (i < ncodes)
+		planes_group(planes, list, i, ncodes - i, nbytes, out);
+}
+
+AVX512 static void
+avx512_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
+					size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+AVX512 static void
+avx512_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
+					   size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+AVX512 static uint32_t
+avx512_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	__m512i		sum = _mm512_setzero_si512();
+	size_t		i = 0;
+	PlanesWord	word;
+
+	for (; i + 64 <= nbytes; i += 64)
+	{
+#define PLANE(j) word.plane[j] = load(planes + (j) * nbytes + i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+		sum = add_planes(sum, &word, load(code + i));
+	}
+	if (i < nbytes)
+	{
+#define PLANE(j) word.plane[j] = load_tail(planes + (j) * nbytes + i, nbytes - i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+		sum = add_planes(sum, &word, load_tail(code + i, nbytes - i));
+	}
+	return (uint32_t) _mm512_reduce_add_epi64(sum);
+}
+
+/* ---- signed bytes ---- */
+
+/* x + 128 as an unsigned byte: the order and the differences of signed bytes, kept */
+AVX512 QV_INLINE __m512i
+biased(__m512i x)
+{
+	return _mm512_xor_si512(x, _mm512_set1_epi8(-128));
+}
+
+/*
+ * VPDPBUSD takes unsigned times signed: sum of (a + 128) * b, from which 128
+ * times the sum of b is taken away.  Sums wrap modulo 2^32 and so end right.
+ */
+AVX512 static int32_t
+avx512_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m512i		bias = _mm512_set1_epi8(-128);	/* 128 where it stands as unsigned */
+	__m512i		dot0 = _mm512_setzero_si512();
+	__m512i		dot1 = _mm512_setzero_si512();
+	__m512i		over0 = _mm512_setzero_si512();
+	__m512i		over1 = _mm512_setzero_si512();
+	size_t		i = 0;
+
+	for (; i + 128 <= n; i += 128)
+	{
+		__m512i		b0 = load(b + i);
+		__m512i		b1 = load(b + i + 64);
+
+		dot0 = _mm512_dpbusd_epi32(dot0, biased(load(a + i)), b0);
+		dot1 = _mm512_dpbusd_epi32(dot1, biased(load(a + i + 64)), b1);
+		over0 = _mm512_dpbusd_epi32(over0, bias, b0);
+		over1 = _mm512_dpbusd_epi32(over1, bias, b1);
+	}
+	for (; i < n; i += 64)
+	{
+		size_t		rest = n - i;
+		__m512i		a0 = rest >= 64 ? load(a + i) : load_tail(a + i, rest);
+		__m512i		b0 = rest >= 64 ? load(b + i) : load_tail(b + i, rest);
+
+		dot0 = _mm512_dpbusd_epi32(dot0, biased(a0), b0);
+		over0 = _mm512_dpbusd_epi32(over0, bias, b0);
+	}
+	return _mm512_reduce_add_epi32(_mm512_sub_epi32(_mm512_add_epi32(dot0, dot1),
+													_mm512_add_epi32(over0, over1)));
+}
+
+/* |a - b| as an unsigned byte, 0..255 */
+AVX512 QV_INLINE __m512i
+byte_distance(__m512i a, __m512i b)
+{
+	return _mm512_sub_epi8(_mm512_max_epi8(a, b), _mm512_min_epi8(a, b));
+}
+
+/* With d unsigned and d - 128 signed: sum of d * d = sum of d * (d - 128) + 128 * sum of d. */
+AVX512 static uint32_t
+avx512_l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m512i		ones = _mm512_set1_epi8(1);
+	__m512i		square0 = _mm512_setzero_si512();
+	__m512i		square1 = _mm512_setzero_si512();
+	__m512i		linear0 = _mm512_setzero_si512();
+	__m512i		linear1 = _mm512_setzero_si512();
+	size_t		i = 0;
+
+	for (; i + 128 <= n; i += 128)
+	{
+		__m512i		d0 = byte_distance(load(a + i), load(b + i));
+		__m512i		d1 = byte_distance(load(a + i + 64), load(b + i + 64));
+
+		square0 = _mm512_dpbusd_epi32(square0, d0, biased(d0));
+		square1 = _mm512_dpbusd_epi32(square1, d1, biased(d1));
+		linear0 = _mm512_dpbusd_epi32(linear0, d0, ones);
+		linear1 = _mm512_dpbusd_epi32(linear1, d1, ones);
+	}
+	for (; i < n; i += 64)
+	{
+		size_t		rest = n - i;
+		__m512i		d0 = rest >= 64 ? byte_distance(load(a + i), load(b + i)) :
+			byte_distance(load_tail(a + i, rest), load_tail(b + i, rest));
+
+		square0 = _mm512_dpbusd_epi32(square0, d0, biased(d0));
+		linear0 = _mm512_dpbusd_epi32(linear0, d0, ones);
+	}
+	linear0 = _mm512_slli_epi32(_mm512_add_epi32(linear0, linear1), 7);
+	return (uint32_t) _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_add_epi32(square0, square1), linear0));
+}
+
+AVX512 static uint32_t
+avx512_l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m512i		sum = _mm512_setzero_si512();
+	size_t		i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = _mm512_add_epi64(sum, _mm512_sad_epu8(biased(load(a + i)), biased(load(b + i))));
+	if (i < n)
+		sum = _mm512_add_epi64(sum, _mm512_sad_epu8(biased(load_tail(a + i, n - i)),
+													biased(load_tail(b + i, n - i))));
+	return (uint32_t) _mm512_reduce_add_epi64(sum);
+}
+
+AVX512 static int32_t
+avx512_sum_i8(const int8_t *a, size_t n)
+{
+	__m512i		ones = _mm512_set1_epi8(1);
+	__m512i		sum = _mm512_setzero_si512();
+	size_t		i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = _mm512_dpbusd_epi32(sum, ones, load(a + i));
+	if (i < n)
+		sum = _mm512_dpbusd_epi32(sum, ones, load_tail(a + i, n - i));
+	return _mm512_reduce_add_epi32(sum);
+}
+
+/* ---- floats ---- */
+
+typedef enum FloatOp
+{
+	FLOAT_DOT,
+	FLOAT_L2SQ,
+	FLOAT_L1
+} FloatOp;
+
+/* One step of eight of the sixteen accumulators. */
+AVX512 QV_INLINE __m512d
+add_floats(FloatOp op, __m512d sum, __m256 a, __m256 b)
+{
+	__m512d		x = _mm512_cvtps_pd(a);
+	__m512d		y = _mm512_cvtps_pd(b);
+	__m512d		d;
+
+	if (op == FLOAT_DOT)
+		return _mm512_add_pd(sum, _mm512_mul_pd(x, y));
+	d = _mm512_sub_pd(x, y);
+	if (op == FLOAT_L1)
+		return _mm512_add_pd(sum, _mm512_abs_pd(d));
+	return _mm512_add_pd(sum, _mm512_mul_pd(d, d));
+}
+
+/* The tree of qv_sum_tree() on registers; accumulators 0..7 and 8..15. */
+AVX512 QV_INLINE double
+sum_tree(__m512d low, __m512d high)
+{
+	__m512d		eight = _mm512_add_pd(low, high);
+	__m256d		four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+	__m128d		two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+/*
+ * In the tail the accumulators past the end get +0, which changes none: a sum
+ * that starts at +0 is never -0 in this rounding mode.
+ */
+AVX512 QV_INLINE double
+sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+{
+	__m512d		low = _mm512_setzero_pd();
+	__m512d		high = _mm512_setzero_pd();
+	size_t		i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		low = add_floats(op, low, _mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i));
+		high = add_floats(op, high, _mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8));
+	}
+	if (i < n)
+	{
+		__mmask8	mask_low = (__mmask8) low_bits(n - i);
+		__mmask8	mask_high = (__mmask8) (low_bits(n - i) >> 8);
+
+		low = add_floats(op, low, _mm256_maskz_loadu_ps(mask_low, a + i),
+						 _mm256_maskz_loadu_ps(mask_low, b + i));
+		if (mask_high != 0)
+			high = add_floats(op, high, _mm256_maskz_loadu_ps(mask_high, a + i + 8),
+							  _mm256_maskz_loadu_ps(mask_high, b + i + 8));
+	}
+	return sum_tree(low, high);
+}
+
+AVX512 static double
+avx512_dot_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_DOT, a, b, n);
+}
+
+AVX512 static double
+avx512_l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L2SQ, a, b, n);
+}
+
+AVX512 static double
+avx512_l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* ---- Walsh-Hadamard transform ---- */
+
+/*
+ * One stage within a register: swapped is x with the two halves of each pair
+ * exchanged, sign is -1 in the upper half.  A multiplication by 1 or -1 is
+ * exact, so this multiply-add rounds as the addition does.
+ */
+#define STAGE_WITHIN(x, swapped, sign) _mm512_fmadd_ps((x), (sign), (swapped))
+
+AVX512 QV_INLINE __m512
+stages_within(__m512 x)
+{
+	__m512		sign1 = _mm512_castsi512_ps(_mm512_set1_epi64((long long) UINT64_C(0xBF8000003F800000)));
+	__m512		sign2 = _mm512_set_ps(-1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1);
+	__m512		sign4 = _mm512_set_ps(-1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1);
+	__m512		sign8 = _mm512_set_ps(-1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1);
+
+	x = STAGE_WITHIN(x, _mm512_permute_ps(x, _MM_SHUFFLE(2, 3, 0, 1)), sign1);
+	x = STAGE_WITHIN(x, _mm512_permute_ps(x, _MM_SHUFFLE(1, 0, 3, 2)), sign2);
+	x = STAGE_WITHIN(x, _mm512_shuffle_f32x4(x, x, _MM_SHUFFLE(2, 3, 0, 1)), sign4);
+	return STAGE_WITHIN(x, _mm512_shuffle_f32x4(x, x, _MM_SHUFFLE(1, 0, 3, 2)), sign8);
+}
+
+AVX512 QV_INLINE void
+butterfly(__m512 *a, __m512 *b)
+{
+	__m512		low = *a;
+	__m512		high = *b;
+
+	*a = _mm512_add_ps(low, high);
+	*b = _mm512_sub_ps(low, high);
+}
+
+AVX512 QV_INLINE void
+butterflies2(__m512 *r)
+{
+	butterfly(&r[0], &r[1]);
+}
+
+AVX512 QV_INLINE void
+butterflies4(__m512 *r)
+{
+	butterflies2(r);
+	butterflies2(r + 2);
+	butterfly(&r[0], &r[2]);
+	butterfly(&r[1], &r[3]);
+}
+
+AVX512 QV_INLINE void
+butterflies8(__m512 *r)
+{
+	butterflies4(r);
+	butterflies4(r + 4);
+#define CROSS(k) butterfly(&r[k], &r[(k) + 4]);
+	QV_REPEAT4(CROSS)
+#undef CROSS
+}
+
+AVX512 QV_INLINE void
+butterflies16(__m512 *r)
+{
+	butterflies8(r);
+	butterflies8(r + 8);
+#define CROSS(k) butterfly(&r[k], &r[(k) + 8]);
+	QV_REPEAT8(CROSS)
+#undef CROSS
+}
+
+/*
+ * The next log2(nregs) stages on nregs registers, step floats apart, after the
+ * four stages within each register if these are the first.
+ */
+AVX512 QV_INLINE void
+transform_registers(float *x, size_t step, const int nregs, const int first)
+{
+	__m512		r[16];
+
+#define LOAD(k) if ((k) < nregs) r[k] = _mm512_loadu_ps(x + (k) * step);
+	QV_REPEAT16(LOAD)
+#undef LOAD
+#define WITHIN(k) if (first && (k) < nregs) r[k] = stages_within(r[k]);
+	QV_REPEAT16(WITHIN)
+#undef WITHIN
+	if (nregs == 2)
+		butterflies2(r);
+	else if (nregs == 4)
+		butterflies4(r);
+	else if (nregs == 8)
+		butterflies8(r);
+	else if (nregs == 16)
+		butterflies16(r);
+#define STORE(k) if ((k) < nregs) _mm512_storeu_ps(x + (k) * step, r[k]);
+	QV_REPEAT16(STORE)
+#undef STORE
+}
+
+/* Stages h, 2h, ... (log2(nregs) of them) of the whole array, h >= 16. */
+AVX512 QV_INLINE void
+transform_pass(float *x, size_t n, size_t h, const int nregs)
+{
+	for (size_t block = 0; block < n; block += h * (size_t) nregs)
+	{
+		for (size_t j = 0; j < h; j += 16)
+			transform_registers(x + block + j, h, nregs, 0);
+	}
+}
+
+AVX512 static void
+avx512_fht_f32(float *x, size_t n)
+{
+	size_t		h = 256;
+
+	if (n < 16)
+	{
+		qv_kernels_scalar.fht_f32(x, n);
+		return;
+	}
+	switch (n)
+	{
+		case 16:
+			transform_registers(x, 16, 1, 1);
+			return;
+		case 32:
+			transform_registers(x, 16, 2, 1);
+			return;
+		case 64:
+			transform_registers(x, 16, 4, 1);
+			return;
+		case 128:
+			transform_registers(x, 16, 8, 1);
+			return;
+	}
+	for (size_t i = 0; i < n; i += 256)
+		transform_registers(x + i, 16, 16, 1);
+	for (; n / h >= 16; h *= 16)
+		transform_pass(x, n, h, 16);
+	if (n / h == 8)
+		transform_pass(x, n, h, 8);
+	else if (n / h == 4)
+		transform_pass(x, n, h, 4);
+	else if (n / h == 2)
+		transform_pass(x, n, h, 2);
+}
+
+/*
+ * The comparison gives element 0 the least significant bit and the format wants
+ * the most significant, so the elements of each byte are turned round first.
+ */
+AVX512 static void
+avx512_signs_f32(const float *x, size_t n, uint8_t *out)
+{
+	__m512i		reversed = _mm512_set_epi32(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+	size_t		i = 0;
+
+	for (; i < n; i += 16)
+	{
+		size_t		rest = n - i;
+		__m512		v = rest >= 16 ? _mm512_loadu_ps(x + i) :
+			_mm512_maskz_loadu_ps((__mmask16) low_bits(rest), x + i);
+		uint16_t	bits = _mm512_cmp_ps_mask(_mm512_permutexvar_ps(reversed, v), _mm512_setzero_ps(), _CMP_GT_OQ);
+
+		memcpy(out + i / 8, &bits, rest > 8 ? 2 : 1);
+	}
+}
+
+const QvKernels qv_kernels_avx512 = {
+	.name = "avx512",
+	.popcount = avx512_popcount,
+	.hamming = avx512_hamming,
+	.intersection = avx512_intersection,
+	.planes4 = avx512_planes4,
+	.hamming_many = avx512_hamming_many,
+	.hamming_strided = avx512_hamming_strided,
+	.intersection_many = avx512_intersection_many,
+	.intersection_strided = avx512_intersection_strided,
+	.planes4_many = avx512_planes4_many,
+	.planes4_strided = avx512_planes4_strided,
+	.dot_i8 = avx512_dot_i8,
+	.l2sq_i8 = avx512_l2sq_i8,
+	.l1_i8 = avx512_l1_i8,
+	.sum_i8 = avx512_sum_i8,
+	.dot_f32 = avx512_dot_f32,
+	.l2sq_f32 = avx512_l2sq_f32,
+	.l1_f32 = avx512_l1_f32,
+	.fht_f32 = avx512_fht_f32,
+	.signs_f32 = avx512_signs_f32,
+};
+
+#endif							/* QV_HAVE_X86_LEVELS */

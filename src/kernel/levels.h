@@ -1,0 +1,119 @@
+/*
+ * levels.h
+ *		What the files of this room share: the levels, and the few pieces that
+ *		must be the same in each of them.
+ *
+ * Private to the room; everybody else includes kernel.h.  Must not know of
+ * instruction sets beyond their names.  See README.md, "Levels" and "Same bits
+ * at every level".
+ */
+#ifndef QV_KERNEL_LEVELS_H
+#define QV_KERNEL_LEVELS_H
+
+#include <string.h>
+
+#include "kernel/kernel.h"
+
+/*
+ * A fused multiply-add rounds once where the specification rounds twice.  The
+ * build says -ffp-contract=off too; this holds if somebody's flags do not.
+ */
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#elif defined(__GNUC__)
+#pragma GCC optimize ("fp-contract=off")
+#endif
+
+extern const QvKernels qv_kernels_scalar;
+#if defined(__x86_64__)
+#define QV_HAVE_X86_LEVELS 1
+extern const QvKernels qv_kernels_avx2;
+extern const QvKernels qv_kernels_avx512;
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#define QV_HAVE_NEON_LEVEL 1
+extern const QvKernels qv_kernels_neon;
+#endif
+
+/*
+ * Code for one instruction set in a file compiled without -m flags.  A helper
+ * is always_inline: its arguments that are constants (which operation, how many
+ * registers) must be folded, and vectors must not pass through memory.
+ */
+#define QV_TARGET(features)			__attribute__((target(features)))
+#define QV_INLINE					static inline __attribute__((always_inline))
+
+/*
+ * Explicit repetition: at -O2 gcc leaves a loop over an array of vectors rolled,
+ * and the array then lives in memory.
+ */
+#define QV_REPEAT4(M)	M(0) M(1) M(2) M(3)
+#define QV_REPEAT8(M)	QV_REPEAT4(M) M(4) M(5) M(6) M(7)
+#define QV_REPEAT16(M)	QV_REPEAT8(M) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+
+/* What is counted of two runs of bits. */
+typedef enum QvBitOp
+{
+	QV_BITS_ONE,				/* popcount(b); a is not looked at */
+	QV_BITS_XOR,				/* popcount(a ^ b) */
+	QV_BITS_AND					/* popcount(a & b) */
+} QvBitOp;
+
+/* A batch of codes: by pointer, or stride bytes apart from base when codes is NULL. */
+typedef struct QvCodeList
+{
+	const uint8_t *const *codes;
+	const uint8_t *base;
+	size_t		stride;
+} QvCodeList;
+
+QV_INLINE QvCodeList
+qv_codes_by_pointer(const uint8_t *const *codes)
+{
+	return (QvCodeList) {codes, NULL, 0};
+}
+
+QV_INLINE QvCodeList
+qv_codes_by_stride(const uint8_t *base, size_t stride)
+{
+	return (QvCodeList) {NULL, base, stride};
+}
+
+QV_INLINE const uint8_t *
+qv_code_at(QvCodeList list, int i)
+{
+	return list.codes != NULL ? list.codes[i] : list.base + list.stride * (size_t) i;
+}
+
+/* Eight bytes, or the last nbytes < 8 of a run followed by zeros. */
+QV_INLINE uint64_t
+qv_load_word(const uint8_t *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+QV_INLINE uint64_t
+qv_load_partial_word(const uint8_t *p, size_t nbytes)
+{
+	uint64_t	word = 0;
+
+	memcpy(&word, p, nbytes);
+	return word;
+}
+
+/* The one order in which the sixteen accumulators of a float sum are added up. */
+QV_INLINE double
+qv_sum_tree(const double *s)
+{
+	double		t[8];
+
+	for (int i = 0; i < 8; i++)
+		t[i] = s[i] + s[i + 8];
+	for (int i = 0; i < 4; i++)
+		t[i] = t[i] + t[i + 4];
+	return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
+#endif							/* QV_KERNEL_LEVELS_H */

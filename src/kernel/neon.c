@@ -1,0 +1,584 @@
+/*
+ * neon.c
+ *		The kernels on the 128-bit registers every 64-bit ARM has.
+ *
+ * Uses the base architecture only, so that it runs wherever it is compiled;
+ * compiles to nothing elsewhere.  Tails shorter than 16 bytes pass through a
+ * zeroed register.  See README.md, "The batch kernels" and "Same bits at every
+ * level".
+ */
+#include "kernel/levels.h"
+
+#ifdef QV_HAVE_NEON_LEVEL
+#include <arm_neon.h>
+
+QV_INLINE uint8x16_t
+load_tail(const uint8_t *p, size_t nbytes)
+{
+	uint8_t		whole[16] = {0};
+
+	memcpy(whole, p, nbytes);
+	return vld1q_u8(whole);
+}
+
+/* ---- bits ---- */
+
+QV_INLINE uint8x16_t
+count_bytes(QvBitOp op, uint8x16_t a, uint8x16_t b)
+{
+	if (op == QV_BITS_XOR)
+		b = veorq_u8(a, b);
+	else if (op == QV_BITS_AND)
+		b = vandq_u8(a, b);
+	return vcntq_u8(b);
+}
+
+/* Add sixteen bytes into four 32-bit sums. */
+QV_INLINE uint32x4_t
+add_bytes(uint32x4_t sum, uint8x16_t bytes)
+{
+	return vpadalq_u16(sum, vpaddlq_u8(bytes));
+}
+
+/*
+ * Counts in 32-bit sums.  Bytes are added up over 64 bytes first: four counts of
+ * at most 8 fit easily, and the widening is done once for them.
+ */
+QV_INLINE uint32x4_t
+count_vectors(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32x4_t	sum = vdupq_n_u32(0);
+	size_t		i = 0;
+
+	for (; i + 64 <= nbytes; i += 64)
+	{
+		uint8x16_t	c0 = count_bytes(op, vld1q_u8(a + i), vld1q_u8(b + i));
+		uint8x16_t	c1 = count_bytes(op, vld1q_u8(a + i + 16), vld1q_u8(b + i + 16));
+		uint8x16_t	c2 = count_bytes(op, vld1q_u8(a + i + 32), vld1q_u8(b + i + 32));
+		uint8x16_t	c3 = count_bytes(op, vld1q_u8(a + i + 48), vld1q_u8(b + i + 48));
+
+		sum = add_bytes(sum, vaddq_u8(vaddq_u8(c0, c1), vaddq_u8(c2, c3)));
+	}
+	for (; i + 16 <= nbytes; i += 16)
+		sum = add_bytes(sum, count_bytes(op, vld1q_u8(a + i), vld1q_u8(b + i)));
+	if (i < nbytes)
+		sum = add_bytes(sum, count_bytes(op, load_tail(a + i, nbytes - i), load_tail(b + i, nbytes - i)));
+	return sum;
+}
+
+QV_INLINE uint32_t
+count_run(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return vaddvq_u32(count_vectors(op, a, b, nbytes));
+}
+
+static uint32_t
+neon_popcount(const uint8_t *a, size_t nbytes)
+{
+	return count_run(QV_BITS_ONE, a, a, nbytes);
+}
+
+static uint32_t
+neon_hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_XOR, a, b, nbytes);
+}
+
+static uint32_t
+neon_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	return count_run(QV_BITS_AND, a, b, nbytes);
+}
+
+/* Sums of the lanes of four registers, in order. */
+QV_INLINE uint32x4_t
+sum_four(uint32x4_t s0, uint32x4_t s1, uint32x4_t s2, uint32x4_t s3)
+{
+	return vpaddq_u32(vpaddq_u32(s0, s1), vpaddq_u32(s2, s3));
+}
+
+QV_INLINE void
+count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+		   uint32_t *out)
+{
+	int			i = 0;
+
+	for (; i + 4 <= ncodes; i += 4)
+		vst1q_u32(out + i, sum_four(count_vectors(op, query, qv_code_at(list, i), nbytes),
+									count_vectors(op, query, qv_code_at(list, i + 1), nbytes),
+									count_vectors(op, query, qv_code_at(list, i + 2), nbytes),
+									count_vectors(op, query, qv_code_at(list, i + 3), nbytes)));
+	for (; i < ncodes; i++)
+		out[i] = count_run(op, query, qv_code_at(list, i), nbytes);
+}
+
+static void
+neon_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+				  size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+static void
+neon_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+static void
+neon_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter);
+	count_list(QV_BITS_ONE, query, qv_codes_by_pointer(codes), ncodes, nbytes, codebits);
+}
+
+static void
+neon_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
+						  int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter);
+	count_list(QV_BITS_ONE, query, qv_codes_by_stride(base, stride), ncodes, nbytes, codebits);
+}
+
+/* ---- four bit planes ---- */
+
+/* Weighted counts of one vector's bytes: at most 8 * (1 + 2 + 4 + 8) = 120. */
+QV_INLINE uint8x16_t
+count_planes(const uint8x16_t *plane, uint8x16_t code)
+{
+	uint8x16_t	sum = count_bytes(QV_BITS_AND, plane[3], code);
+
+	sum = vaddq_u8(vshlq_n_u8(sum, 1), count_bytes(QV_BITS_AND, plane[2], code));
+	sum = vaddq_u8(vshlq_n_u8(sum, 1), count_bytes(QV_BITS_AND, plane[1], code));
+	return vaddq_u8(vshlq_n_u8(sum, 1), count_bytes(QV_BITS_AND, plane[0], code));
+}
+
+QV_INLINE uint32x4_t
+planes_vectors(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	uint32x4_t	sum = vdupq_n_u32(0);
+	uint8x16_t	plane[4];
+	size_t		i = 0;
+
+	for (; i + 16 <= nbytes; i += 16)
+	{
+#define PLANE(j) plane[j] = vld1q_u8(planes + (j) * nbytes + i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+		sum = add_bytes(sum, count_planes(plane, vld1q_u8(code + i)));
+	}
+	if (i < nbytes)
+	{
+#define PLANE(j) plane[j] = load_tail(planes + (j) * nbytes + i, nbytes - i);
+		QV_REPEAT4(PLANE)
+#undef PLANE
+		sum = add_bytes(sum, count_planes(plane, load_tail(code + i, nbytes - i)));
+	}
+	return sum;
+}
+
+static uint32_t
+neon_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	return vaddvq_u32(planes_vectors(planes, code, nbytes));
+}
+
+QV_INLINE void
+planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+{
+	int			i = 0;
+
+	for (; i + 4 <= ncodes; i += 4)
+		vst1q_u32(out + i, sum_four(planes_vectors(planes, qv_code_at(list, i), nbytes),
+									planes_vectors(planes, qv_code_at(list, i + 1), nbytes),
+									planes_vectors(planes, qv_code_at(list, i + 2), nbytes),
+									planes_vectors(planes, qv_code_at(list, i + 3), nbytes)));
+	for (; i < ncodes; i++)
+		out[i] = neon_planes4(planes, qv_code_at(list, i), nbytes);
+}
+
+static void
+neon_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
+				  size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+static void
+neon_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+/* ---- signed bytes ---- */
+
+/* Each product is widened before it is added: two of (-128)^2 do not fit 16 bits. */
+static int32_t
+neon_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	int32x4_t	sum0 = vdupq_n_s32(0);
+	int32x4_t	sum1 = vdupq_n_s32(0);
+	size_t		i = 0;
+	int32_t		sum;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		int8x16_t	x = vld1q_s8(a + i);
+		int8x16_t	y = vld1q_s8(b + i);
+
+		sum0 = vpadalq_s16(sum0, vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+		sum1 = vpadalq_s16(sum1, vmull_high_s8(x, y));
+	}
+	sum = vaddvq_s32(vaddq_s32(sum0, sum1));
+	for (; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+/* |a - b| as an unsigned byte, 0..255 */
+QV_INLINE uint8x16_t
+byte_distance(const int8_t *a, const int8_t *b)
+{
+	return vreinterpretq_u8_s8(vabdq_s8(vld1q_s8(a), vld1q_s8(b)));
+}
+
+static uint32_t
+neon_l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	uint32x4_t	sum0 = vdupq_n_u32(0);
+	uint32x4_t	sum1 = vdupq_n_u32(0);
+	size_t		i = 0;
+	uint32_t	sum;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		uint8x16_t	d = byte_distance(a + i, b + i);
+
+		sum0 = vpadalq_u16(sum0, vmull_u8(vget_low_u8(d), vget_low_u8(d)));
+		sum1 = vpadalq_u16(sum1, vmull_high_u8(d, d));
+	}
+	sum = vaddvq_u32(vaddq_u32(sum0, sum1));
+	for (; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d * d);
+	}
+	return sum;
+}
+
+static uint32_t
+neon_l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	uint32x4_t	sums = vdupq_n_u32(0);
+	size_t		i = 0;
+	uint32_t	sum;
+
+	for (; i + 16 <= n; i += 16)
+		sums = add_bytes(sums, byte_distance(a + i, b + i));
+	sum = vaddvq_u32(sums);
+	for (; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d < 0 ? -d : d);
+	}
+	return sum;
+}
+
+static int32_t
+neon_sum_i8(const int8_t *a, size_t n)
+{
+	int32x4_t	sums = vdupq_n_s32(0);
+	size_t		i = 0;
+	int32_t		sum;
+
+	for (; i + 16 <= n; i += 16)
+		sums = vpadalq_s16(sums, vpaddlq_s8(vld1q_s8(a + i)));
+	sum = vaddvq_s32(sums);
+	for (; i < n; i++)
+		sum += a[i];
+	return sum;
+}
+
+/* ---- floats ---- */
+
+typedef enum FloatOp
+{
+	FLOAT_DOT,
+	FLOAT_L2SQ,
+	FLOAT_L1
+} FloatOp;
+
+/* One step of two of the sixteen accumulators: no vfmaq, which rounds once. */
+QV_INLINE float64x2_t
+add_floats(FloatOp op, float64x2_t sum, float64x2_t x, float64x2_t y)
+{
+	float64x2_t d;
+
+	if (op == FLOAT_DOT)
+		return vaddq_f64(sum, vmulq_f64(x, y));
+	d = vsubq_f64(x, y);
+	if (op == FLOAT_L1)
+		return vaddq_f64(sum, vabsq_f64(d));
+	return vaddq_f64(sum, vmulq_f64(d, d));
+}
+
+QV_INLINE double
+sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+{
+	float64x2_t sum[8];
+	double		s[16];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = vdupq_n_f64(0);
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+	for (; i + 16 <= n; i += 16)
+	{
+#define ADD(k) \
+		{ \
+			float32x4_t x = vld1q_f32(a + i + 4 * (k)); \
+			float32x4_t y = vld1q_f32(b + i + 4 * (k)); \
+			\
+			sum[2 * (k)] = add_floats(op, sum[2 * (k)], vcvt_f64_f32(vget_low_f32(x)), vcvt_f64_f32(vget_low_f32(y))); \
+			sum[2 * (k) + 1] = add_floats(op, sum[2 * (k) + 1], vcvt_high_f64_f32(x), vcvt_high_f64_f32(y)); \
+		}
+		QV_REPEAT4(ADD)
+#undef ADD
+	}
+#define STORE(k) vst1q_f64(s + 2 * (k), sum[k]);
+	QV_REPEAT8(STORE)
+#undef STORE
+	for (; i < n; i++)
+	{
+		double		x = a[i];
+		double		y = b[i];
+		double		d = x - y;
+
+		if (op == FLOAT_DOT)
+			s[i % 16] += x * y;
+		else if (op == FLOAT_L1)
+			s[i % 16] += __builtin_fabs(d);
+		else
+			s[i % 16] += d * d;
+	}
+	return qv_sum_tree(s);
+}
+
+static double
+neon_dot_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_DOT, a, b, n);
+}
+
+static double
+neon_l2sq_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L2SQ, a, b, n);
+}
+
+static double
+neon_l1_f32(const float *a, const float *b, size_t n)
+{
+	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* ---- Walsh-Hadamard transform ---- */
+
+QV_INLINE void
+butterfly(float32x4_t *a, float32x4_t *b)
+{
+	float32x4_t low = *a;
+	float32x4_t high = *b;
+
+	*a = vaddq_f32(low, high);
+	*b = vsubq_f32(low, high);
+}
+
+/*
+ * The two stages within each of four registers, between two transpositions of
+ * four by four: a butterfly between registers is one within them then.
+ */
+QV_INLINE void
+transpose4(float32x4_t *r)
+{
+	float32x4_t t0 = vtrn1q_f32(r[0], r[1]);
+	float32x4_t t1 = vtrn2q_f32(r[0], r[1]);
+	float32x4_t t2 = vtrn1q_f32(r[2], r[3]);
+	float32x4_t t3 = vtrn2q_f32(r[2], r[3]);
+
+	r[0] = vcombine_f32(vget_low_f32(t0), vget_low_f32(t2));
+	r[1] = vcombine_f32(vget_low_f32(t1), vget_low_f32(t3));
+	r[2] = vcombine_f32(vget_high_f32(t0), vget_high_f32(t2));
+	r[3] = vcombine_f32(vget_high_f32(t1), vget_high_f32(t3));
+}
+
+QV_INLINE void
+butterflies4(float32x4_t *r)
+{
+	butterfly(&r[0], &r[1]);
+	butterfly(&r[2], &r[3]);
+	butterfly(&r[0], &r[2]);
+	butterfly(&r[1], &r[3]);
+}
+
+QV_INLINE void
+butterflies16(float32x4_t *r)
+{
+	butterflies4(r);
+	butterflies4(r + 4);
+	butterflies4(r + 8);
+	butterflies4(r + 12);
+#define CROSS(k) butterfly(&r[k], &r[(k) + 4]); butterfly(&r[(k) + 8], &r[(k) + 12]);
+	QV_REPEAT4(CROSS)
+#undef CROSS
+#define CROSS(k) butterfly(&r[k], &r[(k) + 8]);
+	QV_REPEAT8(CROSS)
+#undef CROSS
+}
+
+/* All six stages of 64 floats. */
+QV_INLINE void
+transform_64(float *x)
+{
+	float32x4_t r[16];
+
+#define LOAD(k) r[k] = vld1q_f32(x + 4 * (k));
+	QV_REPEAT16(LOAD)
+#undef LOAD
+#define WITHIN(k) \
+	transpose4(r + 4 * (k)); \
+	butterflies4(r + 4 * (k)); \
+	transpose4(r + 4 * (k));
+	QV_REPEAT4(WITHIN)
+#undef WITHIN
+	butterflies16(r);
+#define STORE(k) vst1q_f32(x + 4 * (k), r[k]);
+	QV_REPEAT16(STORE)
+#undef STORE
+}
+
+/* Stages h, 2h, 4h and 8h, h >= 4. */
+QV_INLINE void
+transform_pass16(float *x, size_t n, size_t h)
+{
+	for (size_t block = 0; block < n; block += 16 * h)
+	{
+		for (size_t j = block; j < block + h; j += 4)
+		{
+			float32x4_t r[16];
+
+#define LOAD(k) r[k] = vld1q_f32(x + j + (k) * h);
+			QV_REPEAT16(LOAD)
+#undef LOAD
+			butterflies16(r);
+#define STORE(k) vst1q_f32(x + j + (k) * h, r[k]);
+			QV_REPEAT16(STORE)
+#undef STORE
+		}
+	}
+}
+
+/* Stages h and 2h. */
+QV_INLINE void
+transform_pass4(float *x, size_t n, size_t h)
+{
+	for (size_t block = 0; block < n; block += 4 * h)
+	{
+		for (size_t j = block; j < block + h; j += 4)
+		{
+			float32x4_t r[4];
+
+#define LOAD(k) r[k] = vld1q_f32(x + j + (k) * h);
+			QV_REPEAT4(LOAD)
+#undef LOAD
+			butterflies4(r);
+#define STORE(k) vst1q_f32(x + j + (k) * h, r[k]);
+			QV_REPEAT4(STORE)
+#undef STORE
+		}
+	}
+}
+
+/* The last stage, h = n / 2. */
+QV_INLINE void
+transform_pass2(float *x, size_t h)
+{
+	for (size_t j = 0; j < h; j += 4)
+	{
+		float32x4_t low = vld1q_f32(x + j);
+		float32x4_t high = vld1q_f32(x + j + h);
+
+		butterfly(&low, &high);
+		vst1q_f32(x + j, low);
+		vst1q_f32(x + j + h, high);
+	}
+}
+
+static void
+neon_fht_f32(float *x, size_t n)
+{
+	size_t		h = 64;
+
+	if (n < 64)
+	{
+		qv_kernels_scalar.fht_f32(x, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i += 64)
+		transform_64(x + i);
+	for (; n / h >= 16; h *= 16)
+		transform_pass16(x, n, h);
+	for (; n / h >= 4; h *= 4)
+		transform_pass4(x, n, h);
+	if (n / h == 2)
+		transform_pass2(x, h);
+}
+
+static void
+neon_signs_f32(const float *x, size_t n, uint8_t *out)
+{
+	static const uint32_t high_bits[4] = {128, 64, 32, 16};
+	static const uint32_t low_bits[4] = {8, 4, 2, 1};
+	uint32x4_t	high = vld1q_u32(high_bits);
+	uint32x4_t	low = vld1q_u32(low_bits);
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint32x4_t	first = vandq_u32(vcgtzq_f32(vld1q_f32(x + i)), high);
+		uint32x4_t	second = vandq_u32(vcgtzq_f32(vld1q_f32(x + i + 4)), low);
+
+		out[i / 8] = (uint8_t) vaddvq_u32(vorrq_u32(first, second));
+	}
+	qv_kernels_scalar.signs_f32(x + i, n - i, out + i / 8);
+}
+
+const QvKernels qv_kernels_neon = {
+	.name = "neon",
+	.popcount = neon_popcount,
+	.hamming = neon_hamming,
+	.intersection = neon_intersection,
+	.planes4 = neon_planes4,
+	.hamming_many = neon_hamming_many,
+	.hamming_strided = neon_hamming_strided,
+	.intersection_many = neon_intersection_many,
+	.intersection_strided = neon_intersection_strided,
+	.planes4_many = neon_planes4_many,
+	.planes4_strided = neon_planes4_strided,
+	.dot_i8 = neon_dot_i8,
+	.l2sq_i8 = neon_l2sq_i8,
+	.l1_i8 = neon_l1_i8,
+	.sum_i8 = neon_sum_i8,
+	.dot_f32 = neon_dot_f32,
+	.l2sq_f32 = neon_l2sq_f32,
+	.l1_f32 = neon_l1_f32,
+	.fht_f32 = neon_fht_f32,
+	.signs_f32 = neon_signs_f32,
+};
+
+#endif							/* QV_HAVE_NEON_LEVEL */

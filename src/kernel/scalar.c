@@ -1,0 +1,295 @@
+/*
+ * scalar.c
+ *		The kernels in plain C: the specification of every other level.
+ *
+ * Must not know any instruction set: this is what runs on a machine of which
+ * nothing is known.  Other levels are tested for equality with these functions,
+ * these against naive definitions.  See README.md, "Same bits at every level".
+ */
+#include <math.h>
+
+#include "kernel/levels.h"
+
+/*
+ * Bits set in a word, by adding neighbours in parallel.  __builtin_popcountll
+ * without -mpopcnt is a table look-up through libgcc, at 2.4 times the time for
+ * 96 bytes (README.md, "Tried and rejected").
+ */
+static inline uint32_t
+popcount_word(uint64_t x)
+{
+#if defined(__aarch64__)
+	return (uint32_t) __builtin_popcountll(x);
+#else
+	x -= (x >> 1) & UINT64_C(0x5555555555555555);
+	x = (x & UINT64_C(0x3333333333333333)) + ((x >> 2) & UINT64_C(0x3333333333333333));
+	x = (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+	return (uint32_t) ((x * UINT64_C(0x0101010101010101)) >> 56);
+#endif
+}
+
+/* ---- bits ---- */
+
+static uint32_t
+scalar_popcount(const uint8_t *a, size_t nbytes)
+{
+	uint32_t	sum = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		sum += popcount_word(qv_load_word(a + i));
+	if (i < nbytes)
+		sum += popcount_word(qv_load_partial_word(a + i, nbytes - i));
+	return sum;
+}
+
+static uint32_t
+scalar_hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32_t	sum = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		sum += popcount_word(qv_load_word(a + i) ^ qv_load_word(b + i));
+	if (i < nbytes)
+		sum += popcount_word(qv_load_partial_word(a + i, nbytes - i) ^
+							 qv_load_partial_word(b + i, nbytes - i));
+	return sum;
+}
+
+static uint32_t
+scalar_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32_t	sum = 0;
+	size_t		i = 0;
+
+	for (; i + 8 <= nbytes; i += 8)
+		sum += popcount_word(qv_load_word(a + i) & qv_load_word(b + i));
+	if (i < nbytes)
+		sum += popcount_word(qv_load_partial_word(a + i, nbytes - i) &
+							 qv_load_partial_word(b + i, nbytes - i));
+	return sum;
+}
+
+static uint32_t
+scalar_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	uint32_t	sum = 0;
+
+	for (int j = 0; j < 4; j++)
+		sum += scalar_intersection(planes + (size_t) j * nbytes, code, nbytes) << j;
+	return sum;
+}
+
+static inline void
+hamming_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+{
+	for (int i = 0; i < ncodes; i++)
+		out[i] = scalar_hamming(query, qv_code_at(list, i), nbytes);
+}
+
+static inline void
+intersection_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+				  uint32_t *inter, uint32_t *codebits)
+{
+	for (int i = 0; i < ncodes; i++)
+	{
+		inter[i] = scalar_intersection(query, qv_code_at(list, i), nbytes);
+		codebits[i] = scalar_popcount(qv_code_at(list, i), nbytes);
+	}
+}
+
+static inline void
+planes4_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+{
+	for (int i = 0; i < ncodes; i++)
+		out[i] = scalar_planes4(planes, qv_code_at(list, i), nbytes);
+}
+
+static void
+scalar_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+					size_t nbytes, uint32_t *out)
+{
+	hamming_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+static void
+scalar_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
+					   size_t nbytes, uint32_t *out)
+{
+	hamming_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+static void
+scalar_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
+						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	intersection_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
+}
+
+static void
+scalar_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
+							int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
+{
+	intersection_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
+}
+
+static void
+scalar_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
+					size_t nbytes, uint32_t *out)
+{
+	planes4_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+static void
+scalar_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
+					   size_t nbytes, uint32_t *out)
+{
+	planes4_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+/* ---- signed bytes ---- */
+
+static int32_t
+scalar_dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+static uint32_t
+scalar_l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d * d);
+	}
+	return sum;
+}
+
+static uint32_t
+scalar_l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int			d = a[i] - b[i];
+
+		sum += (uint32_t) (d < 0 ? -d : d);
+	}
+	return sum;
+}
+
+static int32_t
+scalar_sum_i8(const int8_t *a, size_t n)
+{
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i];
+	return sum;
+}
+
+/* ---- floats ---- */
+
+static double
+scalar_dot_f32(const float *a, const float *b, size_t n)
+{
+	double		s[16] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		s[i % 16] += (double) a[i] * (double) b[i];
+	return qv_sum_tree(s);
+}
+
+static double
+scalar_l2sq_f32(const float *a, const float *b, size_t n)
+{
+	double		s[16] = {0};
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double		d = (double) a[i] - (double) b[i];
+
+		s[i % 16] += d * d;
+	}
+	return qv_sum_tree(s);
+}
+
+static double
+scalar_l1_f32(const float *a, const float *b, size_t n)
+{
+	double		s[16] = {0};
+
+	for (size_t i = 0; i < n; i++)
+		s[i % 16] += fabs((double) a[i] - (double) b[i]);
+	return qv_sum_tree(s);
+}
+
+/*
+ * Stages in the order h = 1, 2, 4, ...: every level keeps this order, so every
+ * output is the same tree of additions.
+ */
+static void
+scalar_fht_f32(float *x, size_t n)
+{
+	for (size_t h = 1; h < n; h *= 2)
+	{
+		for (size_t i = 0; i < n; i += 2 * h)
+		{
+			for (size_t j = i; j < i + h; j++)
+			{
+				float		low = x[j];
+				float		high = x[j + h];
+
+				x[j] = low + high;
+				x[j + h] = low - high;
+			}
+		}
+	}
+}
+
+static void
+scalar_signs_f32(const float *x, size_t n, uint8_t *out)
+{
+	for (size_t i = 0; i < n; i += 8)
+	{
+		unsigned	byte = 0;
+		size_t		end = n - i < 8 ? n - i : 8;
+
+		for (size_t j = 0; j < end; j++)
+			byte |= (unsigned) (x[i + j] > 0) << (7 - j);
+		out[i / 8] = (uint8_t) byte;
+	}
+}
+
+const QvKernels qv_kernels_scalar = {
+	.name = "scalar",
+	.popcount = scalar_popcount,
+	.hamming = scalar_hamming,
+	.intersection = scalar_intersection,
+	.planes4 = scalar_planes4,
+	.hamming_many = scalar_hamming_many,
+	.hamming_strided = scalar_hamming_strided,
+	.intersection_many = scalar_intersection_many,
+	.intersection_strided = scalar_intersection_strided,
+	.planes4_many = scalar_planes4_many,
+	.planes4_strided = scalar_planes4_strided,
+	.dot_i8 = scalar_dot_i8,
+	.l2sq_i8 = scalar_l2sq_i8,
+	.l1_i8 = scalar_l1_i8,
+	.sum_i8 = scalar_sum_i8,
+	.dot_f32 = scalar_dot_f32,
+	.l2sq_f32 = scalar_l2sq_f32,
+	.l1_f32 = scalar_l1_f32,
+	.fht_f32 = scalar_fht_f32,
+	.signs_f32 = scalar_signs_f32,
+};

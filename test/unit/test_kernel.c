@@ -1,0 +1,784 @@
+/*
+ * test_kernel.c
+ *		Every kernel of every level this machine runs.
+ *
+ * The scalar level is compared with definitions written out here, every other
+ * level with the scalar one, for equality: all short lengths, some long ones,
+ * every misalignment, operands that begin right after a trapping page and that
+ * end right before one, and values at the ends of their range.  QV_EXPECT_LEVEL
+ * in the environment names the level that "auto" must choose.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "check.h"
+#include "kernel/kernel.h"
+
+#define MAX_SHORT		300
+#define MAX_NBYTES		8000	/* 64000 bits, the longest bitvec */
+#define MAX_NFLOATS		16384
+#define MAX_NINT8		32768	/* the contract of the signed byte kernels */
+#define MAX_CODES		64
+
+static const QvKernels *scalar;
+
+/* ---- placing operands ---- */
+
+/* 0..7: so many bytes after a trapping page; 8: right before one */
+#define NPLACES			9
+#define PLACE_END		8
+
+static uint8_t *
+place(const GuardedMemory *mem, size_t nbytes, int where)
+{
+	return where == PLACE_END ? mem->end - nbytes : mem->start + where;
+}
+
+/* ---- patterns ---- */
+
+#define NPATTERNS		4
+
+/* Random bytes, all ones against random, all ones, all zeros. */
+static void
+fill_bytes(uint8_t *p, size_t nbytes, int pattern, int operand, uint64_t *seed)
+{
+	for (size_t i = 0; i < nbytes; i++)
+	{
+		if (pattern == 2 || (pattern == 1 && operand == 0))
+			p[i] = 0xFF;
+		else if (pattern == 3)
+			p[i] = 0;
+		else
+			p[i] = (uint8_t) check_random(seed);
+	}
+}
+
+/* Random, -128 against 127, -128 against -128, random among the extremes. */
+static void
+fill_int8(int8_t *p, size_t n, int pattern, int operand, uint64_t *seed)
+{
+	static const int8_t extremes[4] = {-128, -127, 127, 0};
+
+	for (size_t i = 0; i < n; i++)
+	{
+		if (pattern == 0)
+			p[i] = (int8_t) check_random(seed);
+		else if (pattern == 3)
+			p[i] = extremes[check_random(seed) % 4];
+		else
+			p[i] = (pattern == 1 && operand == 1) ? 127 : -128;
+	}
+}
+
+/*
+ * Values of like size; of every size; denormals and signed zeros; some
+ * infinities and NaNs among them.
+ */
+static void
+fill_floats(float *p, size_t n, int pattern, uint64_t *seed)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		float		x = (float) (2 * check_uniform(seed) - 1);
+		uint64_t	r = check_random(seed);
+
+		if (pattern == 1)
+			x = ldexpf(x, (int) (r % 250) - 125);
+		else if (pattern == 2)
+			x = (r % 3 == 0) ? copysignf(0, x) : ldexpf(x, -135);
+		else if (pattern == 3 && r % 16 == 0)
+			x = copysignf(INFINITY, x);
+		else if (pattern == 3 && r % 97 == 1)
+			x = NAN;
+		p[i] = x;
+	}
+}
+
+/* Copy n floats to a place that may be unaligned even for a float. */
+static float *
+put_floats(const GuardedMemory *mem, const float *values, size_t n, int where)
+{
+	uint8_t    *p = place(mem, n * sizeof(float), where);
+
+	memcpy(p, values, n * sizeof(float));
+	return (float *) (void *) p;
+}
+
+static bool
+same_double(double a, double b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
+}
+
+static bool
+same_float(float a, float b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
+}
+
+/* ---- counting mismatches ---- */
+
+static int	mismatches;
+
+static void
+expect(bool good, const char *kernel, size_t n, int where, int pattern)
+{
+	if (!good && mismatches++ == 0)
+		printf("#   first mismatch: %s, length %zu, place %d, pattern %d\n", kernel, n, where, pattern);
+}
+
+static void
+report(const QvKernels *level, const char *what)
+{
+	ok(mismatches == 0, "%s: %s (%d mismatches)", level->name, what, mismatches);
+	mismatches = 0;
+}
+
+/* ---- definitions ---- */
+
+static int
+bit_at(const uint8_t *p, size_t i)
+{
+	return (p[i / 8] >> (7 - i % 8)) & 1;
+}
+
+static uint32_t
+naive_hamming(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < 8 * nbytes; i++)
+		sum += bit_at(a, i) != bit_at(b, i);
+	return sum;
+}
+
+static uint32_t
+naive_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < 8 * nbytes; i++)
+		sum += bit_at(a, i) && bit_at(b, i);
+	return sum;
+}
+
+/* The four planes hold numbers 0..15; the sum of those where the code has a one. */
+static uint32_t
+naive_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
+{
+	uint32_t	sum = 0;
+
+	for (size_t i = 0; i < 8 * nbytes; i++)
+	{
+		for (int j = 0; j < 4; j++)
+			sum += (uint32_t) (bit_at(code, i) * bit_at(planes + (size_t) j * nbytes, i)) << j;
+	}
+	return sum;
+}
+
+typedef enum FloatOp
+{
+	FLOAT_DOT,
+	FLOAT_L2SQ,
+	FLOAT_L1
+} FloatOp;
+
+/*
+ * Sixteen accumulators and the tree, one rounding at a time: what is stored in
+ * a volatile variable cannot be fused with what follows.
+ */
+static double
+naive_float_sum(FloatOp op, const float *a, const float *b, size_t n)
+{
+	volatile double s[16] = {0};
+	volatile double d;
+	volatile double term;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float		x;
+		float		y;
+
+		memcpy(&x, (const char *) a + i * sizeof(float), sizeof(x));
+		memcpy(&y, (const char *) b + i * sizeof(float), sizeof(y));
+		d = (double) x - (double) y;
+		if (op == FLOAT_DOT)
+			term = (double) x * (double) y;
+		else if (op == FLOAT_L2SQ)
+			term = d * d;
+		else
+			term = fabs(d);
+		s[i % 16] = s[i % 16] + term;
+	}
+	for (int width = 8; width >= 1; width /= 2)
+	{
+		for (int i = 0; i < width; i++)
+			s[i] = s[i] + s[i + width];
+	}
+	return s[0];
+}
+
+/* ---- packed bits ---- */
+
+static void
+compare_bits(const QvKernels *level, const uint8_t *a, const uint8_t *b, size_t nbytes, int where, int pattern)
+{
+	expect(level->popcount(a, nbytes) == scalar->popcount(a, nbytes), "popcount", nbytes, where, pattern);
+	expect(level->hamming(a, b, nbytes) == scalar->hamming(a, b, nbytes), "hamming", nbytes, where, pattern);
+	expect(level->intersection(a, b, nbytes) == scalar->intersection(a, b, nbytes),
+		   "intersection", nbytes, where, pattern);
+}
+
+static void
+compare_bits_naive(const uint8_t *a, const uint8_t *b, size_t nbytes, int where, int pattern)
+{
+	expect(scalar->popcount(a, nbytes) == naive_intersection(a, a, nbytes), "popcount", nbytes, where, pattern);
+	expect(scalar->hamming(a, b, nbytes) == naive_hamming(a, b, nbytes), "hamming", nbytes, where, pattern);
+	expect(scalar->intersection(a, b, nbytes) == naive_intersection(a, b, nbytes),
+		   "intersection", nbytes, where, pattern);
+}
+
+/* 0..MAX_SHORT, then some long ones around block sizes; SIZE_MAX ends it. */
+static size_t
+length_at(int i)
+{
+	static const size_t longer[] = {
+		383, 384, 385, 511, 512, 513, 544, 767, 768, 991, 992, 1023, 1024, 1025, 2047, 2050, 4096, 7999, MAX_NBYTES
+	};
+	int			nlonger = (int) (sizeof(longer) / sizeof(longer[0]));
+
+	if (i <= MAX_SHORT)
+		return (size_t) i;
+	return i - MAX_SHORT <= nlonger ? longer[i - MAX_SHORT - 1] : SIZE_MAX;
+}
+
+static void
+test_bits(const QvKernels *level)
+{
+	GuardedMemory ma = guarded_alloc(MAX_NBYTES + 8);
+	GuardedMemory mb = guarded_alloc(MAX_NBYTES + 8);
+	uint64_t	seed = 1;
+
+	for (int i = 0; length_at(i) != SIZE_MAX; i++)
+	{
+		size_t		nbytes = length_at(i);
+
+		for (int where = 0; where < NPLACES; where++)
+		{
+			uint8_t    *a = place(&ma, nbytes, where);
+			uint8_t    *b = place(&mb, nbytes, (where * 5 + i) % NPLACES);
+
+			for (int pattern = 0; pattern < NPATTERNS; pattern++)
+			{
+				fill_bytes(a, nbytes, pattern, 0, &seed);
+				fill_bytes(b, nbytes, pattern, 1, &seed);
+				if (level != scalar)
+					compare_bits(level, a, b, nbytes, where, pattern);
+				else if (where % 4 == 0)
+					compare_bits_naive(a, b, nbytes, where, pattern);
+			}
+		}
+	}
+	report(level, "popcount, hamming, intersection");
+	guarded_free(&ma);
+	guarded_free(&mb);
+}
+
+static void
+test_planes(const QvKernels *level)
+{
+	GuardedMemory mp = guarded_alloc(4 * MAX_NBYTES + 8);
+	GuardedMemory mc = guarded_alloc(MAX_NBYTES + 8);
+	uint64_t	seed = 2;
+
+	for (int i = 0; length_at(i) != SIZE_MAX; i++)
+	{
+		size_t		nbytes = length_at(i);
+
+		for (int where = 0; where < NPLACES; where++)
+		{
+			uint8_t    *planes = place(&mp, 4 * nbytes, where);
+			uint8_t    *code = place(&mc, nbytes, (where * 5 + i) % NPLACES);
+
+			for (int pattern = 0; pattern < NPATTERNS; pattern++)
+			{
+				fill_bytes(planes, 4 * nbytes, pattern, 0, &seed);
+				fill_bytes(code, nbytes, pattern, 1, &seed);
+				if (level != scalar)
+					expect(level->planes4(planes, code, nbytes) == scalar->planes4(planes, code, nbytes),
+						   "planes4", nbytes, where, pattern);
+				else if (where % 4 == 0)
+					expect(scalar->planes4(planes, code, nbytes) == naive_planes4(planes, code, nbytes),
+						   "planes4", nbytes, where, pattern);
+			}
+		}
+	}
+	report(level, "planes4");
+	guarded_free(&mp);
+	guarded_free(&mc);
+}
+
+/* ---- batches ---- */
+
+/* What the batch kernels are asked, and where the answers go: each ends at a trapping page. */
+typedef struct Batch
+{
+	const uint8_t *query;		/* also the first plane of four */
+	const uint8_t *base;
+	size_t		stride;
+	const uint8_t *codes[MAX_CODES];
+	int			ncodes;
+	size_t		nbytes;
+	uint32_t   *out;
+	uint32_t   *out2;
+} Batch;
+
+static void
+expect_counts(const Batch *batch, const uint32_t *got, uint32_t (*one) (const Batch *, int), const char *kernel)
+{
+	for (int i = 0; i < batch->ncodes; i++)
+		expect(got[i] == one(batch, i), kernel, batch->nbytes, i, batch->ncodes);
+}
+
+static uint32_t
+one_hamming(const Batch *batch, int i)
+{
+	return scalar->hamming(batch->query, batch->codes[i], batch->nbytes);
+}
+
+static uint32_t
+one_intersection(const Batch *batch, int i)
+{
+	return scalar->intersection(batch->query, batch->codes[i], batch->nbytes);
+}
+
+static uint32_t
+one_popcount(const Batch *batch, int i)
+{
+	return scalar->popcount(batch->codes[i], batch->nbytes);
+}
+
+static uint32_t
+one_planes4(const Batch *batch, int i)
+{
+	return scalar->planes4(batch->query, batch->codes[i], batch->nbytes);
+}
+
+static void
+clear_answers(const Batch *batch)
+{
+	memset(batch->out, 0xA5, (size_t) batch->ncodes * sizeof(uint32_t));
+	memset(batch->out2, 0xA5, (size_t) batch->ncodes * sizeof(uint32_t));
+}
+
+static void
+compare_batch_strided(const QvKernels *level, const Batch *b)
+{
+	clear_answers(b);
+	level->hamming_strided(b->query, b->base, b->stride, b->ncodes, b->nbytes, b->out);
+	expect_counts(b, b->out, one_hamming, "hamming_strided");
+	clear_answers(b);
+	level->planes4_strided(b->query, b->base, b->stride, b->ncodes, b->nbytes, b->out);
+	expect_counts(b, b->out, one_planes4, "planes4_strided");
+	clear_answers(b);
+	level->intersection_strided(b->query, b->base, b->stride, b->ncodes, b->nbytes, b->out, b->out2);
+	expect_counts(b, b->out, one_intersection, "intersection_strided");
+	expect_counts(b, b->out2, one_popcount, "intersection_strided, codebits");
+}
+
+static void
+compare_batch_many(const QvKernels *level, const Batch *b)
+{
+	clear_answers(b);
+	level->hamming_many(b->query, b->codes, b->ncodes, b->nbytes, b->out);
+	expect_counts(b, b->out, one_hamming, "hamming_many");
+	clear_answers(b);
+	level->planes4_many(b->query, b->codes, b->ncodes, b->nbytes, b->out);
+	expect_counts(b, b->out, one_planes4, "planes4_many");
+	clear_answers(b);
+	level->intersection_many(b->query, b->codes, b->ncodes, b->nbytes, b->out, b->out2);
+	expect_counts(b, b->out, one_intersection, "intersection_many");
+	expect_counts(b, b->out2, one_popcount, "intersection_many, codebits");
+}
+
+/* The same codes in another order, so that a pointer is not where a stride would find it. */
+static void
+shuffle_codes(Batch *batch, uint64_t *seed)
+{
+	for (int i = batch->ncodes - 1; i > 0; i--)
+	{
+		int			j = (int) (check_random(seed) % (uint64_t) (i + 1));
+		const uint8_t *swap = batch->codes[i];
+
+		batch->codes[i] = batch->codes[j];
+		batch->codes[j] = swap;
+	}
+}
+
+static void
+test_batches(const QvKernels *level)
+{
+	static const int ncodes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15, 16, 17, 31, 33, MAX_CODES};
+	GuardedMemory mq = guarded_alloc(4 * MAX_NBYTES + 8);
+	GuardedMemory mc = guarded_alloc(MAX_CODES * (MAX_NBYTES + 37));
+	GuardedMemory mo = guarded_alloc(MAX_CODES * sizeof(uint32_t));
+	GuardedMemory mo2 = guarded_alloc(MAX_CODES * sizeof(uint32_t));
+	uint64_t	seed = 3;
+
+	for (int i = 0; length_at(i) != SIZE_MAX; i++)
+	{
+		Batch		batch;
+		size_t		nbytes = length_at(i);
+		uint8_t    *query = place(&mq, 4 * nbytes, i % NPLACES);
+
+		fill_bytes(query, 4 * nbytes, 0, 0, &seed);
+		batch.query = query;
+		batch.nbytes = nbytes;
+		for (size_t k = 0; k < sizeof(ncodes) / sizeof(ncodes[0]); k++)
+		{
+			size_t		gap = (size_t) (i + (int) k) % 3 == 0 ? 0 : (size_t) (i % 37);
+			size_t		extent;
+			uint8_t    *base;
+
+			if (nbytes > 1024 && k % 4 != 0)
+				continue;
+			batch.ncodes = ncodes[k];
+			batch.stride = nbytes + gap;
+			extent = batch.ncodes == 0 ? 0 : (size_t) (batch.ncodes - 1) * batch.stride + nbytes;
+			base = place(&mc, extent, k % 2 == 0 ? PLACE_END : (int) k % 8);
+			fill_bytes(base, extent, 0, 1, &seed);
+			batch.base = base;
+			batch.out = (uint32_t *) (void *) place(&mo, (size_t) batch.ncodes * sizeof(uint32_t), PLACE_END);
+			batch.out2 = (uint32_t *) (void *) place(&mo2, (size_t) batch.ncodes * sizeof(uint32_t), PLACE_END);
+			for (int c = 0; c < batch.ncodes; c++)
+				batch.codes[c] = base + (size_t) c * batch.stride;
+			compare_batch_strided(level, &batch);
+			shuffle_codes(&batch, &seed);
+			compare_batch_many(level, &batch);
+		}
+	}
+	report(level, "batches by pointer and by stride");
+	guarded_free(&mq);
+	guarded_free(&mc);
+	guarded_free(&mo);
+	guarded_free(&mo2);
+}
+
+/* ---- signed bytes ---- */
+
+static void
+compare_int8(const QvKernels *level, const int8_t *a, const int8_t *b, size_t n, int where, int pattern)
+{
+	expect(level->dot_i8(a, b, n) == scalar->dot_i8(a, b, n), "dot_i8", n, where, pattern);
+	expect(level->l2sq_i8(a, b, n) == scalar->l2sq_i8(a, b, n), "l2sq_i8", n, where, pattern);
+	expect(level->l1_i8(a, b, n) == scalar->l1_i8(a, b, n), "l1_i8", n, where, pattern);
+	expect(level->sum_i8(a, n) == scalar->sum_i8(a, n), "sum_i8", n, where, pattern);
+}
+
+static void
+compare_int8_naive(const int8_t *a, const int8_t *b, size_t n, int where, int pattern)
+{
+	int64_t		dot = 0;
+	int64_t		l2sq = 0;
+	int64_t		l1 = 0;
+	int64_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int64_t		x = a[i];
+		int64_t		y = b[i];
+
+		dot += x * y;
+		l2sq += (x - y) * (x - y);
+		l1 += x > y ? x - y : y - x;
+		sum += x;
+	}
+	expect(scalar->dot_i8(a, b, n) == dot, "dot_i8", n, where, pattern);
+	expect(scalar->l2sq_i8(a, b, n) == l2sq, "l2sq_i8", n, where, pattern);
+	expect(scalar->l1_i8(a, b, n) == l1, "l1_i8", n, where, pattern);
+	expect(scalar->sum_i8(a, n) == sum, "sum_i8", n, where, pattern);
+}
+
+static void
+test_int8_length(const QvKernels *level, const GuardedMemory *ma, const GuardedMemory *mb,
+				 size_t n, int where, uint64_t *seed)
+{
+	int8_t	   *a = (int8_t *) place(ma, n, where);
+	int8_t	   *b = (int8_t *) place(mb, n, (where * 5 + (int) n) % NPLACES);
+
+	for (int pattern = 0; pattern < NPATTERNS; pattern++)
+	{
+		fill_int8(a, n, pattern, 0, seed);
+		fill_int8(b, n, pattern, 1, seed);
+		if (level == scalar)
+			compare_int8_naive(a, b, n, where, pattern);
+		else
+			compare_int8(level, a, b, n, where, pattern);
+	}
+}
+
+static void
+test_int8(const QvKernels *level)
+{
+	GuardedMemory ma = guarded_alloc(MAX_NINT8 + 8);
+	GuardedMemory mb = guarded_alloc(MAX_NINT8 + 8);
+	uint64_t	seed = 4;
+
+	for (int i = 0; length_at(i) != SIZE_MAX; i++)
+	{
+		for (int where = 0; where < NPLACES; where++)
+			test_int8_length(level, &ma, &mb, length_at(i), where, &seed);
+	}
+	test_int8_length(level, &ma, &mb, 16000, PLACE_END, &seed);
+	test_int8_length(level, &ma, &mb, MAX_NINT8 - 1, PLACE_END, &seed);
+	test_int8_length(level, &ma, &mb, MAX_NINT8, PLACE_END, &seed);
+	report(level, "dot, l2sq, l1 and sum of signed bytes");
+	guarded_free(&ma);
+	guarded_free(&mb);
+}
+
+/* ---- sums of floats ---- */
+
+static void
+compare_floats(const QvKernels *level, const float *a, const float *b, size_t n, int where, int pattern)
+{
+	expect(same_double(level->dot_f32(a, b, n), naive_float_sum(FLOAT_DOT, a, b, n)), "dot_f32", n, where, pattern);
+	expect(same_double(level->l2sq_f32(a, b, n), naive_float_sum(FLOAT_L2SQ, a, b, n)), "l2sq_f32", n, where, pattern);
+	expect(same_double(level->l1_f32(a, b, n), naive_float_sum(FLOAT_L1, a, b, n)), "l1_f32", n, where, pattern);
+}
+
+static void
+test_floats(const QvKernels *level)
+{
+	static const size_t longer[] = {768, 1000, 1024, 4099, 16000};
+	GuardedMemory ma = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	GuardedMemory mb = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	float	   *a = malloc(MAX_NFLOATS * sizeof(float));
+	float	   *b = malloc(MAX_NFLOATS * sizeof(float));
+	uint64_t	seed = 5;
+
+	for (int i = 0; i <= MAX_SHORT + 5; i++)
+	{
+		size_t		n = i <= MAX_SHORT ? (size_t) i : longer[i - MAX_SHORT - 1];
+
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			fill_floats(a, n, pattern, &seed);
+			fill_floats(b, n, pattern, &seed);
+			for (int where = 0; where < NPLACES; where += n < 40 ? 1 : 4)
+				compare_floats(level, put_floats(&ma, a, n, where),
+							   put_floats(&mb, b, n, (where * 5 + i) % NPLACES), n, where, pattern);
+		}
+	}
+	report(level, "dot, l2sq and l1 of floats, to the bit");
+	free(a);
+	free(b);
+	guarded_free(&ma);
+	guarded_free(&mb);
+}
+
+/* The bound that README.md states, against long double where that is wider. */
+static void
+test_float_error(const QvKernels *level)
+{
+	size_t		n = 4096;
+	float	   *a = malloc(n * sizeof(float));
+	float	   *b = malloc(n * sizeof(float));
+	uint64_t	seed = 6;
+	int			nbad = 0;
+
+	for (int round = 0; round < 50; round++)
+	{
+		long double dot = 0;
+		long double dot_abs = 0;
+		long double l2sq = 0;
+		double		unit = ((double) n / 16 + 6) * 0x1p-53;
+
+		fill_floats(a, n, round % 2, &seed);
+		fill_floats(b, n, round % 2, &seed);
+		for (size_t i = 0; i < n; i++)
+		{
+			long double d = (long double) a[i] - (long double) b[i];
+
+			dot += (long double) a[i] * (long double) b[i];
+			dot_abs += fabsl((long double) a[i] * (long double) b[i]);
+			l2sq += d * d;
+		}
+		nbad += !(fabsl(level->dot_f32(a, b, n) - dot) <= unit * dot_abs);
+		nbad += !(fabsl(level->l2sq_f32(a, b, n) - l2sq) <= unit * l2sq);
+	}
+	ok(nbad == 0, "%s: float sums are within their error bound (%d are not)", level->name, nbad);
+	free(a);
+	free(b);
+}
+
+/* ---- Walsh-Hadamard transform, signs ---- */
+
+/* By definition, on integers, for which floats are exact. */
+static void
+test_fht_definition(void)
+{
+	float		x[1024];
+	double		y[1024];
+	uint64_t	seed = 7;
+
+	for (size_t n = 1; n <= 1024; n *= 2)
+	{
+		for (size_t i = 0; i < n; i++)
+			x[i] = (float) ((int) (check_random(&seed) % 2001) - 1000);
+		for (size_t i = 0; i < n; i++)
+		{
+			y[i] = 0;
+			for (size_t j = 0; j < n; j++)
+				y[i] += __builtin_parityll((unsigned long long) (i & j)) ? -x[j] : x[j];
+		}
+		scalar->fht_f32(x, n);
+		for (size_t i = 0; i < n; i++)
+			expect(x[i] == y[i], "fht_f32", n, (int) i, 0);
+	}
+	report(scalar, "fht by definition");
+}
+
+static void
+test_fht(const QvKernels *level)
+{
+	GuardedMemory mem = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	float	   *values = malloc(MAX_NFLOATS * sizeof(float));
+	float	   *expected = malloc(MAX_NFLOATS * sizeof(float));
+	uint64_t	seed = 8;
+
+	for (size_t n = 1; n <= MAX_NFLOATS; n *= 2)
+	{
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			fill_floats(values, n, pattern, &seed);
+			memcpy(expected, values, n * sizeof(float));
+			scalar->fht_f32(expected, n);
+			for (int where = 0; where < NPLACES; where++)
+			{
+				uint8_t    *x = (uint8_t *) put_floats(&mem, values, n, where);
+
+				level->fht_f32((float *) (void *) x, n);
+				for (size_t i = 0; i < n; i++)
+				{
+					float		got;
+
+					memcpy(&got, x + i * sizeof(float), sizeof(got));
+					expect(same_float(got, expected[i]), "fht_f32", n, where, pattern);
+				}
+			}
+		}
+	}
+	report(level, "fht, to the bit");
+	free(values);
+	free(expected);
+	guarded_free(&mem);
+}
+
+static void
+compare_signs(const QvKernels *level, const float *values, const uint8_t *x, size_t n, uint8_t *out, int where, int pattern)
+{
+	size_t		nbytes = (n + 7) / 8;
+
+	memset(out, 0xA5, nbytes);
+	level->signs_f32((const float *) (const void *) x, n, out);
+	for (size_t i = 0; i < 8 * nbytes; i++)
+		expect(bit_at(out, i) == (i < n && values[i] > 0), "signs_f32", n, where, pattern);
+}
+
+static void
+test_signs(const QvKernels *level)
+{
+	GuardedMemory mx = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	GuardedMemory mo = guarded_alloc(MAX_NFLOATS / 8 + 8);
+	float	   *values = malloc(MAX_NFLOATS * sizeof(float));
+	uint64_t	seed = 9;
+
+	for (size_t n = 0; n <= 16000; n = n < MAX_SHORT ? n + 1 : n * 2 + 1)
+	{
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			fill_floats(values, n, pattern, &seed);
+			for (int where = 0; where < NPLACES; where++)
+				compare_signs(level, values, (uint8_t *) put_floats(&mx, values, n, where), n,
+							  place(&mo, (n + 7) / 8, (where * 5 + (int) n) % NPLACES), where, pattern);
+		}
+	}
+	report(level, "signs");
+	free(values);
+	guarded_free(&mx);
+	guarded_free(&mo);
+}
+
+/* ---- selection ---- */
+
+static void
+test_refused(const char *name)
+{
+	const QvKernels *before = qv_kernels();
+
+	ok(!qv_kernels_force(name) && qv_kernels() == before,
+	   "level \"%s\" is refused and changes nothing", name == NULL ? "(null)" : name);
+}
+
+static void
+test_selection(void)
+{
+	const char *expected = getenv("QV_EXPECT_LEVEL");
+	const QvKernels *level;
+	const QvKernels *best = NULL;
+	const QvKernels *chosen = qv_kernels();
+	bool		usable;
+	int			nlevels = 0;
+
+	for (; (level = qv_kernels_level(nlevels, &usable)) != NULL; nlevels++)
+	{
+		if (usable)
+		{
+			ok(qv_kernels_force(level->name) && qv_kernels() == level, "level \"%s\" can be forced", level->name);
+			best = level;
+		}
+		else
+			test_refused(level->name);
+	}
+	test_refused("sse9");
+	test_refused("");
+	test_refused("AVX2");
+	test_refused("scalar ");
+	test_refused(NULL);
+	ok(chosen == best, "the first use chose \"%s\", the best of %d levels", chosen->name, nlevels);
+	ok(qv_kernels_force("scalar") && qv_kernels_force("auto") && qv_kernels() == best, "\"auto\" undoes a forced level");
+	ok(qv_kernels_level(-1, &usable) == NULL && qv_kernels_level(nlevels + 1, &usable) == NULL,
+	   "there is no level before the first and past the last");
+	if (expected != NULL)
+		ok(strcmp(best->name, expected) == 0, "this processor gets level \"%s\": \"%s\"", expected, best->name);
+}
+
+int
+main(void)
+{
+	const QvKernels *level;
+	bool		usable;
+
+	test_selection();
+	scalar = qv_kernels_level(0, &usable);
+	ok(usable && strcmp(scalar->name, "scalar") == 0, "level 0 is scalar and always runs");
+	test_fht_definition();
+	for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
+	{
+		if (!usable)
+		{
+			skip_ok("%s: this machine does not run it", level->name);
+			continue;
+		}
+		test_bits(level);
+		test_planes(level);
+		test_batches(level);
+		test_int8(level);
+		test_floats(level);
+		test_float_error(level);
+		test_fht(level);
+		test_signs(level);
+	}
+	return done_testing();
+}
