@@ -90,56 +90,6 @@ tail_mask(size_t nbytes)
 	return load(window + (nbytes - 1) % 32 + 1);
 }
 
-/* Full adder: a + b + c = low + 2 * high, bit by bit. */
-AVX2 QV_INLINE void
-full_add(__m256i *low, __m256i *high, __m256i a, __m256i b, __m256i c)
-{
-	__m256i		half = _mm256_xor_si256(a, b);
-
-	*high = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(half, c));
-	*low = _mm256_xor_si256(half, c);
-}
-
-/*
- * Harley-Seal over whole blocks of 256 bytes: adders leave one word in eight to
- * be counted.  Returns 64-bit sums.
- */
-AVX2 QV_INLINE __m256i
-count_blocks(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
-{
-	__m256i		sum = _mm256_setzero_si256();
-	__m256i		ones = _mm256_setzero_si256();
-	__m256i		twos = _mm256_setzero_si256();
-	__m256i		fours = _mm256_setzero_si256();
-
-	for (size_t i = 0; i < nbytes; i += 256)
-	{
-		__m256i		twos_a,
-					twos_b,
-					fours_a,
-					fours_b,
-					eights;
-
-#define WORD(k) combine(op, load(a + i + 32 * (k)), load(b + i + 32 * (k)))
-		full_add(&ones, &twos_a, ones, WORD(0), WORD(1));
-		full_add(&ones, &twos_b, ones, WORD(2), WORD(3));
-		full_add(&twos, &fours_a, twos, twos_a, twos_b);
-		full_add(&ones, &twos_a, ones, WORD(4), WORD(5));
-		full_add(&ones, &twos_b, ones, WORD(6), WORD(7));
-		full_add(&twos, &fours_b, twos, twos_a, twos_b);
-		full_add(&fours, &eights, fours, fours_a, fours_b);
-#undef WORD
-		sum = _mm256_add_epi64(sum, sum_bytes(count_bytes(eights)));
-	}
-	sum = _mm256_slli_epi64(sum, 3);
-	sum = _mm256_add_epi64(sum, _mm256_slli_epi64(sum_bytes(count_bytes(fours)), 2));
-	sum = _mm256_add_epi64(sum, _mm256_slli_epi64(sum_bytes(count_bytes(twos)), 1));
-	return _mm256_add_epi64(sum, sum_bytes(count_bytes(ones)));
-}
-
-/* From here on the adders pay (README.md, "Tried and rejected"). */
-#define MIN_BLOCKS_NBYTES	512
-
 AVX2 QV_INLINE uint32_t
 count_words(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
@@ -154,23 +104,27 @@ count_words(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
 	return sum;
 }
 
+/* Counts of eight words are at most 64 a byte: they are summed as bytes, widened once. */
 AVX2 QV_INLINE uint32_t
 count_run(QvBitOp op, const uint8_t *a, const uint8_t *b, size_t nbytes)
 {
 	__m256i		sum = _mm256_setzero_si256();
-	__m256i		bytes = _mm256_setzero_si256();
+	__m256i		bytes;
 	size_t		i = 0;
 
 	if (nbytes < 32)
 		return count_words(op, a, b, nbytes);
-	if (nbytes >= MIN_BLOCKS_NBYTES)
+#define ADD(k) bytes = _mm256_add_epi8(bytes, count_bytes(combine(op, load(a + i + 32 * (k)), load(b + i + 32 * (k)))));
+	for (; i + 256 <= nbytes; i += 256)
 	{
-		i = nbytes / 256 * 256;
-		sum = count_blocks(op, a, b, i);
+		bytes = _mm256_setzero_si256();
+		QV_REPEAT8(ADD)
+		sum = _mm256_add_epi64(sum, sum_bytes(bytes));
 	}
-	/* fewer than 16 words are left, so that their counts fit a byte */
+	bytes = _mm256_setzero_si256();
 	for (; i + 32 <= nbytes; i += 32)
-		bytes = _mm256_add_epi8(bytes, count_bytes(combine(op, load(a + i), load(b + i))));
+		ADD(0)
+#undef ADD
 	if (i < nbytes)
 		bytes = _mm256_add_epi8(bytes, count_bytes(_mm256_and_si256(tail_mask(nbytes),
 																	combine(op, load(a + nbytes - 32), load(b + nbytes - 32)))));
@@ -208,10 +162,10 @@ store_four(uint32_t *out, const __m256i *s)
 													_mm256_extracti128_si256(quad, 1)));
 }
 
-/*
- * op of query and each of four codes of 32 to 992 bytes (a byte of count_bytes()
- * is at most 8, so 31 of them fit a byte); the codes' own counts unless ones is NULL.
- */
+/* A byte of count_bytes() is at most 8, so the counts of 31 words fit a byte. */
+#define MAX_FOUR_NBYTES		(31 * 32)
+
+/* op of query and each of four codes of 32 to MAX_FOUR_NBYTES; the codes' own counts unless ones is NULL. */
 AVX2 QV_INLINE void
 count_four(QvBitOp op, const uint8_t *query, QvCodeList list, int first, size_t nbytes,
 		   uint32_t *out, uint32_t *ones)
@@ -263,7 +217,7 @@ count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t
 {
 	int			i = 0;
 
-	if (nbytes >= 32 && nbytes < MIN_BLOCKS_NBYTES)
+	if (nbytes >= 32 && nbytes <= MAX_FOUR_NBYTES)
 	{
 		for (; i + 4 <= ncodes; i += 4)
 			count_four(op, query, list, i, nbytes, out, ones);
@@ -541,8 +495,8 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 #undef STORE
 	for (; i < n; i++)
 	{
-		double		x = a[i];
-		double		y = b[i];
+		double		x = ((const QvFloat *) a)[i];
+		double		y = ((const QvFloat *) b)[i];
 		double		d = x - y;
 
 		if (op == FLOAT_DOT)

@@ -731,20 +731,30 @@ avx512_fht_f32(float *x, size_t n)
  * The comparison gives element 0 the least significant bit and the format wants
  * the most significant, so the elements of each byte are turned round first.
  */
+AVX512 QV_INLINE uint16_t
+positive_bits(__m512 v)
+{
+	__m512i		reversed = _mm512_set_epi32(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+
+	return _mm512_cmp_ps_mask(_mm512_permutexvar_ps(reversed, v), _mm512_setzero_ps(), _CMP_GT_OQ);
+}
+
 AVX512 static void
 avx512_signs_f32(const float *x, size_t n, uint8_t *out)
 {
-	__m512i		reversed = _mm512_set_epi32(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
 	size_t		i = 0;
 
-	for (; i < n; i += 16)
+	for (; i + 16 <= n; i += 16)
 	{
-		size_t		rest = n - i;
-		__m512		v = rest >= 16 ? _mm512_loadu_ps(x + i) :
-			_mm512_maskz_loadu_ps((__mmask16) low_bits(rest), x + i);
-		uint16_t	bits = _mm512_cmp_ps_mask(_mm512_permutexvar_ps(reversed, v), _mm512_setzero_ps(), _CMP_GT_OQ);
+		uint16_t	bits = positive_bits(_mm512_loadu_ps(x + i));
 
-		memcpy(out + i / 8, &bits, rest > 8 ? 2 : 1);
+		memcpy(out + i / 8, &bits, 2);
+	}
+	if (i < n)
+	{
+		uint16_t	bits = positive_bits(_mm512_maskz_loadu_ps((__mmask16) low_bits(n - i), x + i));
+
+		memcpy(out + i / 8, &bits, (n - i + 7) / 8);
 	}
 }
 

@@ -14,9 +14,14 @@
 
 #include "kernel/kernel.h"
 
+#ifdef __FAST_MATH__
+#error "float kernels must return the same bits at every level: compile without -ffast-math"
+#endif
+
 /*
  * A fused multiply-add rounds once where the specification rounds twice.  The
- * build says -ffp-contract=off too; this holds if somebody's flags do not.
+ * build says -ffp-contract=off too; this holds where a build does not, but for
+ * clang up to 14 given -ffp-contract=fast, which heeds no pragma.
  */
 #if defined(__clang__)
 #pragma clang fp contract(off)
@@ -49,6 +54,9 @@ extern const QvKernels qv_kernels_neon;
 #define QV_REPEAT4(M)	M(0) M(1) M(2) M(3)
 #define QV_REPEAT8(M)	QV_REPEAT4(M) M(4) M(5) M(6) M(7)
 #define QV_REPEAT16(M)	QV_REPEAT8(M) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+
+/* A float at any address, as kernel.h allows them. */
+typedef float QvFloat __attribute__((aligned(1)));
 
 /* What is counted of two runs of bits. */
 typedef enum QvBitOp

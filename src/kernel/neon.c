@@ -355,8 +355,8 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 #undef STORE
 	for (; i < n; i++)
 	{
-		double		x = a[i];
-		double		y = b[i];
+		double		x = ((const QvFloat *) a)[i];
+		double		y = ((const QvFloat *) b)[i];
 		double		d = x - y;
 
 		if (op == FLOAT_DOT)

@@ -11,9 +11,9 @@
 #include "kernel/levels.h"
 
 /*
- * Bits set in a word, by adding neighbours in parallel.  __builtin_popcountll
- * without -mpopcnt is a table look-up through libgcc, at 2.4 times the time for
- * 96 bytes (README.md, "Tried and rejected").
+ * Bits set in a word, by adding neighbours in parallel.  On x86 the builtin
+ * without -mpopcnt is a call to a table look-up, and slower (README.md, "Tried
+ * and rejected").
  */
 static inline uint32_t
 popcount_word(uint64_t x)
@@ -200,47 +200,70 @@ scalar_sum_i8(const int8_t *a, size_t n)
 
 /* ---- floats ---- */
 
+typedef enum FloatOp
+{
+	FLOAT_DOT,
+	FLOAT_L2SQ,
+	FLOAT_L1
+} FloatOp;
+
+QV_INLINE double
+float_term(FloatOp op, double x, double y)
+{
+	double		d = x - y;
+
+	return op == FLOAT_DOT ? x * y : op == FLOAT_L2SQ ? d * d : fabs(d);
+}
+
+/*
+ * Element i is added to accumulator i mod 16.  Whole blocks of sixteen have a
+ * loop of their own because a compiler can keep them in registers.
+ */
+QV_INLINE double
+sum_floats(FloatOp op, const QvFloat *x, const QvFloat *y, size_t n)
+{
+	double		s[16] = {0};
+	size_t		i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		for (size_t j = 0; j < 16; j++)
+			s[j] += float_term(op, x[i + j], y[i + j]);
+	}
+	for (; i < n; i++)
+		s[i % 16] += float_term(op, x[i], y[i]);
+	return qv_sum_tree(s);
+}
+
 static double
 scalar_dot_f32(const float *a, const float *b, size_t n)
 {
-	double		s[16] = {0};
-
-	for (size_t i = 0; i < n; i++)
-		s[i % 16] += (double) a[i] * (double) b[i];
-	return qv_sum_tree(s);
+	return sum_floats(FLOAT_DOT, a, b, n);
 }
 
 static double
 scalar_l2sq_f32(const float *a, const float *b, size_t n)
 {
-	double		s[16] = {0};
-
-	for (size_t i = 0; i < n; i++)
-	{
-		double		d = (double) a[i] - (double) b[i];
-
-		s[i % 16] += d * d;
-	}
-	return qv_sum_tree(s);
+	return sum_floats(FLOAT_L2SQ, a, b, n);
 }
 
 static double
 scalar_l1_f32(const float *a, const float *b, size_t n)
 {
-	double		s[16] = {0};
-
-	for (size_t i = 0; i < n; i++)
-		s[i % 16] += fabs((double) a[i] - (double) b[i]);
-	return qv_sum_tree(s);
+	return sum_floats(FLOAT_L1, a, b, n);
 }
+
+/* ---- Walsh-Hadamard transform, signs ---- */
 
 /*
  * Stages in the order h = 1, 2, 4, ...: every level keeps this order, so every
  * output is the same tree of additions.
  */
 static void
-scalar_fht_f32(float *x, size_t n)
+scalar_fht_f32(float *values, size_t n)
 {
+	QvFloat    *x = values;
+
 	for (size_t h = 1; h < n; h *= 2)
 	{
 		for (size_t i = 0; i < n; i += 2 * h)
@@ -258,8 +281,10 @@ scalar_fht_f32(float *x, size_t n)
 }
 
 static void
-scalar_signs_f32(const float *x, size_t n, uint8_t *out)
+scalar_signs_f32(const float *values, size_t n, uint8_t *out)
 {
+	const QvFloat *x = values;
+
 	for (size_t i = 0; i < n; i += 8)
 	{
 		unsigned	byte = 0;

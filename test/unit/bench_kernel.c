@@ -1,0 +1,260 @@
+/*
+ * bench_kernel.c
+ *		Nanoseconds of every kernel of every level this machine runs.
+ *
+ * Run by "make bench", not by the tests: it checks nothing.  Batches are what a
+ * search scores at once, codes by pointer in cache; runs are what a bulk build
+ * scores, contiguous codes.  Each figure is the best of several rounds, as a
+ * busy machine only ever adds time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "check.h"
+#include "kernel/kernel.h"
+
+#define NCODES		4096		/* 384 kB of 96-byte codes: second-level cache */
+#define BATCH		24			/* about the neighbours of one node that were not seen yet */
+#define MAX_NBYTES	256
+#define NFLOATS		4096
+
+#define ROUNDS		15
+#define ROUND_NS	2e6			/* long enough for the clock, short enough to find a quiet moment */
+
+typedef struct Bench
+{
+	const QvKernels *level;
+	size_t		n;				/* bytes of a code, or elements */
+	uint8_t    *query;
+	uint8_t    *base;
+	const uint8_t *codes[NCODES];	/* in random order */
+	float	   *x;
+	float	   *y;
+	uint32_t	out[NCODES];
+	uint32_t	out2[NCODES];
+} Bench;
+
+static volatile double sink;
+
+static double
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double) t.tv_sec * 1e9 + (double) t.tv_nsec;
+}
+
+/* Best time of one call of run, divided by what one call does. */
+static double
+best_ns(void (*run) (Bench *), Bench *bench, double nunits)
+{
+	double		best = 1e30;
+
+	run(bench);
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		double		start = now_ns();
+		double		end;
+		int			ncalls = 0;
+
+		do
+		{
+			run(bench);
+			ncalls++;
+			end = now_ns();
+		} while (end - start < ROUND_NS);
+		if ((end - start) / ncalls < best)
+			best = (end - start) / ncalls;
+	}
+	return best / nunits;
+}
+
+#define SINGLE(kernel) \
+static void \
+run_##kernel(Bench *b) \
+{ \
+	for (int i = 0; i < NCODES; i++) \
+		b->out[i] = b->level->kernel(b->query, b->codes[i], b->n); \
+}
+SINGLE(hamming)
+SINGLE(planes4)
+
+static void
+run_popcount(Bench *b)
+{
+	for (int i = 0; i < NCODES; i++)
+		b->out[i] = b->level->popcount(b->codes[i], b->n);
+}
+
+#define MANY(kernel, ...) \
+static void \
+run_##kernel##_many(Bench *b) \
+{ \
+	for (int i = 0; i + BATCH <= NCODES; i += BATCH) \
+		b->level->kernel##_many(b->query, b->codes + i, BATCH, b->n, __VA_ARGS__); \
+} \
+static void \
+run_##kernel##_strided(Bench *b) \
+{ \
+	b->level->kernel##_strided(b->query, b->base, b->n, NCODES, b->n, __VA_ARGS__); \
+}
+MANY(hamming, b->out)
+MANY(intersection, b->out, b->out2)
+MANY(planes4, b->out)
+
+#define INT8(kernel) \
+static void \
+run_##kernel(Bench *b) \
+{ \
+	for (int i = 0; i < 16; i++) \
+		sink = b->level->kernel((const int8_t *) b->base, (const int8_t *) b->base + 32768 + i * 1024, b->n); \
+}
+INT8(dot_i8)
+INT8(l2sq_i8)
+INT8(l1_i8)
+
+static void
+run_sum_i8(Bench *b)
+{
+	for (int i = 0; i < 16; i++)
+		sink = b->level->sum_i8((const int8_t *) b->base + i * 1024, b->n);
+}
+
+#define FLOATS(kernel) \
+static void \
+run_##kernel(Bench *b) \
+{ \
+	sink = b->level->kernel(b->x, b->y, b->n); \
+}
+FLOATS(dot_f32)
+FLOATS(l2sq_f32)
+FLOATS(l1_f32)
+
+/* Of zeros: repeated on values the transform would run into infinities. */
+static void
+run_fht_f32(Bench *b)
+{
+	b->level->fht_f32(b->y, b->n);
+}
+
+static void
+run_signs_f32(Bench *b)
+{
+	b->level->signs_f32(b->x, b->n, (uint8_t *) b->out);
+}
+
+static const struct
+{
+	const char *name;
+	void		(*run) (Bench *);
+	double		nunits;
+	size_t		n[5];			/* lengths, 0 ends */
+}			benches[] =
+{
+	{"popcount", run_popcount, NCODES, {96, 128, 256}},
+	{"hamming", run_hamming, NCODES, {96, 128, 256}},
+	{"hamming_many", run_hamming_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},
+	{"hamming_strided", run_hamming_strided, NCODES, {40, 96, 128, 256}},
+	{"intersection_many", run_intersection_many, NCODES / BATCH * BATCH, {96, 128, 256}},
+	{"intersection_strided", run_intersection_strided, NCODES, {96, 128, 256}},
+	{"planes4", run_planes4, NCODES, {96, 128, 256}},
+	{"planes4_many", run_planes4_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},
+	{"planes4_strided", run_planes4_strided, NCODES, {40, 96, 128, 256}},
+	{"dot_i8", run_dot_i8, 16, {768, 1024}},
+	{"l2sq_i8", run_l2sq_i8, 16, {768, 1024}},
+	{"l1_i8", run_l1_i8, 16, {768, 1024}},
+	{"sum_i8", run_sum_i8, 16, {768, 1024}},
+	{"dot_f32", run_dot_f32, 1, {768, 1024}},
+	{"l2sq_f32", run_l2sq_f32, 1, {768, 1024}},
+	{"l1_f32", run_l1_f32, 1, {768, 1024}},
+	{"fht_f32", run_fht_f32, 1, {256, 512, 1024, 4096}},
+	{"signs_f32", run_signs_f32, 1, {768, 1024}},
+};
+
+#define NBENCHES ((int) (sizeof(benches) / sizeof(benches[0])))
+
+static void
+fill(Bench *bench, uint64_t *seed)
+{
+	for (size_t i = 0; i < (size_t) NCODES * MAX_NBYTES; i++)
+		bench->base[i] = (uint8_t) check_random(seed);
+	for (int i = 0; i < 4 * MAX_NBYTES; i++)
+		bench->query[i] = (uint8_t) check_random(seed);
+	for (int i = 0; i < NFLOATS; i++)
+		bench->x[i] = (float) (2 * check_uniform(seed) - 1);
+	memset(bench->y, 0, NFLOATS * sizeof(float));
+}
+
+/* Codes of n bytes in an order that no stride explains. */
+static void
+scatter_codes(Bench *bench, uint64_t *seed)
+{
+	for (int i = 0; i < NCODES; i++)
+		bench->codes[i] = bench->base + (size_t) i * bench->n;
+	for (int i = NCODES - 1; i > 0; i--)
+	{
+		int			j = (int) (check_random(seed) % (uint64_t) (i + 1));
+		const uint8_t *swap = bench->codes[i];
+
+		bench->codes[i] = bench->codes[j];
+		bench->codes[j] = swap;
+	}
+}
+
+/* One line: the times of one kernel at one length, a column a level. */
+static void
+bench_line(Bench *bench, int which, size_t n)
+{
+	bool		usable;
+
+	printf("%-22s%6zu", benches[which].name, n);
+	for (int i = 0; (bench->level = qv_kernels_level(i, &usable)) != NULL; i++)
+	{
+		if (usable)
+			printf("%10.2f", best_ns(benches[which].run, bench, benches[which].nunits));
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
+/* An argument keeps only the kernels whose name contains it. */
+int
+main(int argc, char **argv)
+{
+	Bench	   *bench = calloc(1, sizeof(Bench));
+	uint64_t	seed = 1;
+	bool		usable;
+
+	bench->base = malloc((size_t) NCODES * MAX_NBYTES);
+	bench->query = malloc(4 * MAX_NBYTES);
+	bench->x = malloc(NFLOATS * sizeof(float));
+	bench->y = malloc(NFLOATS * sizeof(float));
+	fill(bench, &seed);
+	printf("%-22s%6s", "ns a code or a call", "n");
+	for (int i = 0; (bench->level = qv_kernels_level(i, &usable)) != NULL; i++)
+	{
+		if (usable)
+			printf("%10s", bench->level->name);
+	}
+	printf("\n");
+	for (int which = 0; which < NBENCHES; which++)
+	{
+		if (argc > 1 && strstr(benches[which].name, argv[1]) == NULL)
+			continue;
+		for (int k = 0; benches[which].n[k] != 0; k++)
+		{
+			bench->n = benches[which].n[k];
+			scatter_codes(bench, &seed);
+			bench_line(bench, which, bench->n);
+		}
+	}
+	free(bench->base);
+	free(bench->query);
+	free(bench->x);
+	free(bench->y);
+	free(bench);
+	return 0;
+}
