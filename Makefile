@@ -10,7 +10,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The install script and the regression tests share sql/: the install script
 # carries its version after two dashes, a test is one plain word a topic.
-TESTS = $(sort $(filter-out sql/qvec%--%,$(wildcard sql/*.sql)))
+TESTS = $(foreach file,$(sort $(wildcard sql/*.sql)),$(if $(findstring --,$(file)),,$(file)))
 REGRESS = $(patsubst sql/%.sql,%,$(TESTS))
 REGRESS_OPTS = --inputdir=. --load-extension=qvec
 

@@ -83,3 +83,8 @@ start_server()
         { cat "$SCRATCH/server.log"; return 1; }
     export PGHOST="$SCRATCH/socket" PGPORT=5432 PGUSER=postgres
 }
+
+restart_server()
+{
+    as_user "$PG/pg_ctl" -D "$1" -l "$SCRATCH/server.log" -w -s -m fast restart
+}
