@@ -592,7 +592,7 @@ test_float_error(const QvKernels *level)
 		long double dot = 0;
 		long double dot_abs = 0;
 		long double l2sq = 0;
-		double		unit = ((double) n / 16 + 6) * 0x1p-53;
+		double		unit = ((double) n / 16 + 7) * 0x1p-53;
 
 		fill_floats(a, n, round % 2, &seed);
 		fill_floats(b, n, round % 2, &seed);
