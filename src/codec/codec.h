@@ -39,21 +39,33 @@ typedef struct QvCodecParams
 	uint32_t	nbits;			/* a dimension; 1 at this stage for RABITQ */
 	uint64_t	seed;			/* of the rotation */
 	float		max_norm;		/* inner product only: largest norm in the sample, else 0 */
-	const float *centroid;		/* ndims floats, or NULL for the origin; unused for BITS */
+	const float *centroid;		/* ndims floats, or NULL for the origin; unused for BITS.  Cosine: mean of normalised vectors */
 } QvCodecParams;
+
+#define QV_BITS_MAX_NDIMS		64000	/* as the type bitvec */
+#define QV_RABITQ_MAX_NDIMS		16000	/* as the types qvec8 and vector */
 
 typedef struct QvCodec QvCodec; /* immutable once made: may be shared */
 typedef struct QvQuery QvQuery; /* a prepared query */
 
 /*
+ * What is wrong with parameters of unknown origin (a page), as a phrase for an error
+ * message, or NULL.  Every other function requires parameters without fault.
+ */
+extern const char *qv_codec_params_fault(const QvCodecParams *params);
+
+/*
  * Bytes a codec for these parameters takes; the caller supplies the memory (16-byte
  * aligned), so that it lives in whatever memory context or cache it chooses.  The
- * object is position independent only in so far as it is never moved.
+ * object holds no pointer: it may be kept, shared and freed as one block.
  */
 extern size_t qv_codec_sizeof(const QvCodecParams *params);
 extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies the centroid */
 
-/* Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and of 1 for BITS. */
+/*
+ * Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and of 1 for
+ * BITS.  Slots may lie at any address.  Layout: README.md, "Slots".
+ */
 extern size_t qv_codec_slot_nbytes(const QvCodecParams *params);
 /* Bits of the code after padding (ndims for BITS, >= 256 and a multiple of 64 for RABITQ). */
 extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
@@ -61,21 +73,36 @@ extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
 /*
  * Encode one value into slot.  BITS: value is packed bits ((ndims + 7) / 8 bytes).  RABITQ: value is
  * ndims finite floats (not normalised; a cosine codec normalises itself and the caller has
- * seen to it that the norm is not zero).  scratch: qv_codec_scratch_nbytes() bytes, 16-byte aligned.
+ * seen to it that the norm is not zero).  scratch: qv_codec_scratch_nbytes() bytes, 16-byte aligned
+ * (none, and NULL will do, for BITS).
  */
 extern size_t qv_codec_scratch_nbytes(const QvCodec *codec);
 extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
 
-/* Prepare a query in caller's memory of qv_query_sizeof() bytes (64-byte aligned); value as for encode, but may be a zero vector. */
+/* What no encoder writes into a slot (bits beyond the value, factors that contradict the bits), or NULL: for checkers. */
+extern const char *qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot);
+
+/*
+ * Prepare a query in caller's memory of qv_query_sizeof() bytes (64-byte aligned); value and
+ * scratch as for encode, but value may be a zero vector.  The query does not need the codec afterwards.
+ */
 extern size_t qv_query_sizeof(const QvCodec *codec);
 extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch);
-/* Estimated distance of the query to codes by pointer, or laid out stride bytes apart. */
+
+/*
+ * Estimated distance of the query to codes by pointer, or laid out stride bytes apart.  Always
+ * finite, whatever the slots hold; an L2 or cosine estimate may be below zero (README.md, "Estimates").
+ * BITS: the distance itself, rounded to float.
+ */
 extern void qv_query_score(const QvQuery *query, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride, int nslots, float *dist);
 /* The half width of the error of one estimate at one standard deviation, in the unit of the estimate; 0 for BITS. */
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 
-/* Distance between codes, symmetric, in the unit of the estimates (inner product: the augmented L2 that turns MIPS into L2). */
+/*
+ * Distance between codes, symmetric, finite, in the unit of the estimates (inner product: the
+ * squared augmented L2 that turns MIPS into L2).  Coarser than a query's estimate: both sides are signs.
+ */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);
 

@@ -1,0 +1,171 @@
+/*
+ * bits.c
+ *		Kind BITS: the column's own bits, under Hamming or Jaccard distance.
+ *
+ * Distances here are exact up to their rounding to float.  Must not know
+ * floats, rotations or factors: a slot is the value.  See README.md, "Slots".
+ */
+#include <string.h>
+
+#include "codec/kinds.h"
+#include "kernel/kernel.h"
+
+typedef struct QvBitsQuery
+{
+	QvQuery		head;
+	uint32_t	nset;			/* bits set in the query, for Jaccard */
+	_Alignas(64) uint8_t bits[];
+} QvBitsQuery;
+
+static const char *
+bits_params_fault(const QvCodecParams *params)
+{
+	if (params->metric != QV_METRIC_HAMMING && params->metric != QV_METRIC_JACCARD)
+		return "metric does not fit codes of bits";
+	if (params->ndims < 1 || params->ndims > QV_BITS_MAX_NDIMS)
+		return "number of dimensions is out of range";
+	if (params->nbits != 1)
+		return "codes of bits have one bit a dimension";
+	return NULL;
+}
+
+static size_t
+bits_codec_nbytes(const QvCodecParams *params)
+{
+	(void) params;
+	return sizeof(QvCodec);
+}
+
+static uint32_t
+bits_code_nbits(const QvCodecParams *params)
+{
+	return params->ndims;
+}
+
+static size_t
+bits_slot_nbytes(const QvCodecParams *params)
+{
+	return (params->ndims + 7) / 8;
+}
+
+static void
+bits_init(QvCodec *codec, const QvCodecParams *params)
+{
+	(void) codec;
+	(void) params;
+}
+
+static size_t
+bits_scratch_nbytes(const QvCodec *codec)
+{
+	(void) codec;
+	return 0;
+}
+
+static void
+bits_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch)
+{
+	(void) scratch;
+	memcpy(slot, value, codec->nbytes);
+}
+
+static const char *
+bits_slot_fault(const QvCodec *codec, const uint8_t *slot)
+{
+	uint32_t	npadding = codec->nbytes * 8 - codec->ndims;
+
+	if ((slot[codec->nbytes - 1] & ((1u << npadding) - 1)) != 0)
+		return "padding bits are not zero";
+	return NULL;
+}
+
+/*
+ * Distances of one run of bits to a batch.  An integer below 2^24 is a float
+ * exactly; a Jaccard distance is computed in double and rounded once, so that
+ * rounding can make two distances equal but never swap them.
+ */
+static void
+bits_distances(QvMetric metric, const uint8_t *bits, uint32_t nset, size_t nbytes, QvSlots run, int n, float *dist)
+{
+	const QvKernels *kernels = qv_kernels();
+	uint32_t	count[QV_BATCH];
+	uint32_t	slot_nset[QV_BATCH];
+
+	if (metric == QV_METRIC_HAMMING)
+	{
+		if (run.slots != NULL)
+			kernels->hamming_many(bits, run.slots, n, nbytes, count);
+		else
+			kernels->hamming_strided(bits, run.base, run.stride, n, nbytes, count);
+		for (int i = 0; i < n; i++)
+			dist[i] = (float) (int32_t) count[i];
+		return;
+	}
+
+	if (run.slots != NULL)
+		kernels->intersection_many(bits, run.slots, n, nbytes, count, slot_nset);
+	else
+		kernels->intersection_strided(bits, run.base, run.stride, n, nbytes, count, slot_nset);
+	for (int i = 0; i < n; i++)
+	{
+		int32_t		nunion = (int32_t) (nset + slot_nset[i] - count[i]);
+
+		dist[i] = nunion == 0 ? 0.0f : (float) (1.0 - (double) (int32_t) count[i] / (double) nunion);
+	}
+}
+
+static void
+bits_pair(const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist)
+{
+	uint32_t	nset = codec->metric == QV_METRIC_JACCARD ? qv_kernels()->popcount(slot, codec->nbytes) : 0;
+
+	bits_distances(codec->metric, slot, nset, codec->nbytes, run, n, dist);
+}
+
+static size_t
+bits_query_nbytes(const QvCodec *codec)
+{
+	return sizeof(QvBitsQuery) + codec->nbytes;
+}
+
+static void
+bits_query_init(QvQuery *head, const QvCodec *codec, const void *value, void *scratch)
+{
+	QvBitsQuery *query = (QvBitsQuery *) head;
+
+	(void) scratch;
+	memcpy(query->bits, value, codec->nbytes);
+	query->nset = qv_kernels()->popcount(query->bits, codec->nbytes);
+}
+
+static void
+bits_score(const QvQuery *head, QvSlots run, int n, float *dist)
+{
+	const QvBitsQuery *query = (const QvBitsQuery *) head;
+
+	bits_distances(head->metric, query->bits, query->nset, head->nbytes, run, n, dist);
+}
+
+static float
+bits_error(const QvQuery *query, const uint8_t *slot)
+{
+	(void) query;
+	(void) slot;
+	return 0.0f;
+}
+
+const QvCodeOps qv_bits_ops = {
+	.params_fault = bits_params_fault,
+	.codec_nbytes = bits_codec_nbytes,
+	.code_nbits = bits_code_nbits,
+	.slot_nbytes = bits_slot_nbytes,
+	.init = bits_init,
+	.scratch_nbytes = bits_scratch_nbytes,
+	.encode = bits_encode,
+	.slot_fault = bits_slot_fault,
+	.pair = bits_pair,
+	.query_nbytes = bits_query_nbytes,
+	.query_init = bits_query_init,
+	.score = bits_score,
+	.error = bits_error,
+};

@@ -1,0 +1,162 @@
+/*
+ * codec.c
+ *		The public functions of the room: choose the kind, cut long runs into batches.
+ *
+ * Must not know what any kind keeps in its slots.  See README.md, "Kinds".
+ */
+#include "codec/kinds.h"
+
+/* NULL for a kind that does not exist: only parameters read from disk can name one. */
+static const QvCodeOps *
+ops_of(QvCodeKind kind)
+{
+	switch (kind)
+	{
+		case QV_CODE_BITS:
+			return &qv_bits_ops;
+		case QV_CODE_RABITQ:
+			return &qv_rabitq_ops;
+	}
+	return NULL;
+}
+
+const char *
+qv_codec_params_fault(const QvCodecParams *params)
+{
+	const QvCodeOps *ops = ops_of(params->kind);
+
+	return ops == NULL ? "unknown kind of code" : ops->params_fault(params);
+}
+
+size_t
+qv_codec_sizeof(const QvCodecParams *params)
+{
+	return ops_of(params->kind)->codec_nbytes(params);
+}
+
+QvCodec *
+qv_codec_init(void *mem, const QvCodecParams *params)
+{
+	const QvCodeOps *ops = ops_of(params->kind);
+	QvCodec    *codec = mem;
+
+	codec->kind = params->kind;
+	codec->metric = params->metric;
+	codec->ndims = params->ndims;
+	codec->nbytes = (ops->code_nbits(params) + 7) / 8;
+	ops->init(codec, params);
+	return codec;
+}
+
+size_t
+qv_codec_slot_nbytes(const QvCodecParams *params)
+{
+	return ops_of(params->kind)->slot_nbytes(params);
+}
+
+uint32_t
+qv_codec_code_nbits(const QvCodecParams *params)
+{
+	return ops_of(params->kind)->code_nbits(params);
+}
+
+size_t
+qv_codec_scratch_nbytes(const QvCodec *codec)
+{
+	return ops_of(codec->kind)->scratch_nbytes(codec);
+}
+
+void
+qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch)
+{
+	ops_of(codec->kind)->encode(codec, value, slot, scratch);
+}
+
+const char *
+qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot)
+{
+	return ops_of(codec->kind)->slot_fault(codec, slot);
+}
+
+size_t
+qv_query_sizeof(const QvCodec *codec)
+{
+	return ops_of(codec->kind)->query_nbytes(codec);
+}
+
+QvQuery *
+qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch)
+{
+	QvQuery    *query = mem;
+
+	query->kind = codec->kind;
+	query->metric = codec->metric;
+	query->nbytes = codec->nbytes;
+	ops_of(codec->kind)->query_init(query, codec, value, scratch);
+	return query;
+}
+
+/* The part of a run that begins at slot i. */
+static inline QvSlots
+run_from(QvSlots run, int i)
+{
+	if (run.slots != NULL)
+		run.slots += i;
+	else
+		run.base += run.stride * (size_t) i;
+	return run;
+}
+
+static inline int
+batch_size(int nleft)
+{
+	return nleft < QV_BATCH ? nleft : QV_BATCH;
+}
+
+static void
+score_run(const QvQuery *query, QvSlots run, int nslots, float *dist)
+{
+	const QvCodeOps *ops = ops_of(query->kind);
+
+	for (int i = 0; i < nslots; i += QV_BATCH)
+		ops->score(query, run_from(run, i), batch_size(nslots - i), dist + i);
+}
+
+void
+qv_query_score(const QvQuery *query, const uint8_t *const *slots, int nslots, float *dist)
+{
+	score_run(query, (QvSlots) {slots, NULL, 0}, nslots, dist);
+}
+
+void
+qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride, int nslots, float *dist)
+{
+	score_run(query, (QvSlots) {NULL, base, stride}, nslots, dist);
+}
+
+float
+qv_query_error(const QvQuery *query, const uint8_t *slot)
+{
+	return ops_of(query->kind)->error(query, slot);
+}
+
+static void
+pair_run(const QvCodec *codec, const uint8_t *slot, QvSlots run, int nslots, float *dist)
+{
+	const QvCodeOps *ops = ops_of(codec->kind);
+
+	for (int i = 0; i < nslots; i += QV_BATCH)
+		ops->pair(codec, slot, run_from(run, i), batch_size(nslots - i), dist + i);
+}
+
+void
+qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist)
+{
+	pair_run(codec, slot, (QvSlots) {slots, NULL, 0}, nslots, dist);
+}
+
+void
+qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist)
+{
+	pair_run(codec, slot, (QvSlots) {NULL, base, stride}, nslots, dist);
+}

@@ -1,0 +1,73 @@
+/*
+ * kinds.h
+ *		What the files of this room share: the operations of one kind of code.
+ *
+ * Private to the room; everybody else includes codec.h.  Must not know what
+ * any kind keeps in its slots.  See README.md, "Kinds".
+ */
+#ifndef QV_CODEC_KINDS_H
+#define QV_CODEC_KINDS_H
+
+#include "codec/codec.h"
+
+/*
+ * Codes scored in one piece: their factors and counts live on the stack, 1.5 KB
+ * for 64, and a graph expansion (2m = 32 links) or a block of a bulk build
+ * fits.  Chosen by hand: 32 and 128 measured no different.
+ */
+#define QV_BATCH	64
+
+/* A batch of slots: by pointer, or stride bytes apart from base where slots is NULL. */
+typedef struct QvSlots
+{
+	const uint8_t *const *slots;
+	const uint8_t *base;
+	size_t		stride;
+} QvSlots;
+
+static inline const uint8_t *
+qv_slot_at(QvSlots run, int i)
+{
+	return run.slots != NULL ? run.slots[i] : run.base + run.stride * (size_t) i;
+}
+
+/* What every codec and every query begins with. */
+struct QvCodec
+{
+	QvCodeKind	kind;
+	QvMetric	metric;
+	uint32_t	ndims;			/* of the column's values */
+	uint32_t	nbytes;			/* of the bits of a slot */
+};
+
+struct QvQuery
+{
+	QvCodeKind	kind;
+	QvMetric	metric;
+	uint32_t	nbytes;			/* of the bits of a slot */
+};
+
+/* codec.h says what each function promises; n is at most QV_BATCH. */
+typedef struct QvCodeOps
+{
+	const char *(*params_fault) (const QvCodecParams *params);
+	size_t		(*codec_nbytes) (const QvCodecParams *params);
+	uint32_t	(*code_nbits) (const QvCodecParams *params);
+	size_t		(*slot_nbytes) (const QvCodecParams *params);
+
+	void		(*init) (QvCodec *codec, const QvCodecParams *params);	/* the common head is filled in */
+	size_t		(*scratch_nbytes) (const QvCodec *codec);
+	void		(*encode) (const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
+	const char *(*slot_fault) (const QvCodec *codec, const uint8_t *slot);
+	void		(*pair) (const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist);
+
+	size_t		(*query_nbytes) (const QvCodec *codec);
+	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head filled in */
+	void		(*score) (const QvQuery *query, QvSlots run, int n, float *dist);
+	float		(*error) (const QvQuery *query, const uint8_t *slot);
+} QvCodeOps;
+
+extern const QvCodeOps qv_bits_ops;
+extern const QvCodeOps qv_rabitq_ops;
+
+#endif							/* QV_CODEC_KINDS_H */

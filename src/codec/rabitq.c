@@ -1,0 +1,549 @@
+/*
+ * rabitq.c
+ *		Kind RABITQ: one bit a dimension of the centred and rotated vector, with
+ *		the factors that turn counted bits into an unbiased estimate.
+ *
+ * Source: RaBitQ (arXiv 2405.12497).  Formulas, the slot's layout and where we
+ * differ from the paper: README.md, "Slots" and "Estimates".  Must not know
+ * pages, graphs or where a vector comes from.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "codec/kinds.h"
+#include "codec/rotation.h"
+#include "kernel/kernel.h"
+
+/*
+ * 1/x0 is stored in steps of 1/4096 up to 16: rotated vectors have 1.25 or so,
+ * which the step makes 0.01 % of an error against the estimate's own 0.6 % and more.
+ */
+#define INV_X0_STEPS	4096
+#define INV_X0_TYPICAL	1.2533	/* sqrt(pi/2), that of a Gaussian vector */
+
+#define QUERY_MAX_LEVEL 15		/* of a 4-bit query */
+
+/* What follows the bits in a slot; members and order are the format (README.md, "Slots"). */
+typedef struct QvFactors
+{
+	float		norm;			/* |r| */
+	uint16_t	inv_x0;			/* |r| sqrt(D) / |r|_1, in steps of 1/INV_X0_STEPS */
+	uint16_t	nset;			/* bits set in the code */
+} QvFactors;
+
+_Static_assert(sizeof(QvFactors) == 8, "QvFactors is an on-disk layout");
+_Static_assert(QV_RABITQ_MAX_NDIMS <= UINT16_MAX, "nset must hold every count");
+
+typedef struct QvRabitq
+{
+	QvCodec		head;
+	uint32_t	code_ndims;		/* D: coordinates after padding, and bits */
+	float		centroid_sq;	/* |c|^2 */
+	float		max_norm_sq;	/* M^2, inner product only */
+	float		floats[];		/* centroid, rotation, cosines: see the functions below */
+} QvRabitq;
+
+typedef struct QvRabitqQuery
+{
+	QvQuery		head;
+	int32_t		code_ndims;
+	int32_t		level_sum;		/* of the quantised query */
+	/* <r,q'> = norm * inv_x0 * (step * (2S - level_sum) + low * (2 nset - D)) */
+	float		step;
+	float		low;
+	/* distance = constant + norm_weight * norm^2 + ip_weight * (<r,q'> + <x,c>) */
+	float		constant;
+	float		norm_weight;
+	float		ip_weight;
+	/* sigma = norm * sqrt(error_sign * (inv_x0^2 - 1) + error_round * inv_x0^2) */
+	float		error_sign;
+	float		error_round;
+	_Alignas(64) uint8_t planes[];
+} QvRabitqQuery;
+
+/* What of a batch of slots the formulas need, one array a factor. */
+typedef struct FactorBatch
+{
+	float		norm[QV_BATCH];
+	float		inv_x0[QV_BATCH];	/* in steps */
+	int32_t		nset[QV_BATCH];
+	float		xc[QV_BATCH];	/* <x,c>; inner product only, else 0 */
+} FactorBatch;
+
+/* ---- the codec object ---- */
+
+static bool
+is_finite_at_least_zero(float x)
+{
+	return x >= 0.0f && x <= FLT_MAX;
+}
+
+static const char *
+rabitq_params_fault(const QvCodecParams *params)
+{
+	if (params->metric != QV_METRIC_L2 && params->metric != QV_METRIC_IP && params->metric != QV_METRIC_COSINE)
+		return "metric does not fit codes of floats";
+	if (params->ndims < 1 || params->ndims > QV_RABITQ_MAX_NDIMS)
+		return "number of dimensions is out of range";
+	if (params->nbits != 1)
+		return "number of bits a dimension is not supported";
+	if (!is_finite_at_least_zero(params->max_norm))
+		return "largest norm is not a finite number of at least zero";
+	for (uint32_t i = 0; params->centroid != NULL && i < params->ndims; i++)
+	{
+		if (!isfinite(params->centroid[i]))
+			return "centroid is not finite";
+	}
+	return NULL;
+}
+
+/* Centroid (D floats, zero padded), rotation, cosines (D + 1 floats), in this order. */
+static size_t
+rabitq_codec_nbytes(const QvCodecParams *params)
+{
+	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
+
+	return sizeof(QvRabitq) +
+		(code_ndims + qv_rotation_nfloats(code_ndims) + code_ndims + 1) * sizeof(float);
+}
+
+static inline const float *
+centroid_of(const QvRabitq *codec)
+{
+	return codec->floats;
+}
+
+static inline const float *
+rotation_of(const QvRabitq *codec)
+{
+	return codec->floats + codec->code_ndims;
+}
+
+/* Element h: the cosine two vectors most likely have whose codes differ in h bits. */
+static inline const float *
+cosines_of(const QvRabitq *codec)
+{
+	return rotation_of(codec) + qv_rotation_nfloats(codec->code_ndims);
+}
+
+static uint32_t
+rabitq_code_nbits(const QvCodecParams *params)
+{
+	return qv_rotation_ndims(params->ndims);
+}
+
+static size_t
+rabitq_slot_nbytes(const QvCodecParams *params)
+{
+	return qv_rotation_ndims(params->ndims) / 8 + sizeof(QvFactors) +
+		(params->metric == QV_METRIC_IP ? sizeof(float) : 0);
+}
+
+static void
+rabitq_init(QvCodec *head, const QvCodecParams *params)
+{
+	const double pi = 3.14159265358979323846;
+	QvRabitq   *codec = (QvRabitq *) head;
+	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
+	float	   *centroid = codec->floats;
+	float	   *cosines;
+
+	codec->code_ndims = code_ndims;
+	memset(centroid, 0, code_ndims * sizeof(float));
+	if (params->centroid != NULL)
+		memcpy(centroid, params->centroid, params->ndims * sizeof(float));
+	codec->centroid_sq = (float) qv_kernels()->dot_f32(centroid, centroid, code_ndims);
+	codec->max_norm_sq = params->max_norm * params->max_norm;
+	qv_rotation_init((float *) rotation_of(codec), code_ndims, params->seed);
+	cosines = (float *) cosines_of(codec);
+	for (uint32_t h = 0; h <= code_ndims; h++)
+		cosines[h] = (float) cos(pi * h / code_ndims);
+}
+
+/* ---- from values to codes ---- */
+
+/* Room for the rotated vector and, of a query, its levels. */
+static size_t
+rabitq_scratch_nbytes(const QvCodec *head)
+{
+	const QvRabitq *codec = (const QvRabitq *) head;
+
+	return codec->code_ndims * (sizeof(float) + 1);
+}
+
+/* P(x - c) into out; x is normalised first under cosine, and a zero vector stays one. */
+static void
+rotate_residual(const QvRabitq *codec, const float *value, float *out)
+{
+	const float *centroid = centroid_of(codec);
+	uint32_t	ndims = codec->head.ndims;
+
+	if (codec->head.metric == QV_METRIC_COSINE)
+	{
+		double		sum = qv_kernels()->dot_f32(value, value, ndims);
+		double		scale = sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
+
+		for (uint32_t i = 0; i < ndims; i++)
+			out[i] = (float) (value[i] * scale) - centroid[i];
+	}
+	else
+	{
+		for (uint32_t i = 0; i < ndims; i++)
+			out[i] = value[i] - centroid[i];
+	}
+	memset(out + ndims, 0, (codec->code_ndims - ndims) * sizeof(float));
+	qv_rotation_apply(rotation_of(codec), codec->code_ndims, out);
+}
+
+/* Lanes spelled out: a compiler may not reorder a float sum by itself.  n is a multiple of 64. */
+static double
+sum_of_magnitudes(const float *x, uint32_t n)
+{
+	double		lane[8] = {0};
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		for (int j = 0; j < 8; j++)
+			lane[j] += fabsf(x[i + j]);
+	}
+	for (int j = 0; j < 8; j++)
+		sum += lane[j];
+	return sum;
+}
+
+/*
+ * A value at the centroid has norm 0: every estimate is then that of the
+ * centroid, whatever its bits.  Norms beyond float (components near 1e38) are
+ * stored as the largest float; the row is found by its bits.
+ */
+static QvFactors
+factors_of(const float *r, uint32_t code_ndims, uint32_t nset)
+{
+	QvFactors	factors;
+	double		norm = sqrt(qv_kernels()->dot_f32(r, r, code_ndims));
+	double		inv_x0 = norm * sqrt((double) code_ndims) / sum_of_magnitudes(r, code_ndims);
+
+	if (!(inv_x0 >= 1.0 && inv_x0 < INFINITY))
+		inv_x0 = norm > 0.0 ? INV_X0_TYPICAL : 1.0;
+	inv_x0 = inv_x0 * INV_X0_STEPS + 0.5;
+	factors.norm = norm < FLT_MAX ? (float) norm : FLT_MAX;
+	factors.inv_x0 = inv_x0 < UINT16_MAX ? (uint16_t) inv_x0 : UINT16_MAX;
+	factors.nset = (uint16_t) nset;
+	return factors;
+}
+
+static void
+rabitq_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
+{
+	const QvRabitq *codec = (const QvRabitq *) head;
+	const QvKernels *kernels = qv_kernels();
+	float	   *r = scratch;
+	QvFactors	factors;
+
+	rotate_residual(codec, value, r);
+	kernels->signs_f32(r, codec->code_ndims, slot);
+	factors = factors_of(r, codec->code_ndims, kernels->popcount(slot, head->nbytes));
+	memcpy(slot + head->nbytes, &factors, sizeof(factors));
+	if (head->metric == QV_METRIC_IP)
+	{
+		float		xc = (float) kernels->dot_f32(value, centroid_of(codec), head->ndims);
+
+		memcpy(slot + head->nbytes + sizeof(factors), &xc, sizeof(xc));
+	}
+}
+
+static const char *
+rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
+{
+	QvFactors	factors;
+	float		xc = 0.0f;
+
+	memcpy(&factors, slot + head->nbytes, sizeof(factors));
+	if (head->metric == QV_METRIC_IP)
+		memcpy(&xc, slot + head->nbytes + sizeof(factors), sizeof(xc));
+	if (factors.nset != qv_kernels()->popcount(slot, head->nbytes))
+		return "count of set bits does not match the bits";
+	if (!is_finite_at_least_zero(factors.norm) || isnan(xc))
+		return "factor is not a number a vector can have";
+	if (factors.inv_x0 < INV_X0_STEPS)
+		return "factor is smaller than any vector's";
+	return NULL;
+}
+
+/* ---- from values to queries ---- */
+
+static size_t
+rabitq_query_nbytes(const QvCodec *head)
+{
+	return sizeof(QvRabitqQuery) + 4 * (size_t) head->nbytes;
+}
+
+/* Smallest and largest of n numbers, n a multiple of 64; lanes as in sum_of_magnitudes. */
+static void
+find_range(const float *x, uint32_t n, float *low, float *high)
+{
+	float		min[16];
+	float		max[16];
+
+	memcpy(min, x, sizeof(min));
+	memcpy(max, x, sizeof(max));
+	for (uint32_t i = 16; i < n; i += 16)
+	{
+		for (int j = 0; j < 16; j++)
+		{
+			min[j] = x[i + j] < min[j] ? x[i + j] : min[j];
+			max[j] = x[i + j] > max[j] ? x[i + j] : max[j];
+		}
+	}
+	*low = min[0];
+	*high = max[0];
+	for (int j = 1; j < 16; j++)
+	{
+		*low = min[j] < *low ? min[j] : *low;
+		*high = max[j] > *high ? max[j] : *high;
+	}
+}
+
+/* Levels 0 to 15 of n numbers on the grid low + level * step; returns their sum. */
+static int32_t
+quantise(const float *x, uint32_t n, float low, float step, uint8_t *level)
+{
+	float		per_step = 1.0f / step;
+	int32_t		sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		int32_t		u = (int32_t) ((x[i] - low) * per_step + 0.5f);
+
+		u = u > QUERY_MAX_LEVEL ? QUERY_MAX_LEVEL : u;
+		level[i] = (uint8_t) u;
+		sum += u;
+	}
+	return sum;
+}
+
+/*
+ * Bit j of eight levels becomes one byte of plane j, the first level its most
+ * significant bit: the multiplication moves bit 8i of the masked word to bit
+ * 63 - i, and no two of its partial products meet above bit 55.
+ */
+static void
+split_planes(const uint8_t *level, uint32_t n, uint8_t *planes)
+{
+	uint32_t	nbytes = n / 8;
+
+	for (uint32_t i = 0; i < nbytes; i++)
+	{
+		uint64_t	word = 0;
+
+		for (int b = 0; b < 8; b++)
+			word |= (uint64_t) level[8 * i + b] << (8 * b);
+		for (int j = 0; j < 4; j++)
+		{
+			uint64_t	bits = (word >> j) & UINT64_C(0x0101010101010101);
+
+			planes[j * nbytes + i] = (uint8_t) ((bits * UINT64_C(0x8040201008040201)) >> 56);
+		}
+	}
+}
+
+/* What the metric makes of norms and inner products (README.md, "Estimates"). */
+static void
+set_weights(QvRabitqQuery *query, const QvRabitq *codec, const float *value, double residual_sq)
+{
+	switch (codec->head.metric)
+	{
+		case QV_METRIC_COSINE:
+			query->norm_weight = 0.5f;
+			query->ip_weight = -1.0f;
+			query->constant = (float) (0.5 * residual_sq);
+			break;
+		case QV_METRIC_IP:
+			query->norm_weight = 0.0f;
+			query->ip_weight = -1.0f;
+			query->constant = (float) (codec->centroid_sq -
+									   qv_kernels()->dot_f32(value, centroid_of(codec), codec->head.ndims));
+			break;
+		default:				/* QV_METRIC_L2 */
+			query->norm_weight = 1.0f;
+			query->ip_weight = -2.0f;
+			query->constant = (float) residual_sq;
+			break;
+	}
+}
+
+static void
+rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, void *scratch)
+{
+	const QvRabitq *codec = (const QvRabitq *) codec_head;
+	QvRabitqQuery *query = (QvRabitqQuery *) head;
+	uint32_t	n = codec->code_ndims;
+	float	   *rotated = scratch;
+	uint8_t    *level = (uint8_t *) (rotated + n);
+	double		residual_sq;
+	double		weight;
+	float		low;
+	float		high;
+	float		step;
+
+	rotate_residual(codec, value, rotated);
+	residual_sq = qv_kernels()->dot_f32(rotated, rotated, n);
+	find_range(rotated, n, &low, &high);
+	step = (high - low) / QUERY_MAX_LEVEL;
+	/* All numbers equal (a query at the centroid), or beyond float: the grid is one point. */
+	if (step >= FLT_MIN && step <= FLT_MAX)
+		query->level_sum = quantise(rotated, n, low, step, level);
+	else
+	{
+		memset(level, 0, n);
+		query->level_sum = 0;
+		step = 0.0f;
+	}
+	split_planes(level, n, query->planes);
+
+	set_weights(query, codec, value, residual_sq);
+	query->code_ndims = (int32_t) n;
+	query->step = (float) (step / (INV_X0_STEPS * sqrt((double) n)));
+	query->low = (float) (low / (INV_X0_STEPS * sqrt((double) n)));
+	weight = (double) query->ip_weight * query->ip_weight;
+	query->error_sign = (float) (weight * residual_sq / (n - 1));
+	query->error_round = (float) (weight * step * step / 12.0);
+}
+
+/* ---- distances ---- */
+
+/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
+static inline float
+clamp_finite(float x)
+{
+	x = x <= FLT_MAX ? x : FLT_MAX;
+	return x >= -FLT_MAX ? x : -FLT_MAX;
+}
+
+static void
+load_factors(QvMetric metric, size_t nbytes, QvSlots run, int n, FactorBatch *batch)
+{
+	for (int i = 0; i < n; i++)
+	{
+		QvFactors	factors;
+
+		memcpy(&factors, qv_slot_at(run, i) + nbytes, sizeof(factors));
+		batch->norm[i] = factors.norm;
+		batch->inv_x0[i] = (float) factors.inv_x0;
+		batch->nset[i] = factors.nset;
+		batch->xc[i] = 0.0f;
+	}
+	if (metric == QV_METRIC_IP)
+	{
+		for (int i = 0; i < n; i++)
+			memcpy(&batch->xc[i], qv_slot_at(run, i) + nbytes + sizeof(QvFactors), sizeof(float));
+	}
+}
+
+static void
+rabitq_score(const QvQuery *head, QvSlots run, int n, float *dist)
+{
+	const QvRabitqQuery *query = (const QvRabitqQuery *) head;
+	const QvKernels *kernels = qv_kernels();
+	FactorBatch batch;
+	uint32_t	sum[QV_BATCH];
+
+	if (run.slots != NULL)
+		kernels->planes4_many(query->planes, run.slots, n, head->nbytes, sum);
+	else
+		kernels->planes4_strided(query->planes, run.base, run.stride, n, head->nbytes, sum);
+	load_factors(head->metric, head->nbytes, run, n, &batch);
+
+	for (int i = 0; i < n; i++)
+	{
+		float		steps = (float) (2 * (int32_t) sum[i] - query->level_sum);
+		float		excess = (float) (2 * batch.nset[i] - query->code_ndims);
+		float		norm = batch.norm[i];
+		float		ip = norm * batch.inv_x0[i] * (query->step * steps + query->low * excess);
+
+		dist[i] = clamp_finite(query->constant + query->norm_weight * norm * norm +
+							   query->ip_weight * (ip + batch.xc[i]));
+	}
+}
+
+static float
+rabitq_error(const QvQuery *head, const uint8_t *slot)
+{
+	const QvRabitqQuery *query = (const QvRabitqQuery *) head;
+	QvFactors	factors;
+	double		inv_x0_sq;
+	double		variance;
+
+	memcpy(&factors, slot + head->nbytes, sizeof(factors));
+	inv_x0_sq = (double) factors.inv_x0 * factors.inv_x0 / ((double) INV_X0_STEPS * INV_X0_STEPS);
+	variance = query->error_sign * (inv_x0_sq - 1.0) + query->error_round * inv_x0_sq;
+	return clamp_finite((float) (factors.norm * sqrt(variance > 0.0 ? variance : 0.0)));
+}
+
+/* sqrt(M^2 - |x|^2), the coordinate that gives every vector the norm M; 0 for those beyond the sample's largest. */
+static inline float
+augment(const QvRabitq *codec, float norm, float xc)
+{
+	float		left = codec->max_norm_sq - (norm * norm + 2.0f * xc - codec->centroid_sq);
+
+	return sqrtf(left > 0.0f ? left : 0.0f);
+}
+
+static void
+rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist)
+{
+	const QvRabitq *codec = (const QvRabitq *) head;
+	const QvKernels *kernels = qv_kernels();
+	const float *cosines = cosines_of(codec);
+	float		scale = head->metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
+	FactorBatch one;
+	FactorBatch batch;
+	uint32_t	hamming[QV_BATCH];
+	float		norm;
+
+	if (run.slots != NULL)
+		kernels->hamming_many(slot, run.slots, n, head->nbytes, hamming);
+	else
+		kernels->hamming_strided(slot, run.base, run.stride, n, head->nbytes, hamming);
+	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, slot, 0}, 1, &one);
+	load_factors(head->metric, head->nbytes, run, n, &batch);
+
+	norm = one.norm[0];
+	for (int i = 0; i < n; i++)
+	{
+		float		other = batch.norm[i];
+
+		dist[i] = scale * (norm * norm + other * other) - 2.0f * scale * cosines[hamming[i]] * (norm * other);
+	}
+	if (head->metric == QV_METRIC_IP)
+	{
+		float		extra = augment(codec, norm, one.xc[0]);
+
+		for (int i = 0; i < n; i++)
+		{
+			float		d = extra - augment(codec, batch.norm[i], batch.xc[i]);
+
+			dist[i] += d * d;
+		}
+	}
+	for (int i = 0; i < n; i++)
+		dist[i] = clamp_finite(dist[i]);
+}
+
+const QvCodeOps qv_rabitq_ops = {
+	.params_fault = rabitq_params_fault,
+	.codec_nbytes = rabitq_codec_nbytes,
+	.code_nbits = rabitq_code_nbits,
+	.slot_nbytes = rabitq_slot_nbytes,
+	.init = rabitq_init,
+	.scratch_nbytes = rabitq_scratch_nbytes,
+	.encode = rabitq_encode,
+	.slot_fault = rabitq_slot_fault,
+	.pair = rabitq_pair,
+	.query_nbytes = rabitq_query_nbytes,
+	.query_init = rabitq_query_init,
+	.score = rabitq_score,
+	.error = rabitq_error,
+};
