@@ -148,6 +148,66 @@ extern void qh_graph_free(const QhAlloc *alloc, QhGraph *graph);
 /* How many entry points an index of n nodes wants. */
 extern int qh_entries_wanted(uint64_t n, int max_entries);
 
+/* ---- insert.c, repair.c: links of one node at a time, for a graph that changes under its users ---- */
+
+/*
+ * The access method is written against exactly these; link lists are max_degree
+ * words with QH_INVALID_NODE behind the last link.
+ */
+
+/* Neighbours of a new node: at most m of n candidates, nearest first.  Returns how many. */
+extern int qh_pick_neighbours(const QhAlloc *alloc, QhStore *store, const QhCandidate *cands, int n, int m, QhNode *out);
+
+typedef enum QhRevision
+{
+	QH_UNCHANGED = 0,			/* out is links */
+	QH_REVISED,
+	QH_NO_ROOM					/* tree links fill the cap: out is links */
+} QhRevision;
+
+/*
+ * The link list of node after it was offered a link to target.  tree_cap = 0 offers an ordinary
+ * link, which pruning may turn away; otherwise it is a tree link, which makes an ordinary one yield if need be and is refused
+ * only where node has tree_cap tree links already.  Tree links are never dropped; an ordinary link to target becomes the tree link.
+ */
+extern QhRevision qh_revise_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
+								  QhNode target, int tree_cap, QhLink *out);
+
+/* Which nodes are on their way out. */
+typedef struct QhDead
+{
+	bool		(*is_dead) (void *ctx, QhNode node);
+	void	   *ctx;
+} QhDead;
+
+/*
+ * The link list of node with its ordinary links to dead nodes replaced, from the live neighbours of those (no search).
+ * Tree links stay, dead targets or not.  Scratch is bounded by max_degree * (max_degree + 1) candidates.
+ */
+extern QhRevision qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
+								  const QhDead *dead, QhLink *out);
+
+/* One change of a link list. */
+typedef struct QhLinkChange
+{
+	QhNode		node;
+	QhLink	   *old_links;		/* caller's memory, max_degree words each */
+	QhLink	   *new_links;
+} QhLinkChange;
+
+#define QH_MAX_SPLICE_CHANGES 2
+
+/*
+ * The next step in taking dead node out of the tree; parent is the node with the tree link to it, or QH_INVALID_NODE for an
+ * entry point.  Each step, applied whole, leaves every other node reachable over tree links.  While dead has several tree
+ * children, one is moved below another (or a descendant of it with room); the last takes dead's place at
+ * parent (dead loses its tree link in the same step); with none left parent just loses its link.  For an entry point *heir
+ * is set to the last child, which the caller makes an entry point before it applies the step.
+ * Returns the number of changes, 0 when dead is out of the tree (or parent has no tree link to it any more).
+ */
+extern int qh_plan_splice(const QhAlloc *alloc, QhStore *store, QhNode parent, QhNode dead,
+						  QhLinkChange changes[QH_MAX_SPLICE_CHANGES], QhNode *heir);
+
 /* ---- check.c: what must hold of any graph ---- */
 
 typedef enum QhFaultKind
@@ -158,7 +218,7 @@ typedef enum QhFaultKind
 	QH_FAULT_TWICE,				/* the same link twice */
 	QH_FAULT_GONE,				/* link to a node that is not in use */
 	QH_FAULT_UNREACHABLE,		/* no path from the entry points */
-	QH_FAULT_TREE				/* not the target of exactly one tree link (none if an entry) */
+	QH_FAULT_TREE				/* not the target of exactly one tree link (an entry: of more than one) */
 } QhFaultKind;
 
 typedef struct QhFault
