@@ -1,0 +1,649 @@
+/*
+ * test_codec_rabitq.c
+ *		Kind RABITQ: estimates against the definition in double precision, their
+ *		bias and their error, pairs, slots, parameters, hostile input.
+ */
+#include <float.h>
+
+#include "codec/rotation.h"
+#include "codec_fixture.h"
+#include "kernel/kernel.h"
+
+#define NCODES	150				/* more than two batches, and a part of one */
+
+/* What test_format found when the format was fixed: a change here breaks every index on disk. */
+#define FORMAT_HASH		UINT64_C(0x47512246bc8c06f5)
+#define FORMAT_NORM		3005.18
+#define FORMAT_INV_X0	5177
+#define FORMAT_NSET		154
+
+static const QvMetric metrics[] = {QV_METRIC_L2, QV_METRIC_IP, QV_METRIC_COSINE};
+static const char *const metric_names[] = {"L2", "inner product", "cosine"};
+
+/* ---- the definition, in double ---- */
+
+typedef struct Rotated
+{
+	double		r[2048];		/* P(x - c) */
+	double		sq;				/* |r|^2 */
+	double		magnitudes;		/* |r|_1 */
+	double		dot_centroid;	/* <x, c>, x not normalised */
+} Rotated;
+
+static void
+rotate_naively(const QvCodecParams *params, const float *x, Rotated *out)
+{
+	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
+	float	   *rotation = float_memory(qv_rotation_nfloats(code_ndims));
+	float	   *r = float_memory(code_ndims);
+	double		norm = 0.0;
+
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < params->ndims; i++)
+	{
+		norm += (double) x[i] * x[i];
+		out->dot_centroid += (double) x[i] * params->centroid[i];
+	}
+	norm = params->metric == QV_METRIC_COSINE ? sqrt(norm) : 1.0;
+	for (uint32_t i = 0; i < params->ndims; i++)
+		r[i] = (float) (x[i] / norm - params->centroid[i]);
+	qv_rotation_init(rotation, code_ndims, params->seed);
+	qv_rotation_apply(rotation, code_ndims, r);
+	for (uint32_t i = 0; i < code_ndims; i++)
+	{
+		out->r[i] = r[i];
+		out->sq += (double) r[i] * r[i];
+		out->magnitudes += fabs(r[i]);
+	}
+	free(rotation);
+	free(r);
+}
+
+/* <r,q'> from the signs of r and q' itself, or q' rounded to the 4-bit grid over its range. */
+static double
+naive_inner_product(const Rotated *x, const Rotated *q, uint32_t code_ndims, double *step)
+{
+	double		low = q->r[0];
+	double		high = q->r[0];
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < code_ndims; i++)
+	{
+		low = fmin(low, q->r[i]);
+		high = fmax(high, q->r[i]);
+	}
+	*step = (high - low) / 15.0;
+	for (uint32_t i = 0; i < code_ndims; i++)
+	{
+		double		rounded = low + *step * floor((q->r[i] - low) / *step + 0.5);
+
+		sum += x->r[i] > 0 ? rounded : -rounded;
+	}
+	*step *= x->sq / x->magnitudes;
+	return sum * x->sq / x->magnitudes;
+}
+
+/* The estimate as README.md has it; *slack is what one coordinate on the brink of a level may change. */
+static double
+naive_estimate(const QvCodecParams *params, const Rotated *x, const Rotated *q, double *slack)
+{
+	double		ip = naive_inner_product(x, q, qv_rotation_ndims(params->ndims), slack);
+	double		centroid_sq = 0.0;
+
+	for (uint32_t i = 0; i < params->ndims; i++)
+		centroid_sq += (double) params->centroid[i] * params->centroid[i];
+	if (params->metric == QV_METRIC_IP)
+		return -(ip + x->dot_centroid + q->dot_centroid - centroid_sq);
+	return (x->sq + q->sq - 2.0 * ip) * (params->metric == QV_METRIC_COSINE ? 0.5 : 1.0);
+}
+
+static void
+test_definition(void)
+{
+	static const int sizes[] = {1, 2, 3, 100, 256, 300, 768, 1000};
+	static Rotated x;
+	static Rotated q;
+
+	for (int m = 0; m < 3; m++)
+	{
+		double		worst = 0.0;
+
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+		{
+			int			ndims = sizes[s];
+			float	   *data = clustered_data(40, ndims, 0.5, 0.3, 100 + s);
+			float	   *centroid = mean_of(data, 40, ndims, metrics[m]);
+			CodecFixture fx = fixture_open(float_params(metrics[m], (uint32_t) ndims, 4 + s, centroid));
+			uint8_t    *slots = fixture_encode(&fx, data + ndims, 39);
+			float		got[39];
+
+			fixture_query(&fx, data);
+			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, 39, got);
+			rotate_naively(&fx.params, data, &q);
+			for (int i = 0; i < 39; i++)
+			{
+				double		slack;
+				double		want;
+
+				rotate_naively(&fx.params, data + (size_t) (i + 1) * ndims, &x);
+				want = naive_estimate(&fx.params, &x, &q, &slack);
+				/* 0.0002: the step of 1/x0 in the slot, in units of the inner product's bound */
+				worst = fmax(worst, fabs(got[i] - want) / (2.0 * slack + 0.0002 * (sqrt(x.sq * q.sq) + fabs(want)) + 1e-6));
+			}
+			free(slots);
+			fixture_close(&fx);
+			free(centroid);
+			free(data);
+		}
+		ok(worst < 2.0, "%s estimates are those of the definition (worst %.2f of the tolerance)", metric_names[m], worst);
+	}
+}
+
+/* ---- bias and error ---- */
+
+/* Over seeds, the error of one pair has mean 0: within 4 standard errors. */
+static void
+test_unbiased(void)
+{
+	const int	nseeds = 600;
+	const int	ndims = 200;
+	float	   *data = clustered_data(20, ndims, 0.7, 0.2, 11);
+
+	for (int m = 0; m < 3; m++)
+	{
+		float	   *centroid = mean_of(data, 20, ndims, metrics[m]);
+		double		worst = 0.0;
+
+		for (int pair = 0; pair < 20; pair += 2)
+		{
+			const float *x = data + (size_t) pair * ndims;
+			const float *q = x + ndims;
+			double		exact = exact_distance(metrics[m], x, q, ndims);
+			double		sum = 0.0;
+			double		sum_sq = 0.0;
+
+			for (int seed = 0; seed < nseeds; seed++)
+			{
+				CodecFixture fx = fixture_open(float_params(metrics[m], (uint32_t) ndims, (uint64_t) seed, centroid));
+				uint8_t    *slot = fixture_encode(&fx, x, 1);
+				float		got;
+
+				fixture_query(&fx, q);
+				qv_query_score_strided(fx.query, slot, fx.slot_nbytes, 1, &got);
+				sum += got - exact;
+				sum_sq += (got - exact) * (got - exact);
+				free(slot);
+				fixture_close(&fx);
+			}
+			worst = fmax(worst, fabs(sum / nseeds) / (sqrt(sum_sq / nseeds) / sqrt(nseeds)));
+		}
+		ok(worst < 4.0, "%s estimates have no bias over %d seeds (worst %.2f standard errors)", metric_names[m], nseeds, worst);
+		free(centroid);
+	}
+	free(data);
+}
+
+typedef struct ErrorShares
+{
+	double		one;			/* share of errors within one sigma */
+	double		three;			/* within three */
+} ErrorShares;
+
+static ErrorShares
+error_shares(QvMetric metric, int ndims, double noise, int nseeds)
+{
+	const int	n = 60;
+	float	   *data = clustered_data(n, ndims, noise, 0.1, 21);
+	float	   *centroid = mean_of(data, n, ndims, metric);
+	ErrorShares shares = {0.0, 0.0};
+
+	for (int seed = 0; seed < nseeds; seed++)
+	{
+		CodecFixture fx = fixture_open(float_params(metric, (uint32_t) ndims, (uint64_t) seed, centroid));
+		uint8_t    *slots = fixture_encode(&fx, data, n);
+		float		got[60];
+
+		for (int q = 0; q < n; q += 20)
+		{
+			const float *query = data + (size_t) q * ndims;
+
+			fixture_query(&fx, query);
+			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, n, got);
+			for (int i = 0; i < n; i++)
+			{
+				double		exact = exact_distance(metric, data + (size_t) i * ndims, query, ndims);
+				double		sigma = qv_query_error(fx.query, slots + fx.slot_nbytes * (size_t) i);
+
+				if (i == q)
+					continue;
+				shares.one += fabs(got[i] - exact) <= sigma;
+				shares.three += fabs(got[i] - exact) <= 3.0 * sigma;
+			}
+		}
+		free(slots);
+		fixture_close(&fx);
+	}
+	shares.one /= nseeds * (n - 1) * 3;
+	shares.three /= nseeds * (n - 1) * 3;
+	free(centroid);
+	free(data);
+	return shares;
+}
+
+/* sigma is that of vectors at right angles: about 68 % there, and more the nearer a vector is. */
+static void
+test_error_scale(void)
+{
+	for (int m = 0; m < 3; m++)
+	{
+		ErrorShares far = error_shares(metrics[m], 768, 4.0, 60);
+		ErrorShares mixed = error_shares(metrics[m], 300, 0.5, 60);
+		ErrorShares flat = error_shares(metrics[m], 3, 1.0, 60);
+
+		ok(far.one > 0.65 && far.one < 0.74 && far.three > 0.99,
+		   "%s, far apart: %.3f within 1 sigma, %.4f within 3", metric_names[m], far.one, far.three);
+		ok(mixed.one > 0.66 && mixed.one < 0.85 && mixed.three > 0.99,
+		   "%s, clustered: %.3f within 1 sigma, %.4f within 3", metric_names[m], mixed.one, mixed.three);
+		ok(flat.one > 0.66 && flat.three > 0.99,
+		   "%s, 3 dimensions: %.3f within 1 sigma, %.4f within 3", metric_names[m], flat.one, flat.three);
+	}
+}
+
+/* ---- the same answer whatever the way ---- */
+
+/* Slots and answers of one codec, taken by every way to ask. */
+typedef struct Answers
+{
+	uint8_t		slots[NCODES * 160];
+	float		score[NCODES];
+	float		pair[NCODES];
+	int			nwrong;			/* ways that differ from the first */
+} Answers;
+
+/* At an odd address, so that no slot is aligned, and ending at a trap. */
+static void
+take_answers(CodecFixture *fx, const float *data, Answers *out)
+{
+	size_t		stride = fx->slot_nbytes + 3;
+	size_t		total = stride * (NCODES - 1) + fx->slot_nbytes;
+	GuardedMemory mem = guarded_alloc(total);
+	uint8_t    *base = mem.end - total;
+	const uint8_t *slots[NCODES];
+	float		by_pointer[NCODES];
+	float		one;
+
+	for (int i = 0; i < NCODES; i++)
+	{
+		slots[i] = base + stride * (size_t) i;
+		qv_codec_encode(fx->codec, data + (size_t) i * fx->params.ndims, base + stride * (size_t) i, fx->scratch);
+		memcpy(out->slots + fx->slot_nbytes * (size_t) i, slots[i], fx->slot_nbytes);
+	}
+	out->nwrong = 0;
+	fixture_query(fx, data + 5 * fx->params.ndims);
+
+	qv_query_score_strided(fx->query, base, stride, NCODES, out->score);
+	qv_query_score(fx->query, slots, NCODES, by_pointer);
+	out->nwrong += memcmp(out->score, by_pointer, sizeof(by_pointer)) != 0;
+	for (int i = 0; i < NCODES; i++)
+	{
+		qv_query_score(fx->query, &slots[i], 1, &one);
+		out->nwrong += one != out->score[i];
+	}
+
+	qv_codec_pair_strided(fx->codec, slots[7], base, stride, NCODES, out->pair);
+	qv_codec_pair(fx->codec, slots[7], slots, NCODES, by_pointer);
+	out->nwrong += memcmp(out->pair, by_pointer, sizeof(by_pointer)) != 0;
+	for (int i = 0; i < NCODES; i++)
+	{
+		qv_codec_pair(fx->codec, slots[i], &slots[7], 1, &one);
+		out->nwrong += one != out->pair[i];
+	}
+	out->nwrong += qv_codec_slot_fault(fx->codec, slots[0]) != NULL;
+	guarded_free(&mem);
+}
+
+static void
+test_same_everywhere(void)
+{
+	static Answers first;
+	static Answers other;
+	float	   *data = clustered_data(NCODES, 1000, 0.5, 0.1, 31);
+
+	for (int m = 0; m < 3; m++)
+	{
+		float	   *centroid = mean_of(data, NCODES, 1000, metrics[m]);
+		QvCodecParams params = float_params(metrics[m], 1000, 8, centroid);
+		const QvKernels *level;
+		bool		usable;
+		int			nlevels = 0;
+		int			ndifferent = 0;
+		int			nwrong = 0;
+
+		params.max_norm = 20.0f;
+		for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
+		{
+			CodecFixture fx;
+
+			if (!usable)
+				continue;
+			qv_kernels_force(level->name);
+			fx = fixture_open(params);
+			take_answers(&fx, data, nlevels == 0 ? &first : &other);
+			nwrong += nlevels == 0 ? first.nwrong : other.nwrong;
+			if (nlevels++ > 0)
+				ndifferent += memcmp(first.slots, other.slots, fx.slot_nbytes * NCODES) != 0 ||
+					memcmp(first.score, other.score, sizeof(first.score)) != 0 ||
+					memcmp(first.pair, other.pair, sizeof(first.pair)) != 0;
+			fixture_close(&fx);
+		}
+		qv_kernels_force("auto");
+		ok(nwrong == 0, "%s: by pointer, by stride, one by one and both ways round are equal (%d differ)", metric_names[m], nwrong);
+		ok(ndifferent == 0, "%s: %d kernel levels give the same codes and distances", metric_names[m], nlevels);
+		free(centroid);
+	}
+	free(data);
+}
+
+/* A code made today must be the code made by every later version: bits and factors of one known vector. */
+static void
+test_format(void)
+{
+	CodecFixture fx = fixture_open(float_params(QV_METRIC_L2, 300, 42, NULL));
+	float		value[300];
+	uint8_t    *slot;
+	uint64_t	hash = UINT64_C(14695981039346656037);	/* FNV-1a */
+	float		norm;
+	uint16_t	inv_x0;
+	uint16_t	nset;
+
+	for (int i = 0; i < 300; i++)
+		value[i] = (float) (i * 7919 % 601 - 300);
+	slot = fixture_encode(&fx, value, 1);
+	for (int i = 0; i < 40; i++)
+		hash = (hash ^ slot[i]) * UINT64_C(1099511628211);
+	memcpy(&norm, slot + 40, 4);
+	memcpy(&inv_x0, slot + 44, 2);
+	memcpy(&nset, slot + 46, 2);
+	ok(fx.slot_nbytes == 48, "a slot of 320 bits is 48 bytes");
+	ok(hash == FORMAT_HASH, "bits of a known vector (hash %016llx)", (unsigned long long) hash);
+	ok(fabs(norm - FORMAT_NORM) < 0.01 && abs(inv_x0 - FORMAT_INV_X0) <= 1 && nset == FORMAT_NSET,
+	   "factors of a known vector (%.2f %d %d)", norm, inv_x0, nset);
+	free(slot);
+	fixture_close(&fx);
+}
+
+/* ---- pairs ---- */
+
+/* cos(pi h / D) has its error at right angles: pi/2 / sqrt(D) a pair, 4 sigma allowed. */
+static void
+test_pairs(void)
+{
+	const int	n = 100;
+	const int	ndims = 768;
+	float	   *data = clustered_data(n, ndims, 0.5, 0.1, 41);
+	float		max_norm = 0.0f;
+
+	for (int i = 0; i < n; i++)
+	{
+		double		ip = -exact_distance(QV_METRIC_IP, data + (size_t) i * ndims, data + (size_t) i * ndims, ndims);
+
+		max_norm = fmaxf(max_norm, (float) sqrt(ip));
+	}
+	for (int m = 0; m < 3; m++)
+	{
+		float	   *centroid = mean_of(data, n, ndims, metrics[m]);
+		QvCodecParams params = float_params(metrics[m], (uint32_t) ndims, 3, centroid);
+		CodecFixture fx;
+		uint8_t    *slots;
+		float		got[100];
+		double		worst = 0.0;
+		int			nself = 0;
+
+		params.max_norm = metrics[m] == QV_METRIC_IP ? max_norm : 0.0f;
+		fx = fixture_open(params);
+		slots = fixture_encode(&fx, data, n);
+		for (int a = 0; a < n; a++)
+		{
+			const float *x = data + (size_t) a * ndims;
+
+			qv_codec_pair_strided(fx.codec, slots + fx.slot_nbytes * (size_t) a, slots, fx.slot_nbytes, n, got);
+			nself += got[a] == 0.0f;
+			for (int b = 0; b < n; b++)
+			{
+				const float *y = data + (size_t) b * ndims;
+				static Rotated rx;
+				static Rotated ry;
+				double		exact = exact_distance(metrics[m] == QV_METRIC_IP ? QV_METRIC_L2 : metrics[m], x, y, ndims);
+				double		scale = metrics[m] == QV_METRIC_COSINE ? 1.0 : 2.0;
+
+				if (b % 10 != a % 10)
+					continue;
+				if (metrics[m] == QV_METRIC_IP)
+				{
+					double		xx = -exact_distance(QV_METRIC_IP, x, x, ndims);
+					double		yy = -exact_distance(QV_METRIC_IP, y, y, ndims);
+					double		sx = sqrt(fmax(0.0, (double) max_norm * max_norm - xx));
+					double		sy = sqrt(fmax(0.0, (double) max_norm * max_norm - yy));
+
+					exact += (sx - sy) * (sx - sy);
+				}
+				rotate_naively(&fx.params, x, &rx);
+				rotate_naively(&fx.params, y, &ry);
+				worst = fmax(worst, fabs(got[b] - exact) / (scale * sqrt(rx.sq * ry.sq) * 1.5708 / sqrt(768) + 1e-3));
+			}
+		}
+		ok(nself == n, "%s: the distance of a code to itself is 0", metric_names[m]);
+		ok(worst < 4.5, "%s: pairs are within their error (worst %.2f sigma)", metric_names[m], worst);
+		free(slots);
+		fixture_close(&fx);
+		free(centroid);
+	}
+	free(data);
+}
+
+/* ---- edges ---- */
+
+static bool
+all_finite(const float *dist, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (!isfinite(dist[i]))
+			return false;
+	}
+	return true;
+}
+
+static void
+test_at_centroid(void)
+{
+	float		data[3 * 64];
+	uint64_t	state = 51;
+
+	for (int i = 0; i < 3 * 64; i++)
+		data[i] = (float) check_normal(&state);
+	for (int m = 0; m < 2; m++)
+	{
+		CodecFixture fx = fixture_open(float_params(metrics[m], 64, 1, data));
+		uint8_t    *slots = fixture_encode(&fx, data, 3);
+		float		got[3];
+		double		worst = 0.0;
+
+		ok(qv_codec_slot_fault(fx.codec, slots) == NULL, "%s: the code of the centroid is sound", metric_names[m]);
+		fixture_query(&fx, data + 64);
+		qv_query_score_strided(fx.query, slots, fx.slot_nbytes, 3, got);
+		ok(fabs(got[0] - exact_distance(metrics[m], data, data + 64, 64)) < 1e-3 && qv_query_error(fx.query, slots) == 0.0f,
+		   "%s: a value at the centroid is estimated exactly", metric_names[m]);
+		fixture_query(&fx, data);
+		qv_query_score_strided(fx.query, slots, fx.slot_nbytes, 3, got);
+		for (int i = 0; i < 3; i++)
+			worst = fmax(worst, fabs(got[i] - exact_distance(metrics[m], data + 64 * i, data, 64)));
+		ok(worst < 1e-3, "%s: a query at the centroid is estimated exactly (worst %.2g)", metric_names[m], worst);
+		free(slots);
+		fixture_close(&fx);
+	}
+}
+
+/* Zero queries, norms beyond float and slots full of anything: finite numbers come back, always. */
+static void
+test_hostile(void)
+{
+	const int	ndims = 96;
+	float	   *data = clustered_data(NCODES, ndims, 0.5, 0.1, 61);
+	float	   *centroid = mean_of(data, NCODES, ndims, QV_METRIC_L2);
+	float		huge[96];
+	float		zero[96] = {0};
+	uint64_t	state = 62;
+
+	for (int i = 0; i < ndims; i++)
+		huge[i] = i % 2 ? FLT_MAX : -FLT_MAX;
+	for (int m = 0; m < 3; m++)
+	{
+		QvCodecParams params = float_params(metrics[m], (uint32_t) ndims, 1, centroid);
+		CodecFixture fx;
+		uint8_t    *slots;
+		const float *queries[3] = {data, zero, huge};
+		float		got[NCODES];
+		bool		finite = true;
+
+		params.max_norm = FLT_MAX;
+		fx = fixture_open(params);
+		slots = fixture_encode(&fx, data, NCODES);
+		qv_codec_encode(fx.codec, huge, slots, fx.scratch);
+		finite &= qv_codec_slot_fault(fx.codec, slots) == NULL;
+		for (int round = 0; round < 2; round++)
+		{
+			for (int q = 0; q < 3; q++)
+			{
+				fixture_query(&fx, queries[q]);
+				qv_query_score_strided(fx.query, slots, fx.slot_nbytes, NCODES, got);
+				finite &= all_finite(got, NCODES);
+				for (int i = 0; i < NCODES; i++)
+					got[i] = qv_query_error(fx.query, slots + fx.slot_nbytes * (size_t) i);
+				finite &= all_finite(got, NCODES);
+			}
+			for (int i = 0; i < NCODES; i += 11)
+			{
+				qv_codec_pair_strided(fx.codec, slots + fx.slot_nbytes * (size_t) i, slots, fx.slot_nbytes, NCODES, got);
+				finite &= all_finite(got, NCODES);
+			}
+			for (size_t i = 0; i < fx.slot_nbytes * NCODES; i++)
+				slots[i] = check_random(&state) % 3 ? (uint8_t) check_random(&state) : 0xff;
+		}
+		ok(finite, "%s: distances are finite for huge and zero vectors and for any bytes", metric_names[m]);
+		free(slots);
+		fixture_close(&fx);
+	}
+	free(centroid);
+	free(data);
+}
+
+/* A cosine code is that of the direction, even where squares leave the range of float. */
+static void
+test_cosine_scale(void)
+{
+	float	   *data = clustered_data(1, 128, 0.5, 0.1, 71);
+	float		scaled[128];
+	CodecFixture fx = fixture_open(float_params(QV_METRIC_COSINE, 128, 1, NULL));
+	uint8_t    *want = fixture_encode(&fx, data, 1);
+	int			ndifferent = 0;
+
+	for (int sign = -1; sign <= 1; sign += 2)
+	{
+		uint8_t    *got;
+
+		for (int i = 0; i < 128; i++)
+			scaled[i] = ldexpf(data[i], sign * 100);
+		got = fixture_encode(&fx, scaled, 1);
+		ndifferent += memcmp(want, got, fx.slot_nbytes) != 0;
+		free(got);
+	}
+	ok(ndifferent == 0, "cosine codes do not depend on the length of the vector");
+	free(want);
+	fixture_close(&fx);
+	free(data);
+}
+
+static bool
+refused(QvCodecParams params)
+{
+	return qv_codec_params_fault(&params) != NULL;
+}
+
+static void
+test_params(void)
+{
+	float		centroid[4] = {0};
+	QvCodecParams good = float_params(QV_METRIC_L2, 4, 1, centroid);
+	QvCodecParams params = good;
+	int			naccepted = 0;
+
+	ok(!refused(good) && !refused(float_params(QV_METRIC_COSINE, 16000, 1, NULL)), "sound parameters have no fault");
+	ok(qv_codec_slot_nbytes(&good) == 40 && qv_codec_code_nbits(&good) == 256, "a slot of 4 dimensions is 256 bits and 8 bytes");
+	params.metric = QV_METRIC_IP;
+	ok(qv_codec_slot_nbytes(&params) == 44, "for inner product 4 bytes more");
+	params.metric = QV_METRIC_HAMMING;
+	ok(refused(params), "Hamming is refused");
+	params.metric = (QvMetric) 77;
+	ok(refused(params), "an unknown metric is refused");
+	ok(refused(float_params(QV_METRIC_L2, 0, 1, NULL)) && refused(float_params(QV_METRIC_L2, 16001, 1, NULL)),
+	   "dimensions out of range are refused");
+	for (params = good, params.nbits = 0; params.nbits < 40; params.nbits++)
+		naccepted += !refused(params);
+	ok(naccepted == 1, "of all bits a dimension only one is accepted");
+	params = good;
+	params.max_norm = NAN;
+	ok(refused(params), "a largest norm of NaN is refused");
+	params.max_norm = -1.0f;
+	ok(refused(params), "a negative largest norm is refused");
+	params.max_norm = INFINITY;
+	ok(refused(params), "an infinite largest norm is refused");
+	centroid[3] = NAN;
+	ok(refused(good), "a centroid with NaN is refused");
+	centroid[3] = -INFINITY;
+	ok(refused(good), "a centroid with infinity is refused");
+}
+
+static void
+test_slot_fault(void)
+{
+	float	   *data = clustered_data(1, 128, 0.5, 0.1, 81);
+	CodecFixture fx = fixture_open(float_params(QV_METRIC_IP, 128, 1, NULL));
+	uint8_t    *slot = fixture_encode(&fx, data, 1);
+	const float nan = NAN;
+	float		norm;
+
+	ok(qv_codec_slot_fault(fx.codec, slot) == NULL, "an encoded slot is sound");
+	slot[3] ^= 0x10;
+	ok(qv_codec_slot_fault(fx.codec, slot) != NULL, "a flipped bit is a fault");
+	slot[3] ^= 0x10;
+	memcpy(&norm, slot + 32, 4);
+	memcpy(slot + 32, &nan, 4);
+	ok(qv_codec_slot_fault(fx.codec, slot) != NULL, "a norm of NaN is a fault");
+	memcpy(slot + 32, &norm, 4);
+	memset(slot + 36, 0, 2);
+	ok(qv_codec_slot_fault(fx.codec, slot) != NULL, "a correction below 1 is a fault");
+	memset(slot + 36, 0xff, 2);
+	memcpy(slot + 40, &nan, 4);
+	ok(qv_codec_slot_fault(fx.codec, slot) != NULL, "an inner product of NaN is a fault");
+	free(slot);
+	fixture_close(&fx);
+	free(data);
+}
+
+int
+main(void)
+{
+	test_params();
+	test_slot_fault();
+	test_format();
+	test_definition();
+	test_same_everywhere();
+	test_at_centroid();
+	test_cosine_scale();
+	test_hostile();
+	test_pairs();
+	test_unbiased();
+	test_error_scale();
+	return done_testing();
+}
