@@ -44,4 +44,46 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* A relation's place on disk was renamed in version 16. */
+#if PG_VERSION_NUM >= 160000
+#define qh_locator(rel) ((rel)->rd_locator)
+#define qh_relfilenumber(rel) ((rel)->rd_locator.relNumber)
+#else
+#define qh_locator(rel) ((rel)->rd_node)
+#define qh_relfilenumber(rel) ((rel)->rd_node.relNode)
+#endif
+
+/* EXPLAIN shows index searches since version 18. */
+#if PG_VERSION_NUM >= 180000
+#define qh_count_index_scan(desc) \
+	do { \
+		pgstat_count_index_scan((desc)->indexRelation); \
+		if ((desc)->instrument) \
+			(desc)->instrument->nsearches++; \
+	} while (0)
+#else
+#define qh_count_index_scan(desc) pgstat_count_index_scan((desc)->indexRelation)
+#endif
+
+/* Version 18 counts disabled nodes before it compares costs; before that an infinite cost was enough. */
+#if PG_VERSION_NUM >= 180000
+#define qh_disable_path(path) ((path)->disabled_nodes = 2)
+#else
+#define qh_disable_path(path) ((void) (path))
+#endif
+
+/* One ownership check for all kinds of objects since version 16; needs utils/acl.h. */
+#if PG_VERSION_NUM >= 160000
+#define qh_owns_relation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
+#else
+#define qh_owns_relation(relid) pg_class_ownercheck(relid, GetUserId())
+#endif
+
+/* Vacuum's pause for cost limits; needs commands/vacuum.h. */
+#if PG_VERSION_NUM >= 180000
+#define qh_vacuum_delay() vacuum_delay_point(false)
+#else
+#define qh_vacuum_delay() vacuum_delay_point()
+#endif
+
 #endif							/* QV_COMPAT_H */

@@ -1,0 +1,178 @@
+/*
+ * am.h
+ *		The index access method qhnsw: what its files share.
+ *
+ * Floor 4.  See README.md in this folder.
+ */
+#ifndef QH_AM_H
+#define QH_AM_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "store/memory.h"
+#include "store/relstore.h"
+#include "utils/rel.h"
+
+/* ---- column.c: what an operator class says of its type ---- */
+
+#define QH_DISTANCE_STRATEGY	1
+#define QH_COLUMN_PROC			1
+
+/* Returned, as a pointer, by support function 1 of an operator class. */
+typedef struct QhColumn
+{
+	const char *type_name;		/* for messages */
+	QvMetric	metric;
+	QvCodeKind	kind;
+	uint32		max_ndims;
+	bool		compressible;	/* a float column: "compression" applies */
+	/* Dimension a type modifier states, 0 if none. */
+	uint32		(*typmod_ndims) (int32 typmod);
+
+	/*
+	 * What the codec reads of a detoasted value: packed bits or floats, in the value
+	 * itself or in memory allocated here.  Raises an error for a value that is no vector.
+	 */
+	const void *(*read) (Datum value, uint32 *ndims);
+} QhColumn;
+
+/* A value taken apart. */
+typedef struct QhValue
+{
+	const void *data;
+	uint32		ndims;
+	double		norm2;			/* squared norm; float kinds only */
+	bool		finite;
+} QhValue;
+
+extern const QhColumn *qh_column(Relation index);
+/* Detoast and take apart; checks nothing but that it is a vector. */
+extern void qh_column_read(const QhColumn *column, Datum value, QhValue *out);
+
+/*
+ * Is this a value to be indexed?  False for a zero vector under cosine; an error for
+ * elements that are not finite, and for a dimension other than ndims (0 = any).
+ */
+extern bool qh_column_indexable(const QhColumn *column, const QhValue *value, uint32 ndims);
+
+/* ---- options.c ---- */
+
+typedef enum QhCompression
+{
+	QH_COMPRESSION_DEFAULT = 0,
+	QH_COMPRESSION_1X = 1,
+	QH_COMPRESSION_2X = 2,
+	QH_COMPRESSION_4X = 4,
+	QH_COMPRESSION_8X = 8,
+	QH_COMPRESSION_16X = 16,
+	QH_COMPRESSION_32X = 32
+} QhCompression;
+
+typedef enum QhMode
+{
+	QH_MODE_ON_DISK,
+	QH_MODE_IN_MEMORY
+} QhMode;
+
+typedef struct QhOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			compression;	/* QhCompression */
+	int			mode;			/* QhMode */
+	double		oversample;		/* 0 = by compression */
+	int			dims;			/* 0 = from the type or the first row */
+} QhOptions;
+
+#define QH_DEFAULT_M				16
+#define QH_DEFAULT_EF_CONSTRUCTION	64
+#define QH_DEFAULT_EF_SEARCH		40
+/* of 32x, the mission's default for one bit a dimension */
+#define QH_DEFAULT_OVERSAMPLE		3.0
+
+typedef enum QhIterativeScan
+{
+	QH_ITERATIVE_OFF,
+	QH_ITERATIVE_RELAXED,
+	QH_ITERATIVE_STRICT
+} QhIterativeScan;
+
+extern int	qhnsw_ef_search;
+extern double qhnsw_oversample;
+extern bool qhnsw_rescore;
+extern int	qhnsw_iterative_scan;
+extern int	qhnsw_max_scan_tuples;
+extern double qhnsw_scan_mem_multiplier;
+extern bool qhnsw_flat;
+
+extern void qhnsw_init(void);	/* called once, when the library is loaded */
+extern bytea *qhnswoptions(Datum reloptions, bool validate);
+extern int	qh_option_m(Relation index);
+extern int	qh_option_ef_construction(Relation index);
+extern double qh_option_oversample(Relation index);	/* setting, else index option, else default */
+/* Check the options against the column; an error where they do not fit.  Returns the dimension they and the type state, 0 if none. */
+extern uint32 qh_option_check(Relation index, const QhColumn *column);
+
+/* ---- build.c ---- */
+
+/* Subphases of pg_stat_progress_create_index, after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE = 1 */
+typedef enum QhSubphase
+{
+	QH_SUBPHASE_SAMPLE = 2,
+	QH_SUBPHASE_SCAN,
+	QH_SUBPHASE_PARTITION,
+	QH_SUBPHASE_CANDIDATES,
+	QH_SUBPHASE_PRUNE,
+	QH_SUBPHASE_REVERSE,
+	QH_SUBPHASE_REACH,
+	QH_SUBPHASE_WRITE,
+	QH_SUBPHASE_INSERT
+} QhSubphase;
+
+extern IndexBuildResult *qhnswbuild(Relation heap, Relation index, IndexInfo *info);
+extern void qhnswbuildempty(Relation index);
+extern char *qhnswbuildphasename(int64 phasenum);
+/* Fill the parts of the metapage that follow from the dimension. */
+extern void qh_meta_set_ndims(QhMeta meta, uint32 ndims);
+
+/* ---- insert.c ---- */
+
+extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+						Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
+						IndexInfo *info);
+/* Insert an encoded value: value is what the codec encoded code from. */
+extern void qh_insert_code(Relation index, QhIndex *ix, const void *value, const uint8 *code, ItemPointer tid);
+
+/*
+ * Heavyweight lock of block 0: shared by an insert while it holds node ids, taken
+ * exclusively for an instant by vacuum to know that all of those are gone.
+ */
+#define QH_INSERT_LOCK_BLKNO	QH_META_BLKNO
+
+/* ---- scan.c ---- */
+
+extern IndexScanDesc qhnswbeginscan(Relation index, int nkeys, int norderbys);
+extern void qhnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);
+extern bool qhnswgettuple(IndexScanDesc scan, ScanDirection dir);
+extern void qhnswendscan(IndexScanDesc scan);
+
+/* ---- vacuum.c ---- */
+
+extern IndexBulkDeleteResult *qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											  IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+
+/* ---- cost.c, validate.c ---- */
+
+struct PlannerInfo;
+struct IndexPath;
+extern void qhnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+							  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
+							  double *correlation, double *pages);
+extern bool qhnswvalidate(Oid opclassoid);
+
+#endif							/* QH_AM_H */

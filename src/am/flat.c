@@ -1,0 +1,169 @@
+/*
+ * flat.c
+ *		All codes of an index, best first: the exact scan behind qhnsw.flat, behind small
+ *		indexes, and behind long scans that a graph would serve worse.
+ *
+ * One pass reads the code pages in order and keeps as many of the best as memory allows;
+ * when those are used up, another pass looks for what comes behind them.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "am/scan.h"
+#include "miscadmin.h"
+
+static inline bool
+before(QhCandidate a, QhCandidate b)
+{
+	return a.dist < b.dist || (a.dist == b.dist && a.node < b.node);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	QhCandidate x = *(const QhCandidate *) a;
+	QhCandidate y = *(const QhCandidate *) b;
+
+	return before(x, y) ? -1 : before(y, x) ? 1 : 0;
+}
+
+/* best[] is a max-heap while a pass runs: restore it after best[0] was replaced. */
+static void
+sift_down(QhCandidate *heap, int n)
+{
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+		QhCandidate moved = heap[i];
+
+		if (child >= n)
+			return;
+		if (child + 1 < n && before(heap[child], heap[child + 1]))
+			child++;
+		if (!before(moved, heap[child]))
+			return;
+		heap[i] = heap[child];
+		heap[child] = moved;
+		i = child;
+	}
+}
+
+static void
+sift_up(QhCandidate *heap, int i)
+{
+	while (i > 0)
+	{
+		int			parent = (i - 1) / 2;
+		QhCandidate moved = heap[i];
+
+		if (!before(heap[parent], moved))
+			return;
+		heap[i] = heap[parent];
+		heap[parent] = moved;
+		i = parent;
+	}
+}
+
+static inline void
+offer(QhScan *scan, QhNode node, float dist)
+{
+	QhFlat	   *flat = &scan->flat;
+	QhCandidate cand = {dist, node};
+
+	if (flat->nbest == flat->max && !before(cand, flat->best[0]))
+	{
+		flat->more = true;
+		return;
+	}
+	if (flat->bounded && !before(flat->bound, cand))
+		return;
+	if (scan->pulled && (scan->pulled[node / 8] & (1 << (node % 8))))
+		return;
+	if (isnan(dist))
+		return;
+	if (flat->nbest < flat->max)
+	{
+		flat->best[flat->nbest] = cand;
+		sift_up(flat->best, flat->nbest++);
+	}
+	else
+	{
+		flat->more = true;
+		flat->best[0] = cand;
+		sift_down(flat->best, flat->nbest);
+	}
+}
+
+static void
+run_pass(QhScan *scan)
+{
+	QhFlat	   *flat = &scan->flat;
+	QhGeometry *geo = &scan->ix->geo;
+	float		dist[QH_PAGE_NBYTES];
+	BlockNumber nblocks = scan->ix->nblocks;
+
+	flat->nbest = 0;
+	flat->next = 0;
+	flat->more = false;
+	for (BlockNumber blkno = geo->first_blkno; blkno < nblocks; blkno++)
+	{
+		QhNode		first;
+		int			count = qh_score_block(&scan->rs, blkno, &first, dist);
+
+		if (count == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < count; i++)
+			offer(scan, first + i, dist[i]);
+	}
+	qsort(flat->best, flat->nbest, sizeof(QhCandidate), compare);
+	flat->npasses++;
+	scan->stats.nflat++;
+}
+
+void
+qh_flat_start(QhScan *scan)
+{
+	QhFlat	   *flat = &scan->flat;
+	Size		memory = (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier);
+	Size		max = memory / sizeof(QhCandidate);
+
+	qh_index_refresh_size(scan->ix, scan->rs.index);
+	max = Max(max, 64);
+	max = Min(max, (Size) scan->ix->nslots);
+	max = Min(max, (Size) PG_INT32_MAX / 2);
+	flat->max = (int) Max(max, 1);
+	flat->best = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * (Size) flat->max);
+	flat->bounded = false;
+
+	/* what the graph has returned already must not come twice */
+	if (scan->npulled > 0)
+	{
+		scan->pulled = MemoryContextAllocZero(scan->query_cxt, scan->ix->nslots / 8 + 1);
+		for (uint64 i = 0; i < scan->npulled; i++)
+			scan->pulled[scan->pulled_nodes[i] / 8] |= 1 << (scan->pulled_nodes[i] % 8);
+	}
+	run_pass(scan);
+}
+
+bool
+qh_flat_next(QhScan *scan, QhCandidate *out)
+{
+	QhFlat	   *flat = &scan->flat;
+
+	if (flat->next >= flat->nbest)
+	{
+		if (!flat->more || flat->nbest == 0)
+			return false;
+		flat->bound = flat->best[flat->nbest - 1];
+		flat->bounded = true;
+		run_pass(scan);
+		if (flat->nbest == 0)
+			return false;
+	}
+	*out = flat->best[flat->next++];
+	return true;
+}

@@ -1,0 +1,62 @@
+/*
+ * handler.c
+ *		The access method's description of itself.
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "am/am.h"
+#include "commands/vacuum.h"
+#include "compat.h"
+
+PG_FUNCTION_INFO_V1(qhnsw_handler);
+
+Datum
+qhnsw_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = 1;
+	am->amsupport = 1;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = false;
+	am->amoptionalkey = true;
+	am->amsearcharray = false;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = false;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = qhnswbuild;
+	am->ambuildempty = qhnswbuildempty;
+	am->aminsert = qhnswinsert;
+	am->ambulkdelete = qhnswbulkdelete;
+	am->amvacuumcleanup = qhnswvacuumcleanup;
+	am->amcanreturn = NULL;
+	am->amcostestimate = qhnswcostestimate;
+	am->amoptions = qhnswoptions;
+	am->amproperty = NULL;
+	am->ambuildphasename = qhnswbuildphasename;
+	am->amvalidate = qhnswvalidate;
+	am->amadjustmembers = NULL;
+	am->ambeginscan = qhnswbeginscan;
+	am->amrescan = qhnswrescan;
+	am->amgettuple = qhnswgettuple;
+	am->amgetbitmap = NULL;
+	am->amendscan = qhnswendscan;
+	am->ammarkpos = NULL;
+	am->amrestrpos = NULL;
+	am->amestimateparallelscan = NULL;
+	am->aminitparallelscan = NULL;
+	am->amparallelrescan = NULL;
+	PG_RETURN_POINTER(am);
+}

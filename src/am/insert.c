@@ -1,0 +1,324 @@
+/*
+ * insert.c
+ *		Inserting one row.
+ *
+ * A row whose code the index has already joins that node's rows.  Another gets a node: a slot
+ * with its code, then links and the parent's tree link in one record, then the
+ * reverse links one by one.  See README.md, section "Insert", and src/store/README.md.
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "am/am.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+/*
+ * Candidates whose code is compared with the new one.  The same vector estimates as
+ * one of the very nearest to itself; beyond that a second node for the same code does no harm.
+ */
+#define SAME_CODE_TRIES 32
+
+/* Entry points a search starts from, as in scan.c. */
+#define MAX_SEEDS		4
+
+/* Descendants looked at for a parent with room: a tree of m children a node has a leaf long before. */
+#define ATTACH_TRIES	4096
+
+typedef struct QhInsert
+{
+	QhRelStore	rs;
+	QhAlloc		alloc;
+	QhIndex    *ix;
+	const uint8 *code;
+	ItemPointer tid;
+	QhCandidate *cands;			/* live nodes found, nearest first */
+	int			ncands;
+	QhNode		node;			/* its slot */
+	QhLink		links[2 * QH_MAX_M];
+	int			nlinks;
+} QhInsert;
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	float		x = ((const QhCandidate *) a)->dist;
+	float		y = ((const QhCandidate *) b)->dist;
+
+	return (x > y) - (x < y);
+}
+
+/* The ef_construction nearest nodes.  Nodes that are not live are left out: nothing new may link to them. */
+static void
+find_candidates(QhInsert *ins)
+{
+	QhSearchLimits limits = {0};
+	QhCandidate *seeds = palloc(sizeof(QhCandidate) * Max(ins->ix->nentries, 1));
+	int			nseeds = qh_score_entries(&ins->rs, seeds);
+	int			ef = Max(ins->ix->meta.ef_construction, ins->ix->meta.m);
+	QhSearch   *search;
+	QhCandidate cand;
+
+	ins->cands = palloc(sizeof(QhCandidate) * ef);
+	qsort(seeds, nseeds, sizeof(QhCandidate), compare_candidates);
+	search = qh_search_create(&ins->alloc, &ins->rs.store);
+	qh_search_start(search, &limits, seeds, Min(nseeds, MAX_SEEDS));
+	while (ins->ncands < ef && qh_search_next(search, ef, &cand))
+	{
+		if (qh_read_row(&ins->rs, cand.node).flags != QH_ROW_NONE)
+			ins->cands[ins->ncands++] = cand;
+	}
+	qh_search_destroy(search);
+	pfree(seeds);
+}
+
+/* Give the row to a node that has its code, if one of the nearest has. */
+static bool
+join_node(QhInsert *ins)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	for (int i = 0; i < Min(ins->ncands, SAME_CODE_TRIES); i++)
+	{
+		if (qh_read_code(&ins->rs, ins->cands[i].node, code) &&
+			memcmp(code, ins->code, ins->ix->code_nbytes) == 0 &&
+			qh_row_append(&ins->rs, ins->cands[i].node, ins->code, ins->tid))
+			return true;
+	}
+	return false;
+}
+
+/* Make the slot a live node, in one record with its parent's tree link (parent = QH_INVALID_NODE: an entry point). */
+static bool
+publish(QhInsert *ins, QhNode parent, const QhLink *old_links, const QhLink *new_links)
+{
+	QhRowData	none = {{0}, QH_ROW_NONE};
+	QhRowChange row = {ins->node, none, qh_row_single(ins->tid)};
+	QhSlotChange changes[2];
+	int			n = 0;
+
+	changes[n++] = (QhSlotChange) {ins->node, QH_SLOT_RESERVED, QH_SLOT_LIVE, NULL, ins->links};
+	if (parent != QH_INVALID_NODE)
+		changes[n++] = (QhSlotChange) {parent, QH_SLOT_LIVE, QH_SLOT_LIVE, old_links, new_links};
+	return qh_apply(&ins->rs, changes, n, &row);
+}
+
+/* Try to become a tree child of this node.  False if it is not live or has no room. */
+static bool
+attach_to(QhInsert *ins, QhNode parent)
+{
+	QhLink		old_links[2 * QH_MAX_M];
+	QhLink		new_links[2 * QH_MAX_M];
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (qh_read_slot(&ins->rs, parent, old_links) != QH_SLOT_LIVE ||
+			qh_revise_links(&ins->alloc, &ins->rs.store, parent, old_links, ins->node,
+							ins->ix->meta.m, new_links) != QH_REVISED)
+			return false;
+		if (publish(ins, parent, old_links, new_links))
+			return true;
+	}
+}
+
+/*
+ * Attach to the nearest node with room; where none of the candidates has any, to one of the
+ * tree descendants of the nearest: those are reachable too, and a tree has leaves.
+ */
+static bool
+attach(QhInsert *ins)
+{
+	QhNode	   *queue;
+	int			head = 0;
+	int			tail = 0;
+
+	for (int i = 0; i < ins->ncands; i++)
+	{
+		if (attach_to(ins, ins->cands[i].node))
+			return true;
+	}
+	queue = palloc(sizeof(QhNode) * ATTACH_TRIES);
+	for (int i = 0; i < ins->ncands; i++)
+		queue[tail++] = ins->cands[i].node;
+	while (head < tail)
+	{
+		QhLink		links[2 * QH_MAX_M];
+		QhNode		node = queue[head++];
+		QhSlotState state = qh_read_slot(&ins->rs, node, links);
+
+		if (head > ins->ncands && attach_to(ins, node))
+			return true;
+		if (state != QH_SLOT_LIVE)
+			continue;
+		for (int i = 0; i < ins->rs.store.max_degree && links[i] != QH_INVALID_NODE && tail < ATTACH_TRIES; i++)
+		{
+			if (links[i] & QH_TREE_LINK)
+				queue[tail++] = qh_link_node(links[i]);
+		}
+	}
+	return false;
+}
+
+/* Ask each neighbour to link back. */
+static void
+link_back(QhInsert *ins)
+{
+	for (int i = 0; i < ins->nlinks; i++)
+	{
+		QhNode		node = ins->links[i];
+		QhLink		old_links[2 * QH_MAX_M];
+		QhLink		new_links[2 * QH_MAX_M];
+		QhSlotChange change = {node, QH_SLOT_LIVE, QH_SLOT_LIVE, old_links, new_links};
+
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (qh_read_slot(&ins->rs, node, old_links) != QH_SLOT_LIVE ||
+				qh_revise_links(&ins->alloc, &ins->rs.store, node, old_links, ins->node,
+								0, new_links) != QH_REVISED)
+				break;
+		} while (!qh_apply(&ins->rs, &change, 1, NULL));
+	}
+}
+
+/* Make the node an entry point, unless there are limit of them already. */
+static bool
+add_entry(QhInsert *ins, uint32 limit)
+{
+	Relation	index = ins->rs.index;
+	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0,
+								   BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *xlog;
+	QhEntry		entry;
+
+	if (QhPageGetEntry(BufferGetPage(buf))->nentries >= limit)
+	{
+		UnlockReleaseBuffer(buf);
+		return false;
+	}
+	xlog = GenericXLogStart(index);
+	entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
+	entry->nodes[entry->nentries++] = ins->node;
+	GenericXLogFinish(xlog);
+	UnlockReleaseBuffer(buf);
+	CacheInvalidateRelcache(index);
+	return true;
+}
+
+static void
+insert_node(QhInsert *ins)
+{
+	QhNode		neighbours[QH_MAX_M];
+	uint32		wanted;
+
+	ins->nlinks = qh_pick_neighbours(&ins->alloc, &ins->rs.store, ins->cands, ins->ncands,
+									 ins->ix->meta.m, neighbours);
+	memset(ins->links, 0xFF, sizeof(ins->links));
+	for (int i = 0; i < ins->nlinks; i++)
+		ins->links[i] = neighbours[i];
+	ins->node = qh_slot_reserve(&ins->rs, ins->code);
+
+	if (!attach(ins))
+	{
+		/* the first node, or one that nothing has room for: an entry point, before it can be missed */
+		if (!add_entry(ins, QH_MAX_ENTRIES))
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("index \"%s\" has no room to link a new node",
+							RelationGetRelationName(ins->rs.index)),
+					 errhint("REINDEX makes room.")));
+		if (!publish(ins, QH_INVALID_NODE, NULL, NULL))
+			elog(ERROR, "slot %u of index \"%s\" is not as it was reserved", ins->node,
+				 RelationGetRelationName(ins->rs.index));
+	}
+	else
+	{
+		wanted = qh_entries_wanted(ins->ix->nslots, QH_MAX_ENTRIES);
+		if ((uint32) ins->ix->nentries < wanted)
+			(void) add_entry(ins, wanted);
+	}
+	link_back(ins);
+}
+
+void
+qh_insert_code(Relation index, QhIndex *ix, const void *value, const uint8 *code, ItemPointer tid)
+{
+	QhInsert	ins = {0};
+	void	   *scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(ix->codec), 64);
+
+	ins.ix = ix;
+	ins.alloc = qh_context_alloc(CurrentMemoryContext);
+	ins.code = code;
+	ins.tid = tid;
+	qh_relstore_init(&ins.rs, index, ix);
+	ins.rs.query = qv_query_init(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(ix->codec), 64),
+								 ix->codec, value, scratch);
+
+	LockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
+	find_candidates(&ins);
+	if (!join_node(&ins))
+		insert_node(&ins);
+	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
+}
+
+/* The first row of an index whose dimension nothing said decides it. */
+static void
+settle_ndims(Relation index, uint32 ndims)
+{
+	Buffer		buf = ReadBuffer(index, QH_META_BLKNO);
+	GenericXLogState *xlog;
+
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	qh_meta_check(index, BufferGetPage(buf));
+	if (QhPageGetMeta(BufferGetPage(buf))->ndims == 0)
+	{
+		xlog = GenericXLogStart(index);
+		qh_meta_set_ndims(QhPageGetMeta(GenericXLogRegisterBuffer(xlog, buf, 0)), ndims);
+		GenericXLogFinish(xlog);
+		CacheInvalidateRelcache(index);
+	}
+	UnlockReleaseBuffer(buf);
+	qh_index_forget(RelationGetRelid(index));
+}
+
+bool
+qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+			Relation heap, IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *info)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	const QhColumn *column;
+	QhIndex    *ix;
+	QhValue		value;
+
+	if (isnull[0])
+		return false;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw insert", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	column = qh_column(index);
+	ix = qh_index_acquire(index, cxt);
+	qh_column_read(column, values[0], &value);
+	if (qh_column_indexable(column, &value, ix->meta.ndims))
+	{
+		uint8	   *code;
+
+		if (ix->meta.ndims == 0)
+		{
+			settle_ndims(index, value.ndims);
+			ix = qh_index_acquire(index, cxt);
+			(void) qh_column_indexable(column, &value, ix->meta.ndims);
+		}
+		code = palloc(ix->code_nbytes);
+		qv_codec_encode(ix->codec, value.data, code,
+						qh_alloc_aligned(cxt, qv_codec_scratch_nbytes(ix->codec), 64));
+		qh_insert_code(index, ix, value.data, code, heap_tid);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return false;
+}

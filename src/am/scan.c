@@ -1,0 +1,412 @@
+/*
+ * scan.c
+ *		Index scans: candidates in the order of their codes, and rows from them.
+ *
+ * Candidates stream from the graph, or from a pass over all codes where that costs no
+ * more; rescore.c puts the rows into exact order where codes do not say it all.
+ * See README.md, section "Scans".
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/relscan.h"
+#include "am/scan.h"
+#include "compat.h"
+#include "kernel/kernel.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "type/bitvec.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/*
+ * A graph search scores about this many codes for each of ef (measured: 8 to 15 at m = 16,
+ * findings of test/bench/graph), at random places.  With no more nodes than that, all of them in
+ * order are cheaper, and exact.
+ */
+#define FLAT_CODES_PER_EF	20
+
+/* A graph search that has scored one code in so many goes on as a pass over all: in order they cost a tenth of one at a random place. */
+#define FLAT_FRACTION		16
+
+/* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
+#define MAX_SEEDS			4
+
+QhScanStats qh_last_scan;
+
+IndexScanDesc
+qhnswbeginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc desc = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw scan",
+											  ALLOCSET_DEFAULT_SIZES);
+	QhScan	   *scan = MemoryContextAllocZero(cxt, sizeof(QhScan));
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type,
+											   QH_DISTANCE_STRATEGY);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	scan->cxt = cxt;
+	scan->query_cxt = AllocSetContextCreate(cxt, "qhnsw query", ALLOCSET_DEFAULT_SIZES);
+	scan->tuple_cxt = AllocSetContextCreate(cxt, "qhnsw row", ALLOCSET_DEFAULT_SIZES);
+	scan->column = qh_column(index);
+	fmgr_info_cxt(get_opcode(operator), &scan->distance, cxt);
+	scan->collation = index->rd_indcollation[0];
+	desc->opaque = scan;
+	return desc;
+}
+
+void
+qhnswrescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+
+	if (keys && desc->numberOfKeys > 0)
+		memmove(desc->keyData, keys, desc->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys && desc->numberOfOrderBys > 0)
+		memmove(desc->orderByData, orderbys, desc->numberOfOrderBys * sizeof(ScanKeyData));
+	scan->started = false;
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	float		x = ((const QhCandidate *) a)->dist;
+	float		y = ((const QhCandidate *) b)->dist;
+
+	return (x > y) - (x < y);
+}
+
+static void
+start_graph(QhScan *scan)
+{
+	QhSearchLimits limits = {0};
+	QhCandidate *seeds = palloc(sizeof(QhCandidate) * Max(scan->ix->nentries, 1));
+	int			nseeds = qh_score_entries(&scan->rs, seeds);
+
+	qsort(seeds, nseeds, sizeof(QhCandidate), compare_candidates);
+	limits.resumable = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
+	limits.max_scored = limits.resumable ? qhnsw_max_scan_tuples : 0;
+	limits.max_nbytes = (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier);
+	scan->search = qh_search_create(&scan->alloc, &scan->rs.store);
+	qh_search_start(scan->search, &limits, seeds, Min(nseeds, MAX_SEEDS));
+	pfree(seeds);
+	scan->source = QH_SOURCE_GRAPH;
+}
+
+/* Has the query no distances that would order anything? */
+static bool
+is_orderless(QhScan *scan, const QhValue *value)
+{
+	if (scan->column->kind == QV_CODE_BITS)
+		return false;
+	return !value->finite || value->norm2 > FLT_MAX / 16 ||
+		(scan->column->metric == QV_METRIC_COSINE && value->norm2 == 0);
+}
+
+static void
+choose_source(QhScan *scan, const QhValue *value)
+{
+	QhIndex    *ix = scan->ix;
+
+	if (ix->meta.ndims == 0 || ix->nentries == 0)
+	{
+		scan->source = QH_SOURCE_NONE;
+		return;
+	}
+	if (scan->query_null || is_orderless(scan, value))
+	{
+		qh_index_refresh_size(ix, scan->rs.index);
+		scan->source = QH_SOURCE_ALL;
+
+		/*
+		 * Estimates are no use, but the exact distances may still differ (infinite
+		 * ones of either sign).  With no query there is nothing to compare.
+		 */
+		scan->fetch_all = !scan->query_null;
+		scan->rescore = scan->rescore && !scan->query_null;
+		return;
+	}
+
+	scan->prepared = qv_query_init(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->codec), 64),
+								   ix->codec, value->data,
+								   qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->codec), 64));
+	scan->rs.query = scan->prepared;
+	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef)
+	{
+		qh_flat_start(scan);
+		scan->source = QH_SOURCE_FLAT;
+	}
+	else
+		start_graph(scan);
+}
+
+/* Everything a new query needs; put off until the first row is asked for. */
+static void
+start(IndexScanDesc desc)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+	Relation	index = desc->indexRelation;
+	MemoryContext old;
+	QhValue		value = {0};
+
+	if (desc->numberOfOrderBys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" can only be scanned in the order of a distance",
+						RelationGetRelationName(index)),
+				 errhint("Add ORDER BY with the distance operator of its operator class.")));
+
+	qh_rescore_end(scan);
+	MemoryContextReset(scan->query_cxt);
+	MemoryContextReset(scan->tuple_cxt);
+	old = MemoryContextSwitchTo(scan->query_cxt);
+	memset(&scan->stats, 0, sizeof(scan->stats));
+	memset(&scan->flat, 0, sizeof(scan->flat));
+	memset(&scan->rows, 0, sizeof(scan->rows));
+	scan->rows.cxt = scan->query_cxt;
+	scan->alloc = qh_context_alloc(scan->query_cxt);
+	scan->next_row = 0;
+	scan->next_node = 0;
+	scan->npulled = 0;
+	scan->pulled = NULL;
+	scan->pulled_nodes = NULL;
+	scan->max_pulled_nodes = 0;
+	scan->peeked = scan->exhausted = scan->have_last = scan->fetch_all = false;
+	scan->search = NULL;
+	scan->prepared = NULL;
+
+	scan->oversample = qh_option_oversample(index);
+	scan->ef = qhnsw_ef_search;
+	scan->rescore_codes = scan->column->metric == QV_METRIC_JACCARD;
+	scan->rescore = scan->column->kind != QV_CODE_BITS && qhnsw_rescore;
+	scan->ix = qh_index_acquire(index, scan->query_cxt);
+	qh_relstore_init(&scan->rs, index, scan->ix);
+
+	scan->query_null = (desc->orderByData[0].sk_flags & SK_ISNULL) != 0;
+	if (!scan->query_null)
+	{
+		scan->query = PointerGetDatum(PG_DETOAST_DATUM_COPY(desc->orderByData[0].sk_argument));
+		qh_column_read(scan->column, scan->query, &value);
+		if (scan->ix->meta.ndims > 0 && value.ndims != scan->ix->meta.ndims)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("different vector dimensions %u and %u", scan->ix->meta.ndims, value.ndims),
+					 errdetail("The vectors of index \"%s\" have %u dimensions, the query has %u.",
+							   RelationGetRelationName(index), scan->ix->meta.ndims, value.ndims)));
+	}
+	choose_source(scan, &value);
+	scan->rescore_codes = scan->rescore_codes && scan->source != QH_SOURCE_ALL;
+	if (scan->rescore || scan->rescore_codes)
+		qh_rescore_begin(desc);
+	MemoryContextSwitchTo(old);
+	scan->started = true;
+}
+
+/* Would a pass over all codes cost no more than what the graph search has cost? */
+static bool
+outgrown(QhScan *scan)
+{
+	return scan->npulled > (uint64) scan->ef &&
+		qh_search_stats(scan->search)->nscored > scan->ix->nslots / FLAT_FRACTION;
+}
+
+static void
+note_pulled(QhScan *scan, QhNode node)
+{
+	if (scan->npulled == scan->max_pulled_nodes)
+	{
+		uint64		max = Max(64, scan->max_pulled_nodes * 2);
+		QhNode	   *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhNode) * max);
+
+		if (scan->npulled > 0)
+			memcpy(grown, scan->pulled_nodes, sizeof(QhNode) * scan->npulled);
+		if (scan->pulled_nodes)
+			pfree(scan->pulled_nodes);
+		scan->pulled_nodes = grown;
+		scan->max_pulled_nodes = max;
+	}
+	scan->pulled_nodes[scan->npulled++] = node;
+}
+
+static bool
+graph_candidate(QhScan *scan, QhCandidate *out)
+{
+	uint64		ef_total = scan->ef;
+
+	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
+	{
+		if (scan->npulled >= (uint64) scan->ef)
+			return false;
+	}
+	else if (scan->rescore)
+	{
+		/* rescoring looks ahead by itself */
+		ef_total = Max(ef_total, scan->npulled + 1);
+	}
+	else
+	{
+		/* what is returned as final wants half of ef behind it */
+		ef_total = Max(ef_total, scan->npulled + scan->ef / 2 + 1);
+	}
+	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
+	{
+		qh_search_destroy(scan->search);
+		scan->search = NULL;
+		qh_flat_start(scan);
+		scan->source = QH_SOURCE_FLAT;
+		return qh_flat_next(scan, out);
+	}
+	if (!qh_search_next(scan->search, ef_total, out))
+		return false;
+	note_pulled(scan, out->node);
+	return true;
+}
+
+bool
+qh_scan_candidate(QhScan *scan, QhCandidate *out)
+{
+	switch (scan->source)
+	{
+		case QH_SOURCE_NONE:
+			return false;
+		case QH_SOURCE_GRAPH:
+			return graph_candidate(scan, out);
+		case QH_SOURCE_FLAT:
+			return qh_flat_next(scan, out);
+		case QH_SOURCE_ALL:
+			if (scan->next_node >= scan->ix->nslots)
+				return false;
+			CHECK_FOR_INTERRUPTS();
+			out->node = scan->next_node++;
+			out->dist = 0;
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the node still have the code that was scored?  Between scoring and reading its rows the
+ * slot may have been given to another node.  Rows of that one were inserted after this scan's
+ * snapshot, so leaving them out loses nothing.
+ */
+static bool
+still_scored(QhScan *scan, const uint8 *code, float dist)
+{
+	float		now;
+
+	if (scan->source == QH_SOURCE_ALL)
+		return true;
+	qv_query_score(scan->prepared, &code, 1, &now);
+	return now == dist;
+}
+
+/* The operator's own value from the bits: an estimate is the same number rounded to a float. */
+static double
+jaccard(QhScan *scan, const uint8 *code)
+{
+	const QvKernels *kernels = qv_kernels();
+	uint32		nbytes = scan->ix->code_nbytes;
+	const uint8 *query = bitvec_view(scan->query).bits;
+	uint32		both = kernels->intersection(query, code, nbytes);
+	uint32		either = kernels->popcount(query, nbytes) + kernels->popcount(code, nbytes) - both;
+
+	return either == 0 ? 0 : 1 - (double) both / (double) either;
+}
+
+bool
+qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	while (scan->next_row >= scan->rows.ntids)
+	{
+		QhCandidate cand;
+		MemoryContext old = MemoryContextSwitchTo(scan->query_cxt);
+		bool		found = qh_scan_candidate(scan, &cand);
+
+		MemoryContextSwitchTo(old);
+		if (!found)
+			return false;
+		scan->next_row = 0;
+		if (qh_read_rows(&scan->rs, cand.node, &scan->rows, code) > 0 &&
+			!still_scored(scan, code, cand.dist))
+			scan->rows.ntids = 0;
+		scan->rows_dist = cand.dist;
+		if (scan->rescore_codes)
+			scan->rows_exact = jaccard(scan, code);
+	}
+	*tid = scan->rows.tids[scan->next_row++];
+	*dist = scan->rows_dist;
+	return true;
+}
+
+/* The next row in code order; in strict order one that comes too late is left out. */
+static bool
+next_by_code(QhScan *scan, ItemPointer tid)
+{
+	float		dist;
+
+	while (qh_scan_row(scan, tid, &dist))
+	{
+		if (scan->have_last && dist < scan->last_dist &&
+			qhnsw_iterative_scan == QH_ITERATIVE_STRICT)
+		{
+			scan->stats.nlate++;
+			continue;
+		}
+		scan->last_dist = dist;
+		scan->have_last = true;
+		return true;
+	}
+	return false;
+}
+
+static void
+publish_stats(QhScan *scan)
+{
+	scan->stats.ncodes = scan->rs.ncodes;
+	scan->stats.nexpanded = scan->rs.nlinks;
+	scan->stats.npins = scan->rs.npins;
+	scan->stats.nmisses = scan->rs.nmisses;
+	qh_last_scan = scan->stats;
+}
+
+bool
+qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+	bool		found;
+
+	/* amcanbackward is false */
+	Assert(ScanDirectionIsForward(dir));
+	if (!scan->started)
+	{
+		start(desc);
+		qh_count_index_scan(desc);
+	}
+	if (scan->rescore || scan->rescore_codes)
+		found = qh_rescore_next(desc, &desc->xs_heaptid);
+	else
+		found = next_by_code(scan, &desc->xs_heaptid);
+	desc->xs_recheck = false;
+	desc->xs_recheckorderby = false;
+	if (found)
+		scan->stats.nreturned++;
+	publish_stats(scan);
+	return found;
+}
+
+void
+qhnswendscan(IndexScanDesc desc)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+
+	qh_rescore_end(scan);
+	MemoryContextDelete(scan->cxt);
+	desc->opaque = NULL;
+}

@@ -1,0 +1,122 @@
+/*
+ * scan.h
+ *		A scan in progress: what scan.c, flat.c and rescore.c share.
+ */
+#ifndef QH_SCAN_H
+#define QH_SCAN_H
+
+#include "am/am.h"
+#include "access/tableam.h"
+#include "lib/pairingheap.h"
+
+/* Where candidates come from. */
+typedef enum QhSourceKind
+{
+	QH_SOURCE_NONE,				/* nothing is indexed */
+	QH_SOURCE_GRAPH,
+	QH_SOURCE_FLAT,				/* all codes, best first */
+	QH_SOURCE_ALL				/* all nodes in no order: the query has no distances to speak of */
+} QhSourceKind;
+
+/* All codes, best first, in passes of bounded memory (flat.c). */
+typedef struct QhFlat
+{
+	QhCandidate *best;
+	int			nbest;
+	int			max;
+	int			next;			/* of best, to be returned */
+	QhCandidate bound;			/* last one of the pass before: only what is behind it counts */
+	bool		bounded;
+	bool		more;			/* the last pass left some out */
+	uint64		npasses;
+} QhFlat;
+
+/* A row with its exact distance, waiting for its turn (rescore.c). */
+typedef struct QhRescored
+{
+	pairingheap_node node;
+	double		dist;
+	ItemPointerData tid;
+} QhRescored;
+
+typedef struct QhScanStats
+{
+	uint64		ncodes;			/* codes scored */
+	uint64		nexpanded;		/* link lists read */
+	uint64		npins;			/* pages pinned */
+	uint64		nmisses;		/* of these, looked up in the buffer table */
+	uint64		nflat;			/* passes over all codes */
+	uint64		nfetched;		/* heap rows fetched to rescore */
+	uint64		nreturned;		/* rows given to the executor */
+	uint64		nlate;			/* rows left out because they came after their place in the order */
+} QhScanStats;
+
+typedef struct QhScan
+{
+	MemoryContext cxt;			/* until endscan */
+	MemoryContext query_cxt;	/* until rescan */
+	MemoryContext tuple_cxt;	/* until the next row */
+
+	const QhColumn *column;
+	QhIndex    *ix;				/* held by query_cxt */
+	QhRelStore	rs;
+	Datum		query;			/* detoasted */
+	bool		query_null;
+	QvQuery    *prepared;
+	QhSearch   *search;			/* made at need, in query_cxt */
+	QhAlloc		alloc;
+
+	bool		started;		/* first gettuple after rescan was done */
+	QhSourceKind source;
+	QhFlat		flat;
+	QhNode		next_node;		/* of QH_SOURCE_ALL */
+	uint64		npulled;		/* candidates taken from the source */
+	uint8	   *pulled;			/* bit a node, once flat took over from the graph */
+	QhNode	   *pulled_nodes;
+	uint64		max_pulled_nodes;
+	int			ef;
+	bool		peeked;
+	QhCandidate peek;
+	bool		exhausted;
+
+	QhRowList	rows;			/* of the current node */
+	int			next_row;
+	float		rows_dist;
+	double		rows_exact;		/* Jaccard: the distance itself */
+
+	/* rescoring */
+	bool		rescore;
+	bool		rescore_codes;	/* exact distances from the codes (Jaccard) */
+	bool		fetch_all;
+	double		oversample;
+	FmgrInfo	distance;
+	Oid			collation;
+	pairingheap *queue;
+	IndexInfo  *index_info;
+	EState	   *estate;
+	TupleTableSlot *slot;
+	IndexFetchTableData *fetch;
+	bool		have_last;
+	double		last_dist;
+
+	QhScanStats stats;
+} QhScan;
+
+/* ---- scan.c ---- */
+extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
+/* Next row in the order of the codes; code receives the node's code if not NULL. */
+extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
+
+/* ---- flat.c ---- */
+extern void qh_flat_start(QhScan *scan);
+extern bool qh_flat_next(QhScan *scan, QhCandidate *out);
+
+/* ---- rescore.c ---- */
+extern void qh_rescore_begin(IndexScanDesc desc);
+extern bool qh_rescore_next(IndexScanDesc desc, ItemPointer tid);
+extern void qh_rescore_end(QhScan *scan);
+
+/* What the backend's last scan did. */
+extern QhScanStats qh_last_scan;
+
+#endif							/* QH_SCAN_H */

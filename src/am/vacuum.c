@@ -1,0 +1,423 @@
+/*
+ * vacuum.c
+ *		Forgetting dead rows, and nodes that have none left.
+ *
+ * The four steps of src/store/README.md, section "Vacuum": forget, wait, repair, free.  Every step
+ * leaves the index sound, so a crash or a cancel between any two records loses nothing but
+ * the work that remains, which the next vacuum does.
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "am/am.h"
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "store/slots.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+typedef struct QhVacuum
+{
+	Relation	index;
+	QhIndex    *ix;
+	QhRelStore	rs;
+	MemoryContext cxt;
+	MemoryContext node_cxt;		/* of one node's repair */
+	QhAlloc		alloc;
+	uint32		nslots;			/* when we began: what came later has no dead rows to forget */
+	uint8	   *dying;			/* bit a slot */
+	uint8	   *leaked;			/* bit a slot: RESERVED when we began */
+	uint64		ndying;
+	uint64		nleaked;
+
+	QhNode	   *revisit;		/* nodes whose lists a splice has changed */
+	uint64		nrevisit;
+	uint64		max_revisit;
+
+	IndexBulkDeleteCallback callback;
+	void	   *callback_state;
+	IndexBulkDeleteResult *stats;
+} QhVacuum;
+
+#define set_bit(bits, i)	((bits)[(i) / 8] |= 1 << ((i) % 8))
+#define get_bit(bits, i)	(((bits)[(i) / 8] & (1 << ((i) % 8))) != 0)
+
+static bool
+is_dying(void *ctx, QhNode node)
+{
+	QhVacuum   *vac = (QhVacuum *) ctx;
+
+	return node < vac->nslots && get_bit(vac->dying, node);
+}
+
+static bool
+tid_is_dead(ItemPointer tid, void *arg)
+{
+	QhVacuum   *vac = (QhVacuum *) arg;
+
+	return vac->callback(tid, vac->callback_state);
+}
+
+/* ---- step 1: forget dead rows ---- */
+
+static void
+forget_rows(QhVacuum *vac)
+{
+	QhLink		slot[2 * QH_MAX_M];
+
+	for (QhNode node = 0; node < vac->nslots; node++)
+	{
+		QhSlotState state;
+		int64		nremoved = 0;
+
+		if (node % 64 == 0)
+			qh_vacuum_delay();
+		state = qh_read_slot(&vac->rs, node, slot);
+		if (state == QH_SLOT_LIVE && vac->callback != NULL)
+		{
+			int64		kept = qh_row_vacuum(&vac->rs, node, tid_is_dead, vac, &nremoved);
+
+			vac->stats->tuples_removed += nremoved;
+			vac->stats->num_index_tuples += kept;
+			if (kept == 0)
+				state = qh_read_slot(&vac->rs, node, slot);
+		}
+		if (state == QH_SLOT_DYING)
+		{
+			set_bit(vac->dying, node);
+			vac->ndying++;
+		}
+		else if (state == QH_SLOT_RESERVED)
+		{
+			set_bit(vac->leaked, node);
+			vac->nleaked++;
+		}
+	}
+}
+
+/* ---- step 2: wait for inserts that may know nodes from before ---- */
+
+static void
+wait_for_inserts(QhVacuum *vac)
+{
+	LockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
+	UnlockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
+}
+
+/* ---- step 3: repair ---- */
+
+/* Replace an entry point by its heir (or drop it where there is none). */
+static void
+replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
+{
+	Buffer		buf = qh_page_read(vac->index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0,
+								   BUFFER_LOCK_EXCLUSIVE);
+	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
+	uint32		nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+
+	for (uint32 i = 0; i < nentries; i++)
+	{
+		GenericXLogState *xlog;
+
+		if (entry->nodes[i] != old)
+			continue;
+		xlog = GenericXLogStart(vac->index);
+		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
+		if (heir != QH_INVALID_NODE)
+			entry->nodes[i] = heir;
+		else
+			entry->nodes[i] = entry->nodes[--entry->nentries];
+		GenericXLogFinish(xlog);
+		CacheInvalidateRelcache(vac->index);
+		break;
+	}
+	UnlockReleaseBuffer(buf);
+}
+
+/* A node that a splice gave a tree child, which may be dying itself: look at it again. */
+static void
+revisit(QhVacuum *vac, QhNode node)
+{
+	if (vac->nrevisit == vac->max_revisit)
+	{
+		uint64		max = Max(64, 2 * vac->max_revisit);
+		QhNode	   *grown = MemoryContextAllocHuge(vac->cxt, sizeof(QhNode) * max);
+
+		if (vac->nrevisit > 0)
+			memcpy(grown, vac->revisit, sizeof(QhNode) * vac->nrevisit);
+		if (vac->revisit)
+			pfree(vac->revisit);
+		vac->revisit = grown;
+		vac->max_revisit = max;
+	}
+	vac->revisit[vac->nrevisit++] = node;
+}
+
+/* Apply one step of a splice; nothing happens if a list has changed since it was planned. */
+static void
+apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *steps, int n)
+{
+	QhSlotChange changes[QH_MAX_SPLICE_CHANGES];
+
+	for (int i = 0; i < n; i++)
+	{
+		QhLink		now[2 * QH_MAX_M];
+		QhSlotState state = qh_read_slot(&vac->rs, steps[i].node, now);
+
+		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+			return;
+		changes[i] = (QhSlotChange) {steps[i].node, state, state, steps[i].old_links, steps[i].new_links};
+	}
+	if (!qh_apply(&vac->rs, changes, n, NULL))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		if (steps[i].node != parent && steps[i].node != dead)
+			revisit(vac, steps[i].node);
+	}
+}
+
+/* Take a dying node out of the tree, below its parent (QH_INVALID_NODE for an entry point). */
+static void
+splice(QhVacuum *vac, QhNode parent, QhNode dead)
+{
+	QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][2 * QH_MAX_M];
+	QhLinkChange steps[QH_MAX_SPLICE_CHANGES];
+	QhNode		entry = dead;	/* who stands for it among the entry points */
+
+	for (int i = 0; i < QH_MAX_SPLICE_CHANGES; i++)
+	{
+		steps[i].old_links = lists[2 * i];
+		steps[i].new_links = lists[2 * i + 1];
+	}
+	for (;;)
+	{
+		QhNode		heir = QH_INVALID_NODE;
+		int			n;
+
+		qh_vacuum_delay();
+		n = qh_plan_splice(&vac->alloc, &vac->rs.store, parent, dead, steps, &heir);
+		if (n == 0)
+			break;
+		if (parent == QH_INVALID_NODE && heir != QH_INVALID_NODE)
+		{
+			replace_entry(vac, entry, heir);
+			entry = heir;
+		}
+		apply_splice(vac, parent, dead, steps, n);
+		MemoryContextReset(vac->node_cxt);
+	}
+	if (parent == QH_INVALID_NODE && entry == dead)
+		replace_entry(vac, dead, QH_INVALID_NODE);
+	else if (parent == QH_INVALID_NODE && is_dying(vac, entry))
+		splice(vac, QH_INVALID_NODE, entry);
+}
+
+/* Entry points that are dying, or no nodes at all. */
+static void
+repair_entries(QhVacuum *vac)
+{
+	Buffer		buf = qh_page_read(vac->index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0,
+								   BUFFER_LOCK_SHARE);
+	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
+	int			nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+	QhNode	   *nodes = MemoryContextAlloc(vac->cxt, sizeof(QhNode) * Max(nentries, 1));
+
+	memcpy(nodes, entry->nodes, sizeof(QhNode) * nentries);
+	UnlockReleaseBuffer(buf);
+	for (int i = 0; i < nentries; i++)
+	{
+		QhLink		slot[2 * QH_MAX_M];
+
+		if (is_dying(vac, nodes[i]))
+			splice(vac, QH_INVALID_NODE, nodes[i]);
+		else if (nodes[i] < vac->nslots && get_bit(vac->leaked, nodes[i]) &&
+				 qh_read_slot(&vac->rs, nodes[i], slot) == QH_SLOT_RESERVED)
+			replace_entry(vac, nodes[i], QH_INVALID_NODE);
+	}
+	pfree(nodes);
+}
+
+/* Rid one node's link list of the dying. */
+static void
+repair_node(QhVacuum *vac, QhNode node)
+{
+	QhDead		dead = {is_dying, vac};
+	QhLink		old_links[2 * QH_MAX_M];
+	QhLink		new_links[2 * QH_MAX_M];
+
+	for (;;)
+	{
+		QhSlotState state = qh_read_slot(&vac->rs, node, old_links);
+		QhSlotChange change = {node, state, state, old_links, new_links};
+		QhNode		child = QH_INVALID_NODE;
+		bool		any = false;
+
+		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+			return;
+		for (int i = 0; i < vac->rs.store.max_degree && old_links[i] != QH_INVALID_NODE; i++)
+		{
+			if (!is_dying(vac, qh_link_node(old_links[i])))
+				continue;
+			any = true;
+			if (old_links[i] & QH_TREE_LINK)
+				child = qh_link_node(old_links[i]);
+		}
+		if (child != QH_INVALID_NODE)
+		{
+			splice(vac, node, child);
+			continue;
+		}
+		if (!any || state == QH_SLOT_DYING)
+			return;
+		if (qh_repair_links(&vac->alloc, &vac->rs.store, node, old_links, &dead, new_links) != QH_REVISED ||
+			qh_apply(&vac->rs, &change, 1, NULL))
+			return;
+	}
+}
+
+static void
+repair_links(QhVacuum *vac)
+{
+	uint32		nslots;
+
+	repair_entries(vac);
+	/* nodes that were inserted meanwhile may link to the dying: their inserts began before step 2 ended */
+	qh_index_refresh_size(vac->ix, vac->index);
+	nslots = vac->ix->nslots;
+	for (QhNode node = 0; node < nslots; node++)
+	{
+		if (node % 64 == 0)
+			qh_vacuum_delay();
+		repair_node(vac, node);
+		MemoryContextReset(vac->node_cxt);
+		while (vac->nrevisit > 0)
+		{
+			repair_node(vac, vac->revisit[--vac->nrevisit]);
+			MemoryContextReset(vac->node_cxt);
+		}
+	}
+}
+
+/* ---- step 4: free ---- */
+
+static void
+free_slots(QhVacuum *vac)
+{
+	BlockNumber last = InvalidBlockNumber;
+
+	for (QhNode node = 0; node < vac->nslots; node++)
+	{
+		QhSlotChange change = {node, QH_SLOT_DYING, QH_SLOT_FREE, NULL, NULL};
+		BlockNumber blkno;
+
+		if (!get_bit(vac->dying, node) && !get_bit(vac->leaked, node))
+			continue;
+		if (!get_bit(vac->dying, node))
+			change.old_state = QH_SLOT_RESERVED;
+		if (!qh_apply(&vac->rs, &change, 1, NULL))
+			continue;
+		blkno = qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno;
+		if (blkno != last)
+		{
+			qh_vacuum_delay();
+			RecordFreeIndexPage(vac->index, blkno);
+		}
+		last = blkno;
+	}
+	IndexFreeSpaceMapVacuum(vac->index);
+}
+
+static void
+begin(QhVacuum *vac, IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	memset(vac, 0, sizeof(*vac));
+	vac->index = info->index;
+	vac->stats = stats;
+	vac->cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+	vac->node_cxt = AllocSetContextCreate(vac->cxt, "qhnsw vacuum node", ALLOCSET_DEFAULT_SIZES);
+	vac->alloc = qh_context_alloc(vac->node_cxt);
+	/* entry points must be those of now: nodes are freed only if they are none */
+	qh_index_forget(RelationGetRelid(info->index));
+	vac->ix = qh_index_acquire(info->index, vac->cxt);
+	if (vac->ix->meta.ndims > 0)
+	{
+		Size		nbytes;
+
+		qh_relstore_init(&vac->rs, info->index, vac->ix);
+		qh_index_refresh_size(vac->ix, info->index);
+		vac->nslots = vac->ix->nslots;
+		nbytes = vac->nslots / 8 + 1;
+		vac->dying = MemoryContextAllocZero(vac->cxt, nbytes);
+		vac->leaked = MemoryContextAllocZero(vac->cxt, nbytes);
+	}
+}
+
+IndexBulkDeleteResult *
+qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				IndexBulkDeleteCallback callback, void *callback_state)
+{
+	QhVacuum	vac;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	begin(&vac, info, stats);
+	vac.callback = callback;
+	vac.callback_state = callback_state;
+	stats->num_index_tuples = 0;
+	stats->estimated_count = info->estimated_count;
+	forget_rows(&vac);
+	if (vac.ndying > 0 || vac.nleaked > 0)
+	{
+		wait_for_inserts(&vac);
+		repair_links(&vac);
+		free_slots(&vac);
+	}
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	MemoryContextDelete(vac.cxt);
+	return stats;
+}
+
+/* Tell the free space map of all pages with a free slot; it may have been lost in a crash. */
+static void
+record_free(QhVacuum *vac)
+{
+	QhLink		slot[2 * QH_MAX_M];
+	BlockNumber last = InvalidBlockNumber;
+
+	for (QhNode node = 0; node < vac->nslots; node++)
+	{
+		BlockNumber blkno = qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno;
+
+		if (node % 64 == 0)
+			qh_vacuum_delay();
+		if (blkno == last || qh_read_slot(&vac->rs, node, slot) != QH_SLOT_FREE)
+			continue;
+		RecordFreeIndexPage(vac->index, blkno);
+		last = blkno;
+	}
+	IndexFreeSpaceMapVacuum(vac->index);
+}
+
+IndexBulkDeleteResult *
+qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+{
+	QhVacuum	vac;
+
+	if (info->analyze_only)
+		return stats;
+	if (stats == NULL)
+	{
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->num_index_tuples = info->num_heap_tuples;
+		stats->estimated_count = true;
+	}
+	begin(&vac, info, stats);
+	record_free(&vac);
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	MemoryContextDelete(vac.cxt);
+	return stats;
+}

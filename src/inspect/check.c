@@ -1,0 +1,420 @@
+/*
+ * check.c
+ *		qhnsw_check: everything that must hold of an index, verified.
+ *
+ * Pages first, then slots and row pointers, then the graph, and on demand that every row of
+ * the table is in the index.  Each step runs only if the one before found nothing, for it
+ * relies on it.  Meant for an index at rest; under concurrent writes a change caught
+ * half way may be reported (src/inspect/README.md).
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "am/am.h"
+#include "catalog/index.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "inspect/inspect.h"
+#include "lib/bloomfilter.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(qhnsw_check);
+
+/* A broken index may have millions of faults of one kind: this many tell enough. */
+#define MAX_FAULTS	1000
+
+typedef struct Check
+{
+	Relation	index;
+	Relation	heap;
+	ReturnSetInfo *rsinfo;
+	QhIndex    *ix;
+	QhRelStore	rs;
+	int64		nfaults;
+
+	uint8	   *in_use;			/* bit a node: live or dying */
+	uint8	   *posted;			/* bit a posting slot: some node's chain leads to it */
+	BlockNumber heap_nblocks;
+	QhNode		current;		/* node whose rows are looked at */
+
+	/* every row of the table is in the index */
+	bloom_filter *filter;
+	const QhColumn *column;
+	void	   *scratch;
+	MemoryContext row_cxt;
+	int64		nrows;
+} Check;
+
+static void
+report(Check *check, BlockNumber blkno, QhNode node, const char *fmt,...) pg_attribute_printf(4, 5);
+
+static void
+report(Check *check, BlockNumber blkno, QhNode node, const char *fmt,...)
+{
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	StringInfoData text;
+
+	if (check->nfaults++ >= MAX_FAULTS)
+		return;
+	initStringInfo(&text);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&text, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
+	values[0] = Int64GetDatum(blkno);
+	nulls[0] = blkno == InvalidBlockNumber;
+	values[1] = Int64GetDatum(node);
+	nulls[1] = node == QH_INVALID_NODE;
+	values[2] = CStringGetTextDatum(text.data);
+	tuplestore_putvalues(check->rsinfo->setResult, check->rsinfo->setDesc, values, nulls);
+	pfree(text.data);
+}
+
+#define set_bit(bits, i)	((bits)[(i) / 8] |= 1 << ((i) % 8))
+#define get_bit(bits, i)	(((bits)[(i) / 8] & (1 << ((i) % 8))) != 0)
+
+/* ---- pages ---- */
+
+static void
+check_page(Check *check, BlockNumber blkno, QhPageKind kind, uint32 group)
+{
+	Buffer		buf = ReadBuffer(check->index, blkno);
+	const char *fault;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	fault = qh_page_fault(BufferGetPage(buf), kind, group);
+	UnlockReleaseBuffer(buf);
+	if (fault != NULL)
+		report(check, blkno, QH_INVALID_NODE, "%s", fault);
+}
+
+static void
+check_pages(Check *check)
+{
+	QhGeometry *geo = &check->ix->geo;
+	BlockNumber nblocks = check->ix->nblocks;
+
+	check_page(check, QH_META_BLKNO, QH_PAGE_META, 0);
+	check_page(check, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0);
+	for (uint32 i = 0; i < check->ix->meta.nparam_pages; i++)
+		check_page(check, QH_FIRST_PARAM_BLKNO + i, QH_PAGE_PARAM, 0);
+	for (BlockNumber blkno = geo->first_blkno; blkno < nblocks; blkno++)
+	{
+		uint32		group;
+		uint32		first;
+		QhArray		array = qh_geometry_block(geo, blkno, &group, &first);
+
+		CHECK_FOR_INTERRUPTS();
+		check_page(check, blkno, qh_array_page_kind(array), group);
+	}
+}
+
+/* ---- slots and row pointers ---- */
+
+static void
+check_tid(Check *check, QhNode node, ItemPointer tid, const uint8 *code)
+{
+	BlockNumber blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_ROW, node).blkno;
+
+	check->nrows++;
+	if (!ItemPointerIsValid(tid) || ItemPointerGetBlockNumber(tid) >= check->heap_nblocks ||
+		ItemPointerGetOffsetNumber(tid) > MaxHeapTuplesPerPage)
+		report(check, blkno, node, "row pointer (%u,%u) is out of range",
+			   ItemPointerGetBlockNumberNoCheck(tid), ItemPointerGetOffsetNumberNoCheck(tid));
+	if (check->filter != NULL)
+	{
+		uint8		element[sizeof(ItemPointerData) + QH_PAGE_NBYTES];
+
+		memcpy(element, tid, sizeof(ItemPointerData));
+		memcpy(element + sizeof(ItemPointerData), code, check->ix->code_nbytes);
+		bloom_add_element(check->filter, element, sizeof(ItemPointerData) + check->ix->code_nbytes);
+	}
+}
+
+static void
+check_chain(Check *check, QhNode node, QhNode head, const uint8 *code)
+{
+	QhLink		slot[2 * QH_MAX_M];
+	QhPosting	posting = (QhPosting) slot;
+	int64		ntids = 0;
+
+	while (head != QH_INVALID_NODE)
+	{
+		BlockNumber blkno;
+
+		CHECK_FOR_INTERRUPTS();
+		if (head >= check->ix->nslots)
+		{
+			report(check, InvalidBlockNumber, node, "row pointer list leads to slot %u, past the end", head);
+			return;
+		}
+		blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_LINK, head).blkno;
+		if (qh_read_slot(&check->rs, head, slot) != QH_SLOT_POSTING)
+		{
+			report(check, blkno, node, "row pointer list leads to slot %u, which is no posting slot", head);
+			return;
+		}
+		if (get_bit(check->posted, head))
+		{
+			report(check, blkno, node, "posting slot %u is in two row pointer lists", head);
+			return;
+		}
+		set_bit(check->posted, head);
+		if (posting->ntids > QH_POSTING_NTIDS(check->ix->meta.m))
+		{
+			report(check, blkno, node, "posting slot %u claims %u row pointers", head, posting->ntids);
+			return;
+		}
+		for (int i = 0; i < posting->ntids; i++)
+			check_tid(check, node, &posting->tids[i], code);
+		ntids += posting->ntids;
+		head = posting->next;
+	}
+	if (ntids == 0)
+		report(check, qh_slot_address(&check->ix->geo, QH_ARRAY_ROW, node).blkno, node,
+			   "live node has an empty row pointer list");
+}
+
+static void
+check_slot(Check *check, QhNode node)
+{
+	QhLink		slot[2 * QH_MAX_M];
+	uint8		code[QH_PAGE_NBYTES];
+	QhSlotState state = qh_read_slot(&check->rs, node, slot);
+	QhRowData	row = qh_read_row(&check->rs, node);
+	BlockNumber link_blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_LINK, node).blkno;
+	BlockNumber row_blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_ROW, node).blkno;
+	const char *fault;
+
+	if (state > QH_SLOT_POSTING)
+	{
+		report(check, link_blkno, node, "slot has unknown state %d", (int) state);
+		return;
+	}
+	if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
+		set_bit(check->in_use, node);
+	if (row.flags > QH_ROW_POSTING)
+	{
+		report(check, row_blkno, node, "row slot has unknown flags %u", row.flags);
+		return;
+	}
+	if ((state == QH_SLOT_LIVE) != (row.flags != QH_ROW_NONE))
+	{
+		report(check, row_blkno, node, state == QH_SLOT_LIVE ?
+			   "live node has no row pointer" : "row pointer of a slot that is not a live node");
+		return;
+	}
+	if (state != QH_SLOT_LIVE)
+		return;
+	if (!qh_read_code(&check->rs, node, code))
+		return;
+	fault = qv_codec_slot_fault(check->ix->codec, code);
+	if (fault != NULL)
+		report(check, qh_slot_address(&check->ix->geo, QH_ARRAY_CODE, node).blkno, node, "%s", fault);
+	if (row.flags == QH_ROW_SINGLE)
+		check_tid(check, node, (ItemPointer) row.w, code);
+	else
+		check_chain(check, node, qh_row_head(row), code);
+}
+
+static void
+check_slots(Check *check)
+{
+	QhLink		slot[2 * QH_MAX_M];
+
+	for (QhNode node = 0; node < check->ix->nslots; node++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_slot(check, node);
+	}
+	for (QhNode node = 0; node < check->ix->nslots; node++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (qh_read_slot(&check->rs, node, slot) == QH_SLOT_POSTING && !get_bit(check->posted, node))
+			report(check, qh_slot_address(&check->ix->geo, QH_ARRAY_LINK, node).blkno, node,
+				   "posting slot belongs to no node");
+	}
+}
+
+/* ---- graph ---- */
+
+static bool
+node_in_use(void *ctx, QhNode node)
+{
+	return get_bit(((Check *) ctx)->in_use, node);
+}
+
+static void
+graph_fault(void *ctx, const QhFault *fault)
+{
+	Check	   *check = (Check *) ctx;
+	BlockNumber blkno = fault->node < check->ix->nslots ?
+		qh_slot_address(&check->ix->geo, QH_ARRAY_LINK, fault->node).blkno : InvalidBlockNumber;
+
+	switch (fault->kind)
+	{
+		case QH_FAULT_RANGE:
+			report(check, blkno, fault->node, "link to node %u, past the end", fault->other);
+			break;
+		case QH_FAULT_SELF:
+			report(check, blkno, fault->node, "link to itself");
+			break;
+		case QH_FAULT_TWICE:
+			report(check, blkno, fault->node, "two links to node %u", fault->other);
+			break;
+		case QH_FAULT_GONE:
+			report(check, blkno, fault->node, "link to slot %u, which is no node", fault->other);
+			break;
+		case QH_FAULT_UNREACHABLE:
+			report(check, blkno, fault->node, "node cannot be reached from the entry points");
+			break;
+		case QH_FAULT_TREE:
+			report(check, blkno, fault->node, "node is not the target of exactly one tree link");
+			break;
+		case QH_FAULT_NONE:
+			break;
+	}
+}
+
+static void
+graph_tick(void *ctx)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+check_graph(Check *check)
+{
+	QhAlloc		alloc = qh_context_alloc(CurrentMemoryContext);
+	QhCheckInput input = {
+		check->ix->nslots, node_in_use, check->ix->entries, check->ix->nentries,
+		check, graph_fault, graph_tick
+	};
+
+	(void) qh_check(&alloc, &check->rs.store, &input);
+}
+
+/* ---- the table's rows ---- */
+
+static void
+check_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+{
+	Check	   *check = (Check *) state;
+	MemoryContext old;
+	QhValue		value;
+	uint8		element[sizeof(ItemPointerData) + QH_PAGE_NBYTES];
+
+	CHECK_FOR_INTERRUPTS();
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(check->row_cxt);
+	qh_column_read(check->column, values[0], &value);
+	if (qh_column_indexable(check->column, &value, check->ix->meta.ndims))
+	{
+		bool		missing = true;
+
+		if (check->ix->codec != NULL)
+		{
+			memcpy(element, tid, sizeof(ItemPointerData));
+			qv_codec_encode(check->ix->codec, value.data, element + sizeof(ItemPointerData), check->scratch);
+			missing = bloom_lacks_element(check->filter, element,
+										  sizeof(ItemPointerData) + check->ix->code_nbytes);
+		}
+		if (missing)
+			report(check, InvalidBlockNumber, QH_INVALID_NODE, "row (%u,%u) of the table is not in the index",
+				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(check->row_cxt);
+}
+
+static void
+check_heap(Check *check, Snapshot snapshot)
+{
+	IndexInfo  *info = BuildIndexInfo(check->index);
+	TableScanDesc scan = table_beginscan_strat(check->heap, snapshot, 0, NULL, true, true);
+
+	/* as amcheck does it: a plain snapshot, and no wait for other transactions */
+	info->ii_Concurrent = true;
+	info->ii_Unique = false;
+	info->ii_ExclusionOps = NULL;
+	info->ii_ExclusionProcs = NULL;
+	info->ii_ExclusionStrats = NULL;
+	table_index_build_scan(check->heap, check->index, info, true, false, check_heap_row, check, scan);
+}
+
+/* ---- SQL ---- */
+
+static void
+check_index(Check *check)
+{
+	Size		nbytes;
+
+	qh_index_refresh_size(check->ix, check->index);
+	check_pages(check);
+	if (check->nfaults > 0)
+		return;
+	nbytes = check->ix->nslots / 8 + 1;
+	check->in_use = MemoryContextAllocHuge(CurrentMemoryContext, nbytes);
+	check->posted = MemoryContextAllocHuge(CurrentMemoryContext, nbytes);
+	memset(check->in_use, 0, nbytes);
+	memset(check->posted, 0, nbytes);
+	check_slots(check);
+	if (check->nfaults > 0)
+		return;
+	check_graph(check);
+}
+
+Datum
+qhnsw_check(PG_FUNCTION_ARGS)
+{
+	bool		heap_all_indexed = PG_GETARG_BOOL(1);
+	Check		check = {0};
+	Snapshot	snapshot = NULL;
+
+	InitMaterializedSRF(fcinfo, 0);
+	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	check.index = qh_inspect_open(PG_GETARG_OID(0));
+	check.heap = table_open(check.index->rd_index->indrelid, AccessShareLock);
+	check.heap_nblocks = RelationGetNumberOfBlocks(check.heap);
+	check.column = qh_column(check.index);
+	check.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
+
+	/* what this backend remembers may be older than what is there */
+	qh_index_forget(RelationGetRelid(check.index));
+	check.ix = qh_index_acquire(check.index, CurrentMemoryContext);
+	if (heap_all_indexed)
+	{
+		/* before the index is read: rows of this snapshot must be there by then */
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+		check.filter = bloom_create(Max((int64) check.heap->rd_rel->reltuples, 10000), maintenance_work_mem, 0);
+	}
+	if (check.ix->meta.ndims > 0)
+	{
+		qh_relstore_init(&check.rs, check.index, check.ix);
+		check.scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(check.ix->codec), 64);
+		check_index(&check);
+	}
+	if (heap_all_indexed && check.nfaults == 0)
+		check_heap(&check, snapshot);
+	if (snapshot)
+		UnregisterSnapshot(snapshot);
+	table_close(check.heap, AccessShareLock);
+	index_close(check.index, AccessShareLock);
+	return (Datum) 0;
+}

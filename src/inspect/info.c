@@ -1,0 +1,184 @@
+/*
+ * info.c
+ *		qhnsw_info and qhnsw_last_scan: what an index holds, and what a scan did.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "am/scan.h"
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "inspect/inspect.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(qhnsw_info);
+PG_FUNCTION_INFO_V1(qhnsw_last_scan);
+
+Relation
+qh_inspect_open(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+
+	if (rel->rd_rel->relkind != RELKIND_INDEX ||
+		rel->rd_rel->relam != get_index_am_oid("qhnsw", false))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a qhnsw index", RelationGetRelationName(rel))));
+	if (!qh_owns_relation(relid))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, RelationGetRelationName(rel));
+	if (RELATION_IS_OTHER_TEMP(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot access temporary indexes of other sessions")));
+	return rel;
+}
+
+static const char *
+metric_name(int metric)
+{
+	switch (metric)
+	{
+		case QV_METRIC_HAMMING:
+			return "hamming";
+		case QV_METRIC_JACCARD:
+			return "jaccard";
+		case QV_METRIC_L2:
+			return "l2";
+		case QV_METRIC_IP:
+			return "inner_product";
+		case QV_METRIC_COSINE:
+			return "cosine";
+	}
+	return "unknown";
+}
+
+typedef struct Counts
+{
+	int64		slots[QH_SLOT_POSTING + 1];
+	int64		rows;
+	int64		links;
+	int64		blocks[QH_NARRAYS];
+} Counts;
+
+/* Count what the link page of these slots holds. */
+static void
+count_link_page(QhRelStore *rs, QhNode first, uint32 count, Counts *counts)
+{
+	QhLink		slot[2 * QH_MAX_M];
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		QhSlotState state = qh_read_slot(rs, first + i, slot);
+
+		if (state > QH_SLOT_POSTING)
+			continue;			/* qhnsw_check names it */
+		counts->slots[state]++;
+		if (state == QH_SLOT_POSTING)
+			counts->rows += ((QhPosting) slot)->ntids;
+		if (state != QH_SLOT_LIVE)
+			continue;
+		for (int j = 0; j < rs->store.max_degree && slot[j] != QH_INVALID_NODE; j++)
+			counts->links++;
+		if (qh_read_row(rs, first + i).flags == QH_ROW_SINGLE)
+			counts->rows++;
+	}
+}
+
+static void
+count_slots(QhRelStore *rs, Counts *counts)
+{
+	QhGeometry *geo = &rs->ix->geo;
+
+	for (BlockNumber blkno = geo->first_blkno; blkno < rs->ix->nblocks; blkno++)
+	{
+		uint32		group;
+		QhNode		first;
+		QhArray		array = qh_geometry_block(geo, blkno, &group, &first);
+
+		CHECK_FOR_INTERRUPTS();
+		counts->blocks[array]++;
+		if (array == QH_ARRAY_LINK && first < rs->ix->nslots)
+			count_link_page(rs, first,
+							Min(qh_geometry_page_nslots(geo, blkno), rs->ix->nslots - first), counts);
+	}
+}
+
+Datum
+qhnsw_info(PG_FUNCTION_ARGS)
+{
+	Relation	index = qh_inspect_open(PG_GETARG_OID(0));
+	TupleDesc	desc;
+	QhIndex    *ix;
+	Counts		counts = {0};
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	Datum		values[24];
+	bool		nulls[24] = {0};
+	int			n = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	ix = qh_index_acquire(index, CurrentMemoryContext);
+	if (ix->meta.ndims > 0)
+	{
+		QhRelStore	rs;
+
+		qh_relstore_init(&rs, index, ix);
+		qh_index_refresh_size(ix, index);
+		count_slots(&rs, &counts);
+	}
+
+	values[n++] = Int32GetDatum(ix->meta.version);
+	values[n++] = CStringGetTextDatum(metric_name(ix->meta.metric));
+	values[n++] = CStringGetTextDatum(ix->meta.code_kind == QV_CODE_BITS ? "bits" : "rabitq");
+	values[n++] = Int32GetDatum(ix->meta.code_nbits);
+	nulls[n] = ix->meta.ndims == 0;
+	values[n++] = Int32GetDatum(ix->meta.ndims);
+	values[n++] = Int32GetDatum(ix->meta.m);
+	values[n++] = Int32GetDatum(ix->meta.ef_construction);
+	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_LIVE]);
+	values[n++] = Int64GetDatum(counts.rows);
+	values[n++] = Int32GetDatum(ix->nentries);
+	values[n++] = Int64GetDatum(counts.links);
+	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_FREE]);
+	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_RESERVED]);
+	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_DYING]);
+	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_POSTING]);
+	values[n++] = Int32GetDatum(ix->meta.code_nbytes);
+	values[n++] = Int32GetDatum(QH_LINK_NBYTES(ix->meta.m));
+	values[n++] = Int64GetDatum(nblocks);
+	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_CODE]);
+	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_LINK]);
+	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_ROW]);
+	nulls[n] = counts.rows == 0;
+	values[n++] = Float8GetDatum(counts.rows == 0 ? 0 : (double) nblocks * BLCKSZ / counts.rows);
+	values[n++] = BoolGetDatum(ix->meta.nparam_pages > 0);
+	index_close(index, AccessShareLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+Datum
+qhnsw_last_scan(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[8];
+	bool		nulls[8] = {0};
+	int			n = 0;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[n++] = Int64GetDatum(qh_last_scan.ncodes);
+	values[n++] = Int64GetDatum(qh_last_scan.nexpanded);
+	values[n++] = Int64GetDatum(qh_last_scan.npins);
+	values[n++] = Int64GetDatum(qh_last_scan.nmisses);
+	values[n++] = Int64GetDatum(qh_last_scan.nflat);
+	values[n++] = Int64GetDatum(qh_last_scan.nfetched);
+	values[n++] = Int64GetDatum(qh_last_scan.nreturned);
+	values[n++] = Int64GetDatum(qh_last_scan.nlate);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}

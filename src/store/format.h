@@ -1,0 +1,167 @@
+/*
+ * format.h
+ *		What a qhnsw index looks like on disk: structs and their assertions, nothing else.
+ *
+ * Every offset here is spelled out in README.md, section "Format".  A change of any
+ * of it raises QH_FORMAT_VERSION.
+ */
+#ifndef QH_FORMAT_H
+#define QH_FORMAT_H
+
+#include "postgres.h"
+
+#include "storage/block.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+
+#define QH_MAGIC			0x77736E71	/* "qnsw" read as little-endian bytes */
+#define QH_FORMAT_VERSION	1
+
+#define QH_META_BLKNO		0
+#define QH_ENTRY_BLKNO		1
+#define QH_FIRST_PARAM_BLKNO 2
+
+/* Page kinds; stored: never renumber. */
+typedef enum QhPageKind
+{
+	QH_PAGE_META = 1,
+	QH_PAGE_ENTRY = 2,
+	QH_PAGE_PARAM = 3,			/* the trained centroid */
+	QH_PAGE_ROW = 4,
+	QH_PAGE_LINK = 5,
+	QH_PAGE_CODE = 6,
+	QH_PAGE_REFINE = 7,			/* reserved: the finer code of each node */
+	QH_PAGE_FILTER = 8			/* reserved: filter columns of each node */
+} QhPageKind;
+
+/* Arrays a group of pages holds, in the order in which their locks are taken. */
+typedef enum QhArray
+{
+	QH_ARRAY_ROW = 0,
+	QH_ARRAY_LINK,
+	QH_ARRAY_CODE,
+	QH_ARRAY_REFINE,
+	QH_ARRAY_FILTER
+} QhArray;
+
+#define QH_NARRAYS			5
+
+/* Special space of every page. */
+typedef struct QhPageOpaqueData
+{
+	uint32		group;			/* group number; 0 for pages before the groups */
+	uint16		kind;			/* QhPageKind */
+	uint16		page_id;		/* QH_PAGE_ID, last two bytes as pg_filedump expects */
+} QhPageOpaqueData;
+
+typedef QhPageOpaqueData *QhPageOpaque;
+
+#define QH_PAGE_ID			0xFF96
+#define QhPageGetOpaque(page) ((QhPageOpaque) PageGetSpecialPointer(page))
+
+StaticAssertDecl(sizeof(QhPageOpaqueData) == 8, "special space is 8 bytes");
+
+/* Bytes of a page between its header and its special space. */
+#define QH_PAGE_NBYTES		(BLCKSZ - SizeOfPageHeaderData - sizeof(QhPageOpaqueData))
+
+/* Block 0, after the page header. */
+typedef struct QhMetaData
+{
+	uint32		magic;
+	uint32		version;
+	uint8		metric;			/* QvMetric */
+	uint8		code_kind;		/* QvCodeKind */
+	uint8		code_nbits;		/* a dimension */
+	uint8		refine_kind;	/* 0 = none; others reserved */
+	uint16		m;
+	uint16		ef_construction;
+	uint32		ndims;			/* 0 = not known yet: no row was ever indexed */
+	uint32		flags;			/* 0; reserved */
+	uint64		seed;			/* of the rotation */
+	float4		max_norm;		/* inner product: largest norm in the sample */
+	uint32		nparam_pages;	/* pages of the centroid; 0 = centroid is the origin */
+	uint32		code_nbytes;	/* one slot of each array */
+	uint32		refine_nbytes;
+	uint32		filter_nbytes;
+	uint32		group_nslots;	/* nodes a group */
+	uint32		group_npages;	/* pages a group */
+	uint32		reserved0;
+	uint64		built_nnodes;	/* nodes the last build wrote */
+	uint64		built_nrows;
+	float4		sample_spread;	/* mean squared distance of the sample to its centroid */
+	uint32		reserved[7];
+} QhMetaData;
+
+typedef QhMetaData *QhMeta;
+
+StaticAssertDecl(offsetof(QhMetaData, seed) == 24, "metapage layout");
+StaticAssertDecl(offsetof(QhMetaData, built_nnodes) == 64, "metapage layout");
+StaticAssertDecl(sizeof(QhMetaData) == 112, "metapage layout");
+
+#define QhPageGetMeta(page) ((QhMeta) PageGetContents(page))
+
+/* Block 1, after the page header. */
+typedef struct QhEntryData
+{
+	uint32		nentries;
+	uint32		nodes[FLEXIBLE_ARRAY_MEMBER];
+} QhEntryData;
+
+typedef QhEntryData *QhEntry;
+
+#define QhPageGetEntry(page) ((QhEntry) PageGetContents(page))
+#define QH_MAX_ENTRIES		2000
+
+StaticAssertDecl(sizeof(uint32) * (QH_MAX_ENTRIES + 1) <= QH_PAGE_NBYTES, "entry points fit one page");
+
+/* A centroid page holds this many floats. */
+#define QH_PARAM_NFLOATS	(QH_PAGE_NBYTES / sizeof(float4))
+
+/* State of a slot: one byte a slot, behind the slots of its link page. */
+typedef enum QhSlotState
+{
+	QH_SLOT_FREE = 0,
+	QH_SLOT_RESERVED = 1,		/* taken by an insert that has not linked it yet */
+	QH_SLOT_LIVE = 2,			/* a node */
+	QH_SLOT_DYING = 3,			/* a node without rows, on its way out: searches still pass through */
+	QH_SLOT_POSTING = 4			/* not a node: row pointers of a node with several rows */
+} QhSlotState;
+
+/*
+ * One element of the row array.  A node with one row holds its TID; a node with
+ * several holds the head of a chain of posting slots.
+ */
+typedef struct QhRowData
+{
+	uint16		w[3];			/* TID as ItemPointerData, or the posting slot's id in w[0] (high) and w[1] (low) */
+	uint16		flags;			/* QH_ROW_... */
+} QhRowData;
+
+#define QH_ROW_NONE			0	/* no row */
+#define QH_ROW_SINGLE		1	/* w is a TID */
+#define QH_ROW_POSTING		2	/* w[0], w[1] name a posting slot */
+
+StaticAssertDecl(sizeof(QhRowData) == 8, "row slot is 8 bytes");
+
+/*
+ * A posting slot uses its place in the link array (2m links of 4 bytes) for
+ * row pointers.
+ */
+typedef struct QhPostingData
+{
+	uint32		next;			/* next posting slot, or QH_INVALID_NODE */
+	uint16		ntids;
+	uint16		reserved;
+	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
+} QhPostingData;
+
+typedef QhPostingData *QhPosting;
+
+#define QH_MIN_M			2
+#define QH_MAX_M			100
+#define QH_LINK_NBYTES(m)	(2 * (m) * sizeof(uint32))
+#define QH_POSTING_NTIDS(m) ((QH_LINK_NBYTES(m) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
+
+StaticAssertDecl(QH_POSTING_NTIDS(QH_MIN_M) >= 1, "a posting slot holds a row pointer");
+
+#endif							/* QH_FORMAT_H */

@@ -1,0 +1,195 @@
+/*
+ * geometry.c
+ *		Where a node's slots are: choosing and laying out groups of pages.
+ *
+ * Must not know buffers or WAL.  See README.md, section "Groups".
+ */
+#include "postgres.h"
+
+#include "store/geometry.h"
+
+/*
+ * A group is taken once its size is within half a per cent of the best of all up
+ * to 64 pages: larger ones gain nothing, and the page tables stay in one or two
+ * cache lines.  Chosen by hand.
+ */
+#define GROUP_PAGES_WANTED	64
+#define GROUP_SLACK			1.005
+
+/* Slots begin on a cache line where that costs none of them. */
+#define CACHE_LINE			64
+
+static void
+slot_sizes(QhGeometry *geo, const QhMetaData *meta)
+{
+	geo->slot_nbytes[QH_ARRAY_ROW] = sizeof(QhRowData);
+	geo->slot_nbytes[QH_ARRAY_LINK] = QH_LINK_NBYTES(meta->m);
+	geo->slot_nbytes[QH_ARRAY_CODE] = meta->code_nbytes;
+	geo->slot_nbytes[QH_ARRAY_REFINE] = meta->refine_nbytes;
+	geo->slot_nbytes[QH_ARRAY_FILTER] = meta->filter_nbytes;
+
+	for (int a = 0; a < QH_NARRAYS; a++)
+	{
+		/* a link slot has its state byte behind the slots */
+		uint32		nbytes = geo->slot_nbytes[a] + (a == QH_ARRAY_LINK ? 1 : 0);
+		uint32		lined = CACHE_LINE - SizeOfPageHeaderData;
+
+		geo->data_offset[a] = SizeOfPageHeaderData;
+		if (geo->slot_nbytes[a] == 0)
+		{
+			geo->page_nslots[a] = 0;
+			continue;
+		}
+		geo->page_nslots[a] = QH_PAGE_NBYTES / nbytes;
+		if ((QH_PAGE_NBYTES - lined) / nbytes == geo->page_nslots[a])
+			geo->data_offset[a] = CACHE_LINE;
+	}
+	geo->state_offset = geo->data_offset[QH_ARRAY_LINK] +
+		geo->page_nslots[QH_ARRAY_LINK] * geo->slot_nbytes[QH_ARRAY_LINK];
+}
+
+/* Pages that nslots slots take, or 0 where an array's page holds none. */
+static uint32
+count_pages(const QhGeometry *geo, uint32 nslots)
+{
+	uint32		npages = 0;
+
+	for (int a = 0; a < QH_NARRAYS; a++)
+	{
+		if (geo->slot_nbytes[a] == 0)
+			continue;
+		npages += (nslots + geo->page_nslots[a] - 1) / geo->page_nslots[a];
+	}
+	return npages;
+}
+
+void
+qh_geometry_choose(QhMeta meta)
+{
+	QhGeometry	geo;
+	uint32		max_nslots = 0;
+	double		best = 0;
+
+	slot_sizes(&geo, meta);
+	for (int a = 0; a < QH_NARRAYS; a++)
+		max_nslots = Max(max_nslots, geo.page_nslots[a]);
+
+	/* first round: the best there is; second: the smallest nearly as good */
+	for (int round = 0; round < 2; round++)
+	{
+		for (uint32 nslots = 1; nslots <= max_nslots; nslots++)
+		{
+			uint32		npages = count_pages(&geo, nslots);
+			double		density = (double) nslots / npages;
+
+			if (npages > GROUP_PAGES_WANTED && nslots > 1)
+				break;
+			if (round == 0)
+				best = Max(best, density);
+			else if (density * GROUP_SLACK >= best)
+			{
+				meta->group_nslots = nslots;
+				meta->group_npages = npages;
+				return;
+			}
+		}
+	}
+	elog(ERROR, "no group of pages fits the slot sizes of the index");
+}
+
+const char *
+qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
+{
+	uint32		next[QH_NARRAYS] = {0};
+
+	memset(geo, 0, sizeof(*geo));
+	if (meta->m < QH_MIN_M || meta->m > QH_MAX_M)
+		return "m is out of range";
+	if (meta->code_nbytes == 0 || meta->code_nbytes > QH_PAGE_NBYTES ||
+		meta->refine_nbytes > QH_PAGE_NBYTES || meta->filter_nbytes > QH_PAGE_NBYTES)
+		return "a slot does not fit a page";
+	slot_sizes(geo, meta);
+	if (meta->group_nslots == 0 || meta->group_npages == 0 ||
+		meta->group_npages > QH_MAX_GROUP_PAGES ||
+		meta->group_nslots > QH_PAGE_NBYTES ||
+		meta->group_npages != count_pages(geo, meta->group_nslots))
+		return "group size does not match the slot sizes";
+	if (meta->nparam_pages > 64)
+		return "too many centroid pages";
+
+	geo->first_blkno = QH_FIRST_PARAM_BLKNO + meta->nparam_pages;
+	geo->group_nslots = meta->group_nslots;
+	geo->group_npages = meta->group_npages;
+
+	/* pages of a group in the order of their first slot, so that a group grows page by page */
+	for (uint32 p = 0; p < geo->group_npages; p++)
+	{
+		int			chosen = -1;
+		uint32		chosen_first = 0;
+
+		for (int a = 0; a < QH_NARRAYS; a++)
+		{
+			uint32		first = next[a] * geo->page_nslots[a];
+
+			if (geo->slot_nbytes[a] == 0 || first >= geo->group_nslots)
+				continue;
+			if (chosen < 0 || first < chosen_first)
+			{
+				chosen = a;
+				chosen_first = first;
+			}
+		}
+		Assert(chosen >= 0);
+		geo->kind[p] = chosen;
+		geo->first[p] = chosen_first;
+		geo->where[chosen][next[chosen]++] = p;
+	}
+	for (int a = 0; a < QH_NARRAYS; a++)
+		geo->npages[a] = next[a];
+	return NULL;
+}
+
+uint32
+qh_geometry_nslots(const QhGeometry *geo, BlockNumber nblocks)
+{
+	uint32		groups;
+	uint32		rest;
+	uint64		nslots;
+
+	if (nblocks <= geo->first_blkno)
+		return 0;
+	groups = (nblocks - geo->first_blkno) / geo->group_npages;
+	rest = (nblocks - geo->first_blkno) % geo->group_npages;
+	nslots = (uint64) groups * geo->group_nslots + geo->first[rest];
+	return (uint32) Min(nslots, (uint64) PG_INT32_MAX - 1);
+}
+
+BlockNumber
+qh_geometry_nblocks(const QhGeometry *geo, uint32 nslots)
+{
+	uint32		groups = nslots / geo->group_nslots;
+	uint32		rest = nslots % geo->group_nslots;
+	uint32		npages = 0;
+
+	while (rest > 0 && npages < geo->group_npages && geo->first[npages] < rest)
+		npages++;
+	return geo->first_blkno + groups * geo->group_npages + npages;
+}
+
+QhArray
+qh_geometry_block(const QhGeometry *geo, BlockNumber blkno, uint32 *group, uint32 *first_slot)
+{
+	uint32		page = (blkno - geo->first_blkno) % geo->group_npages;
+
+	*group = (blkno - geo->first_blkno) / geo->group_npages;
+	*first_slot = *group * geo->group_nslots + geo->first[page];
+	return (QhArray) geo->kind[page];
+}
+
+uint32
+qh_geometry_page_nslots(const QhGeometry *geo, BlockNumber blkno)
+{
+	uint32		page = (blkno - geo->first_blkno) % geo->group_npages;
+
+	return Min(geo->page_nslots[geo->kind[page]], geo->group_nslots - geo->first[page]);
+}

@@ -1,0 +1,70 @@
+/*
+ * geometry.h
+ *		Where a node's slots are: arithmetic from node id to block and offset.
+ *
+ * See README.md, section "Groups".  Knows no buffers.
+ */
+#ifndef QH_GEOMETRY_H
+#define QH_GEOMETRY_H
+
+#include "store/format.h"
+
+#define QH_MAX_GROUP_PAGES	256
+
+typedef struct QhGeometry
+{
+	BlockNumber first_blkno;	/* of group 0 */
+	uint32		group_nslots;
+	uint32		group_npages;
+	uint32		slot_nbytes[QH_NARRAYS];	/* 0 = this index has no such array */
+	uint32		page_nslots[QH_NARRAYS];
+	uint32		data_offset[QH_NARRAYS];	/* of slot 0 in a page */
+	uint32		npages[QH_NARRAYS];
+	uint32		state_offset;	/* of the slot states in a link page */
+	/* page i of an array is page where[array][i] of its group */
+	uint16		where[QH_NARRAYS][QH_MAX_GROUP_PAGES];
+	/* page i of a group belongs to array kind[i] and begins with slot first[i] of the group */
+	uint8		kind[QH_MAX_GROUP_PAGES];
+	uint32		first[QH_MAX_GROUP_PAGES];
+} QhGeometry;
+
+typedef struct QhSlotAddress
+{
+	BlockNumber blkno;
+	uint32		offset;			/* bytes from the start of the page */
+	uint32		index;			/* of the slot in its page */
+} QhSlotAddress;
+
+/* Choose a group for these slot sizes and write it into meta (group_nslots, group_npages). */
+extern void qh_geometry_choose(QhMeta meta);
+
+/* Lay out the geometry of meta.  Returns NULL, or what is wrong with meta. */
+extern const char *qh_geometry_init(QhGeometry *geo, const QhMetaData *meta);
+
+/* Nodes that an index of nblocks blocks has slots for. */
+extern uint32 qh_geometry_nslots(const QhGeometry *geo, BlockNumber nblocks);
+
+/* First blocks that give room to nslots slots: the inverse of the above. */
+extern BlockNumber qh_geometry_nblocks(const QhGeometry *geo, uint32 nslots);
+
+/* Array and group of a block at or past first_blkno, and the id of its first slot. */
+extern QhArray qh_geometry_block(const QhGeometry *geo, BlockNumber blkno, uint32 *group, uint32 *first_slot);
+
+/* Slots the page at blkno really has (the last page of an array in a group may be cut short). */
+extern uint32 qh_geometry_page_nslots(const QhGeometry *geo, BlockNumber blkno);
+
+static inline QhSlotAddress
+qh_slot_address(const QhGeometry *geo, QhArray array, uint32 node)
+{
+	uint32		group = node / geo->group_nslots;
+	uint32		rest = node - group * geo->group_nslots;
+	uint32		page = rest / geo->page_nslots[array];
+	QhSlotAddress addr;
+
+	addr.index = rest - page * geo->page_nslots[array];
+	addr.blkno = geo->first_blkno + group * geo->group_npages + geo->where[array][page];
+	addr.offset = geo->data_offset[array] + addr.index * geo->slot_nbytes[array];
+	return addr;
+}
+
+#endif							/* QH_GEOMETRY_H */

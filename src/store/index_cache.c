@@ -1,0 +1,252 @@
+/*
+ * index_cache.c
+ *		What a backend remembers of an open index.
+ *
+ * The relation cache's own rd_amcache will not do: it is freed by any invalidation, even
+ * while a scan is using it.  So the entries live in a list of our own, counted, and
+ * an invalidation only marks them stale.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "store/index_cache.h"
+#include "store/memory.h"
+#include "store/page.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+static QhIndex *known = NULL;
+static bool callback_registered = false;
+
+typedef struct Holder
+{
+	MemoryContextCallback callback;
+	QhIndex    *ix;
+} Holder;
+
+static void
+unlink_index(QhIndex *ix)
+{
+	for (QhIndex **p = &known; *p != NULL; p = &(*p)->next)
+	{
+		if (*p == ix)
+		{
+			*p = ix->next;
+			return;
+		}
+	}
+}
+
+static void
+drop_unused(QhIndex *ix)
+{
+	if (ix->stale && ix->refcount == 0)
+	{
+		unlink_index(ix);
+		MemoryContextDelete(ix->cxt);
+	}
+}
+
+/* Relation cache callback: InvalidOid means everything. */
+static void
+index_changed(Datum arg, Oid relid)
+{
+	QhIndex    *next;
+
+	for (QhIndex *ix = known; ix != NULL; ix = next)
+	{
+		next = ix->next;
+		if (relid == InvalidOid || ix->relid == relid)
+		{
+			ix->stale = true;
+			drop_unused(ix);
+		}
+	}
+}
+
+void
+qh_index_forget(Oid relid)
+{
+	index_changed((Datum) 0, relid);
+}
+
+static void
+release(void *arg)
+{
+	QhIndex    *ix = ((Holder *) arg)->ix;
+
+	Assert(ix->refcount > 0);
+	ix->refcount--;
+	drop_unused(ix);
+}
+
+void
+qh_meta_params(const QhMetaData *meta, QvCodecParams *params)
+{
+	memset(params, 0, sizeof(*params));
+	params->kind = (QvCodeKind) meta->code_kind;
+	params->metric = (QvMetric) meta->metric;
+	params->ndims = meta->ndims;
+	params->nbits = meta->code_nbits;
+	params->seed = meta->seed;
+	params->max_norm = meta->max_norm;
+}
+
+/* The centroid from its pages, or NULL for the origin. */
+static float *
+read_centroid(Relation index, const QhMetaData *meta)
+{
+	float	   *centroid;
+
+	if (meta->nparam_pages == 0)
+		return NULL;
+	if ((uint64) meta->nparam_pages * QH_PARAM_NFLOATS < meta->ndims)
+		qh_report_corrupt(index, QH_META_BLKNO, "too few centroid pages");
+	centroid = palloc(sizeof(float) * meta->ndims);
+	for (uint32 i = 0; i < meta->nparam_pages; i++)
+	{
+		uint32		from = i * QH_PARAM_NFLOATS;
+		uint32		count = Min(QH_PARAM_NFLOATS, meta->ndims - Min(from, meta->ndims));
+		Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_FIRST_PARAM_BLKNO + i,
+									   QH_PAGE_PARAM, 0, BUFFER_LOCK_SHARE);
+
+		memcpy(centroid + from, PageGetContents(BufferGetPage(buf)), count * sizeof(float));
+		UnlockReleaseBuffer(buf);
+	}
+	return centroid;
+}
+
+static void
+load_codec(QhIndex *ix, Relation index)
+{
+	const char *fault;
+
+	qh_meta_params(&ix->meta, &ix->params);
+	fault = qv_codec_params_fault(&ix->params);
+	if (fault == NULL && qv_codec_slot_nbytes(&ix->params) != ix->meta.code_nbytes)
+		fault = "code size does not match the codec";
+	if (fault == NULL)
+		fault = qh_geometry_init(&ix->geo, &ix->meta);
+	if (fault != NULL)
+		qh_report_corrupt(index, QH_META_BLKNO, fault);
+	ix->params.centroid = read_centroid(index, &ix->meta);
+	ix->codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->params), 64), &ix->params);
+	ix->code_nbytes = ix->meta.code_nbytes;
+}
+
+/* Entry points and, beside them, their codes: what a search scores first, in one sweep. */
+static void
+load_entries(QhIndex *ix, Relation index)
+{
+	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO,
+								   QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
+	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
+	int			nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+
+	ix->entries = palloc(sizeof(QhNode) * Max(nentries, 1));
+	memcpy(ix->entries, entry->nodes, sizeof(QhNode) * nentries);
+	UnlockReleaseBuffer(buf);
+
+	qh_index_refresh_size(ix, index);
+	ix->entry_codes = palloc((Size) ix->code_nbytes * Max(nentries, 1));
+	for (int i = 0; i < nentries; i++)
+	{
+		QhSlotAddress addr;
+		uint32		group = ix->entries[i] / ix->geo.group_nslots;
+
+		if (ix->entries[i] >= ix->nslots)
+			qh_report_corrupt(index, QH_ENTRY_BLKNO, "entry point is out of range");
+		addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, ix->entries[i]);
+		buf = qh_page_read(index, MAIN_FORKNUM, addr.blkno, QH_PAGE_CODE, group, BUFFER_LOCK_SHARE);
+		memcpy(ix->entry_codes + (Size) i * ix->code_nbytes,
+			   BufferGetPage(buf) + addr.offset, ix->code_nbytes);
+		UnlockReleaseBuffer(buf);
+	}
+	ix->nentries = nentries;
+}
+
+static QhIndex *
+load(Relation index)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw index",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	QhIndex    *ix = palloc0(sizeof(QhIndex));
+
+	ix->cxt = cxt;
+	ix->relid = RelationGetRelid(index);
+	ix->relfilenumber = qh_relfilenumber(index);
+	ix->insert_target = InvalidBlockNumber;
+	qh_meta_read(index, &ix->meta);
+	if (ix->meta.ndims > 0)
+	{
+		load_codec(ix, index);
+		load_entries(ix, index);
+	}
+	MemoryContextSwitchTo(old);
+	/* from here on nothing can fail: keep it beyond the caller's context */
+	MemoryContextSetParent(cxt, CacheMemoryContext);
+	return ix;
+}
+
+QhIndex *
+qh_index_acquire(Relation index, MemoryContext owner)
+{
+	QhIndex    *ix;
+	Holder	   *holder;
+
+	if (!callback_registered)
+	{
+		CacheRegisterRelcacheCallback(index_changed, (Datum) 0);
+		callback_registered = true;
+	}
+
+	for (ix = known; ix != NULL; ix = ix->next)
+	{
+		if (ix->relid == RelationGetRelid(index) && !ix->stale)
+			break;
+	}
+	/* an index without entry points costs nothing to read again, and may have got some */
+	if (ix != NULL && (ix->relfilenumber != qh_relfilenumber(index) || ix->nentries == 0))
+	{
+		ix->stale = true;
+		drop_unused(ix);
+		ix = NULL;
+	}
+
+	holder = MemoryContextAllocZero(owner, sizeof(Holder));
+	if (ix == NULL)
+	{
+		ix = load(index);
+		ix->next = known;
+		known = ix;
+	}
+	holder->ix = ix;
+	holder->callback.func = release;
+	holder->callback.arg = holder;
+	ix->refcount++;
+	MemoryContextRegisterResetCallback(owner, &holder->callback);
+	return ix;
+}
+
+void
+qh_index_refresh_size(QhIndex *ix, Relation index)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	ix->nblocks = nblocks;
+	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, nblocks) : 0;
+	if (nblocks > ix->nhints)
+	{
+		BlockNumber nhints = Max(nblocks, ix->nhints + ix->nhints / 2);
+		Buffer	   *hints = MemoryContextAllocHuge(ix->cxt, sizeof(Buffer) * nhints);
+
+		if (ix->nhints > 0)
+			memcpy(hints, ix->hints, sizeof(Buffer) * ix->nhints);
+		memset(hints + ix->nhints, 0, sizeof(Buffer) * (nhints - ix->nhints));
+		if (ix->hints)
+			pfree(ix->hints);
+		ix->hints = hints;
+		ix->nhints = nhints;
+	}
+}

@@ -1,0 +1,56 @@
+/*
+ * index_cache.h
+ *		What a backend remembers of an open index: metapage, geometry, codec, entry points, buffers.
+ *
+ * Read once, kept until the relation cache says that the index changed.  See
+ * README.md, section "What a backend remembers".
+ */
+#ifndef QH_INDEX_CACHE_H
+#define QH_INDEX_CACHE_H
+
+#include "codec/codec.h"
+#include "graph/graph.h"
+#include "store/geometry.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+typedef struct QhIndex
+{
+	Oid			relid;
+	Oid			relfilenumber;
+	bool		stale;			/* nobody new may have it */
+	int			refcount;
+	MemoryContext cxt;			/* holds this and all below */
+	struct QhIndex *next;		/* in the list of known indexes */
+
+	QhMetaData	meta;
+	QhGeometry	geo;			/* valid only where meta.ndims > 0 */
+	QvCodecParams params;
+	QvCodec    *codec;			/* NULL where meta.ndims = 0 */
+	uint32		code_nbytes;
+
+	int			nentries;
+	QhNode	   *entries;
+	uint8	   *entry_codes;	/* code_nbytes apart */
+
+	BlockNumber nblocks;		/* as last looked up */
+	uint32		nslots;			/* that nblocks give room to */
+
+	Buffer	   *hints;			/* buffer a block was last seen in, or 0 */
+	BlockNumber nhints;
+	BlockNumber insert_target;	/* link page the last insert found room on */
+} QhIndex;
+
+/* What is known of the index.  Held until owner is reset or deleted. */
+extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);
+
+/* Look up the number of blocks anew. */
+extern void qh_index_refresh_size(QhIndex *ix, Relation index);
+
+/* Forget what this backend knows of an index it has just changed by hand (entry points, dimensions). */
+extern void qh_index_forget(Oid relid);
+
+/* Codec parameters of a metapage; the centroid is not filled in. */
+extern void qh_meta_params(const QhMetaData *meta, QvCodecParams *params);
+
+#endif							/* QH_INDEX_CACHE_H */

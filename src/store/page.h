@@ -1,0 +1,41 @@
+/*
+ * page.h
+ *		Pages of a qhnsw index: initialise, read, check, and the metapage.
+ *
+ * Every page that comes from disk passes qh_page_check before a byte of it is used.
+ */
+#ifndef QH_PAGE_H
+#define QH_PAGE_H
+
+#include "store/format.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+/* Format an empty page.  The whole of it counts as in use, so that WAL keeps every byte. */
+extern void qh_page_init(Page page, QhPageKind kind, uint32 group);
+
+/* Kind of the pages an array is made of. */
+extern QhPageKind qh_array_page_kind(int array);
+
+/*
+ * Raise an error (errcode index_corrupted) unless page is of this kind and group.  The
+ * caller has a pin; no lock is needed, for neither ever changes.
+ */
+extern void qh_page_check(Relation index, BlockNumber blkno, Page page, QhPageKind kind, uint32 group);
+
+/* The same, but tells: NULL for a sound page, else what is wrong with it. */
+extern const char *qh_page_fault(Page page, QhPageKind kind, uint32 group);
+
+/* Report a fault found on a page; does not return. */
+extern void qh_report_corrupt(Relation index, BlockNumber blkno, const char *what) pg_attribute_noreturn();
+
+/* Read, lock (BUFFER_LOCK_SHARE or _EXCLUSIVE) and check a page. */
+extern Buffer qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind, uint32 group, int lockmode);
+
+/* Copy of the metapage, checked: an error with a hint to REINDEX where magic or version differ. */
+extern void qh_meta_read(Relation index, QhMetaData *meta);
+
+/* The same checks on a metapage already read. */
+extern void qh_meta_check(Relation index, Page page);
+
+#endif							/* QH_PAGE_H */

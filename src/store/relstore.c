@@ -1,0 +1,478 @@
+/*
+ * relstore.c
+ *		A graph store over the pages of an index: reading.
+ *
+ * Codes are read under a pin alone, in batches; links and row pointers change and are
+ * read under a share lock.  Must not know the graph's algorithms.  See README.md,
+ * sections "Reading" and "Locks".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/generic_xlog.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "store/relstore.h"
+#include "utils/memutils.h"
+
+bool
+qh_relstore_in_range(QhRelStore *rs, QhNode node)
+{
+	if (likely(node < rs->ix->nslots))
+		return true;
+	qh_index_refresh_size(rs->ix, rs->index);
+	return node < rs->ix->nslots;
+}
+
+/*
+ * Pin the page that holds a slot of an array.  The first time this backend meets the
+ * page it is checked; after that its place in shared buffers is remembered, and only
+ * the buffer's tag is compared.  Returns InvalidBuffer for a page that was never written
+ * (the relation was extended just before a crash).
+ */
+static Buffer
+pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
+{
+	QhIndex    *ix = rs->ix;
+	Buffer		buf;
+	Page		page;
+
+	if (!qh_relstore_in_range(rs, node))
+		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
+	*addr = qh_slot_address(&ix->geo, array, node);
+	rs->npins++;
+	buf = ix->hints[addr->blkno];
+	if (buf != InvalidBuffer &&
+		ReadRecentBuffer(qh_locator(rs->index), MAIN_FORKNUM, addr->blkno, buf))
+		return buf;
+
+	rs->nmisses++;
+	buf = ReadBuffer(rs->index, addr->blkno);
+	page = BufferGetPage(buf);
+	if (PageIsNew(page))
+	{
+		ReleaseBuffer(buf);
+		return InvalidBuffer;
+	}
+	qh_page_check(rs->index, addr->blkno, page, qh_array_page_kind(array),
+				  node / ix->geo.group_nslots);
+	ix->hints[addr->blkno] = buf;
+	return buf;
+}
+
+/* The same with a lock, the page checked each time. */
+static Buffer
+lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddress *addr)
+{
+	Buffer		buf = pin_slot(rs, array, node, addr);
+
+	if (!BufferIsValid(buf))
+		return buf;
+	LockBuffer(buf, lockmode);
+	qh_page_check(rs->index, addr->blkno, BufferGetPage(buf), qh_array_page_kind(array),
+				  node / rs->ix->geo.group_nslots);
+	return buf;
+}
+
+static inline uint8 *
+slot_states(QhRelStore *rs, Page page)
+{
+	return (uint8 *) page + rs->ix->geo.state_offset;
+}
+
+static int
+relstore_links(QhStore *store, QhNode node, QhLink *out)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+	QhSlotState state = qh_read_slot(rs, node, out);
+	int			n = 0;
+
+	rs->nlinks++;
+	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+		return 0;
+	while (n < store->max_degree && out[n] != QH_INVALID_NODE)
+	{
+		if (!qh_relstore_in_range(rs, qh_link_node(out[n])))
+			qh_report_corrupt(rs->index,
+							  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
+							  "a link leads past the end");
+		n++;
+	}
+	return n;
+}
+
+/* Pin the codes of up to QH_PIN_BATCH nodes; ptr is NULL for a node that is gone. */
+static void
+pin_codes(QhRelStore *rs, const QhNode *nodes, int n, Buffer *bufs, const uint8 **ptrs)
+{
+	static const uint8 nothing[QH_PAGE_NBYTES] = {0};
+
+	Assert(n <= QH_PIN_BATCH);
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+
+		bufs[i] = pin_slot(rs, QH_ARRAY_CODE, nodes[i], &addr);
+		ptrs[i] = BufferIsValid(bufs[i]) ? (uint8 *) BufferGetPage(bufs[i]) + addr.offset : nothing;
+	}
+}
+
+static void
+unpin_codes(Buffer *bufs, int n, float *dist)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (BufferIsValid(bufs[i]))
+			ReleaseBuffer(bufs[i]);
+		else
+			dist[i] = INFINITY;
+	}
+}
+
+static void
+relstore_score(QhStore *store, const QhNode *nodes, int n, float *dist)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+
+	CHECK_FOR_INTERRUPTS();
+	rs->ncodes += n;
+	for (int done = 0; done < n; done += QH_PIN_BATCH)
+	{
+		int			batch = Min(n - done, QH_PIN_BATCH);
+		Buffer		bufs[QH_PIN_BATCH];
+		const uint8 *ptrs[QH_PIN_BATCH];
+
+		pin_codes(rs, nodes + done, batch, bufs, ptrs);
+		qv_query_score(rs->query, ptrs, batch, dist + done);
+		unpin_codes(bufs, batch, dist + done);
+	}
+}
+
+static void
+relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+	uint8		code[QH_PAGE_NBYTES];
+
+	CHECK_FOR_INTERRUPTS();
+	if (!qh_read_code(rs, node, code))
+		memset(code, 0, rs->ix->code_nbytes);
+	for (int done = 0; done < n; done += QH_PIN_BATCH)
+	{
+		int			batch = Min(n - done, QH_PIN_BATCH);
+		Buffer		bufs[QH_PIN_BATCH];
+		const uint8 *ptrs[QH_PIN_BATCH];
+
+		pin_codes(rs, nodes + done, batch, bufs, ptrs);
+		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
+		unpin_codes(bufs, batch, dist + done);
+	}
+}
+
+void
+qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
+{
+	memset(rs, 0, sizeof(*rs));
+	rs->store.links = relstore_links;
+	rs->store.score = relstore_score;
+	rs->store.pair = relstore_pair;
+	rs->store.hint = NULL;
+	rs->store.max_degree = 2 * ix->meta.m;
+	rs->index = index;
+	rs->ix = ix;
+	if (ix->nslots == 0)
+		qh_index_refresh_size(ix, index);
+}
+
+bool
+qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
+{
+	QhSlotAddress addr;
+	Buffer		buf = pin_slot(rs, QH_ARRAY_CODE, node, &addr);
+
+	if (!BufferIsValid(buf))
+		return false;
+	memcpy(code, BufferGetPage(buf) + addr.offset, rs->ix->code_nbytes);
+	ReleaseBuffer(buf);
+	return true;
+}
+
+int
+qh_score_entries(QhRelStore *rs, QhCandidate *cands)
+{
+	QhIndex    *ix = rs->ix;
+	float		dist[256];
+
+	for (int done = 0; done < ix->nentries; done += lengthof(dist))
+	{
+		int			batch = Min(ix->nentries - done, (int) lengthof(dist));
+
+		qv_query_score_strided(rs->query, ix->entry_codes + (Size) done * ix->code_nbytes,
+							   ix->code_nbytes, batch, dist);
+		for (int i = 0; i < batch; i++)
+		{
+			cands[done + i].dist = dist[i];
+			cands[done + i].node = ix->entries[done + i];
+		}
+	}
+	rs->ncodes += ix->nentries;
+	return ix->nentries;
+}
+
+int
+qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist)
+{
+	QhGeometry *geo = &rs->ix->geo;
+	uint32		group;
+	int			count;
+	QhSlotAddress addr;
+	Buffer		buf;
+
+	if (blkno < geo->first_blkno ||
+		qh_geometry_block(geo, blkno, &group, first_node) != QH_ARRAY_CODE)
+		return 0;
+	count = qh_geometry_page_nslots(geo, blkno);
+	if (*first_node >= rs->ix->nslots)
+		return 0;
+	count = Min((uint32) count, rs->ix->nslots - *first_node);
+	buf = pin_slot(rs, QH_ARRAY_CODE, *first_node, &addr);
+	if (!BufferIsValid(buf))
+		return 0;
+	qv_query_score_strided(rs->query, (uint8 *) BufferGetPage(buf) + addr.offset,
+						   rs->ix->code_nbytes, count, dist);
+	ReleaseBuffer(buf);
+	rs->ncodes += count;
+	return count;
+}
+
+QhSlotState
+qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links)
+{
+	QhSlotAddress addr;
+	Buffer		buf = lock_slot(rs, QH_ARRAY_LINK, node, BUFFER_LOCK_SHARE, &addr);
+	QhSlotState state;
+
+	if (!BufferIsValid(buf))
+		return QH_SLOT_FREE;
+	state = (QhSlotState) slot_states(rs, BufferGetPage(buf))[addr.index];
+	memcpy(links, BufferGetPage(buf) + addr.offset, rs->store.max_degree * sizeof(QhLink));
+	UnlockReleaseBuffer(buf);
+	return state;
+}
+
+QhRowData
+qh_read_row(QhRelStore *rs, QhNode node)
+{
+	QhSlotAddress addr;
+	Buffer		buf = lock_slot(rs, QH_ARRAY_ROW, node, BUFFER_LOCK_SHARE, &addr);
+	QhRowData	row = {{0}, QH_ROW_NONE};
+
+	if (!BufferIsValid(buf))
+		return row;
+	memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
+	UnlockReleaseBuffer(buf);
+	return row;
+}
+
+static void
+add_tids(QhRowList *list, const void *tids, int ntids)
+{
+	if (list->ntids + ntids > list->max)
+	{
+		int			max = Max(64, 2 * (list->ntids + ntids));
+		ItemPointerData *grown = MemoryContextAllocHuge(list->cxt, sizeof(ItemPointerData) * (Size) max);
+
+		if (list->ntids > 0)
+			memcpy(grown, list->tids, sizeof(ItemPointerData) * list->ntids);
+		if (list->tids)
+			pfree(list->tids);
+		list->tids = grown;
+		list->max = max;
+	}
+	memcpy(list->tids + list->ntids, tids, sizeof(ItemPointerData) * ntids);
+	list->ntids += ntids;
+}
+
+/* Walk a chain of posting slots.  The caller holds the lock of the node's row page, which keeps the chain as it is. */
+static void
+read_postings(QhRelStore *rs, QhNode head, QhRowList *list)
+{
+	QhLink		slot[2 * QH_MAX_M];
+	uint64		steps = 0;
+
+	while (head != QH_INVALID_NODE)
+	{
+		QhPosting	posting = (QhPosting) slot;
+		BlockNumber blkno;
+
+		if (!qh_relstore_in_range(rs, head))
+			qh_report_corrupt(rs->index, QH_META_BLKNO, "a row pointer list leads past the end");
+		blkno = qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, head).blkno;
+		if (qh_read_slot(rs, head, slot) != QH_SLOT_POSTING ||
+			posting->ntids > QH_POSTING_NTIDS(rs->ix->meta.m))
+			qh_report_corrupt(rs->index, blkno, "row pointer list is broken");
+		if (++steps > rs->ix->nslots)
+			qh_report_corrupt(rs->index, blkno, "row pointer list has no end");
+		add_tids(list, posting->tids, posting->ntids);
+		head = posting->next;
+	}
+}
+
+int
+qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
+{
+	QhSlotAddress addr;
+	Buffer		buf = lock_slot(rs, QH_ARRAY_ROW, node, BUFFER_LOCK_SHARE, &addr);
+	QhRowData	row;
+
+	list->ntids = 0;
+	if (!BufferIsValid(buf))
+		return 0;
+	memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
+	if (row.flags == QH_ROW_SINGLE)
+		add_tids(list, row.w, 1);
+	else if (row.flags == QH_ROW_POSTING)
+		read_postings(rs, qh_row_head(row), list);
+	else if (row.flags != QH_ROW_NONE)
+		qh_report_corrupt(rs->index, addr.blkno, "row slot is broken");
+	if (list->ntids > 0 && code != NULL && !qh_read_code(rs, node, code))
+		list->ntids = 0;
+	UnlockReleaseBuffer(buf);
+	return list->ntids;
+}
+
+/* ---- changing ---- */
+
+typedef struct LockedPages
+{
+	int			n;
+	Buffer		bufs[QH_MAX_SLOT_CHANGES + 1];
+	BlockNumber blknos[QH_MAX_SLOT_CHANGES + 1];
+	Page		pages[QH_MAX_SLOT_CHANGES + 1];
+} LockedPages;
+
+static int
+find_page(const LockedPages *locked, BlockNumber blkno)
+{
+	for (int i = 0; i < locked->n; i++)
+	{
+		if (locked->blknos[i] == blkno)
+			return i;
+	}
+	return -1;
+}
+
+/* Lock the row page first, then the link pages in ascending order, each once. */
+static bool
+lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row, LockedPages *locked)
+{
+	QhNode		sorted[QH_MAX_SLOT_CHANGES];
+	QhSlotAddress addr;
+	Buffer		buf;
+
+	locked->n = 0;
+	for (int i = 0; i < nchanges; i++)
+	{
+		int			j = i;
+
+		for (; j > 0 && sorted[j - 1] > changes[i].node; j--)
+			sorted[j] = sorted[j - 1];
+		sorted[j] = changes[i].node;
+	}
+	for (int i = (row == NULL); i <= nchanges; i++)
+	{
+		QhNode		node = i == 0 ? row->node : sorted[i - 1];
+		QhArray		array = i == 0 ? QH_ARRAY_ROW : QH_ARRAY_LINK;
+
+		if (!qh_relstore_in_range(rs, node))
+			qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
+		addr = qh_slot_address(&rs->ix->geo, array, node);
+		if (find_page(locked, addr.blkno) >= 0)
+			continue;
+		buf = lock_slot(rs, array, node, BUFFER_LOCK_EXCLUSIVE, &addr);
+		if (!BufferIsValid(buf))
+			return false;
+		locked->bufs[locked->n] = buf;
+		locked->blknos[locked->n] = addr.blkno;
+		locked->pages[locked->n] = BufferGetPage(buf);
+		locked->n++;
+	}
+	return true;
+}
+
+static void
+unlock_pages(LockedPages *locked)
+{
+	for (int i = locked->n - 1; i >= 0; i--)
+		UnlockReleaseBuffer(locked->bufs[i]);
+}
+
+static Page
+page_of(QhRelStore *rs, const LockedPages *locked, QhArray array, QhNode node, QhSlotAddress *addr)
+{
+	*addr = qh_slot_address(&rs->ix->geo, array, node);
+	return locked->pages[find_page(locked, addr->blkno)];
+}
+
+static bool
+as_expected(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+{
+	QhSlotAddress addr;
+	Page		page;
+
+	if (row != NULL)
+	{
+		page = page_of(rs, locked, QH_ARRAY_ROW, row->node, &addr);
+		if (memcmp(page + addr.offset, &row->old_row, sizeof(QhRowData)) != 0)
+			return false;
+	}
+	for (int i = 0; i < nchanges; i++)
+	{
+		page = page_of(rs, locked, QH_ARRAY_LINK, changes[i].node, &addr);
+		if (slot_states(rs, page)[addr.index] != changes[i].old_state)
+			return false;
+		if (changes[i].old_links != NULL &&
+			memcmp(page + addr.offset, changes[i].old_links,
+				   rs->store.max_degree * sizeof(QhLink)) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+{
+	LockedPages locked;
+	GenericXLogState *xlog;
+	QhSlotAddress addr;
+	Page		page;
+
+	Assert(nchanges <= QH_MAX_SLOT_CHANGES);
+	if (!lock_pages(rs, changes, nchanges, row, &locked) ||
+		!as_expected(rs, &locked, changes, nchanges, row))
+	{
+		unlock_pages(&locked);
+		return false;
+	}
+
+	xlog = GenericXLogStart(rs->index);
+	for (int i = 0; i < locked.n; i++)
+		locked.pages[i] = GenericXLogRegisterBuffer(xlog, locked.bufs[i], 0);
+	if (row != NULL)
+	{
+		page = page_of(rs, &locked, QH_ARRAY_ROW, row->node, &addr);
+		memcpy(page + addr.offset, &row->new_row, sizeof(QhRowData));
+	}
+	for (int i = 0; i < nchanges; i++)
+	{
+		page = page_of(rs, &locked, QH_ARRAY_LINK, changes[i].node, &addr);
+		slot_states(rs, page)[addr.index] = changes[i].new_state;
+		if (changes[i].new_links != NULL)
+			memcpy(page + addr.offset, changes[i].new_links,
+				   rs->store.max_degree * sizeof(QhLink));
+	}
+	GenericXLogFinish(xlog);
+	unlock_pages(&locked);
+	return true;
+}

@@ -1,0 +1,125 @@
+/*
+ * relstore.h
+ *		A graph store over the pages of an index: links, scores, row pointers, and changes to them.
+ *
+ * Lock order, WAL rules and why codes are read without a content lock: README.md.
+ */
+#ifndef QH_RELSTORE_H
+#define QH_RELSTORE_H
+
+#include "store/index_cache.h"
+#include "store/page.h"
+
+/* Pins held at once while a batch of codes is scored. */
+#define QH_PIN_BATCH		32
+
+typedef struct QhRelStore
+{
+	QhStore		store;			/* what the graph room sees; must be first */
+	Relation	index;
+	QhIndex    *ix;				/* meta.ndims > 0 */
+	const QvQuery *query;		/* what score() measures from */
+
+	uint64		ncodes;			/* codes scored */
+	uint64		nlinks;			/* link lists read */
+	uint64		npins;			/* pages pinned */
+	uint64		nmisses;		/* of these, through the buffer mapping table */
+} QhRelStore;
+
+extern void qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix);
+
+/* Nodes there is room for now; looks again if node is past what was known. */
+extern bool qh_relstore_in_range(QhRelStore *rs, QhNode node);
+
+/* Copy of a node's code; false where its page was never written. */
+extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
+
+/* Score all entry points; cands has room for ix->nentries.  Returns how many. */
+extern int qh_score_entries(QhRelStore *rs, QhCandidate *cands);
+
+/* Score the codes of one code page at once: first_node and count say which. dist has room for a page's slots. */
+extern int qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist);
+
+/*
+ * The list of row pointers of a node, read under a share lock of its row page together with
+ * its code, so that the two belong to the same node even if the slot was reused since
+ * the caller scored it.  Returns the number of TIDs (0 = not a live node).
+ */
+typedef struct QhRowList
+{
+	ItemPointerData *tids;
+	int			ntids;
+	int			max;
+	MemoryContext cxt;
+} QhRowList;
+
+extern int qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
+
+/* ---- changes ---- */
+
+/* One slot's change.  old_links and new_links are whole slots (2m words); a posting slot's content passes as such. */
+typedef struct QhSlotChange
+{
+	QhNode		node;
+	QhSlotState old_state;
+	QhSlotState new_state;
+	const QhLink *old_links;	/* NULL = whatever is there */
+	const QhLink *new_links;	/* NULL = stays */
+} QhSlotChange;
+
+typedef struct QhRowChange
+{
+	QhNode		node;
+	QhRowData	old_row;
+	QhRowData	new_row;
+} QhRowChange;
+
+#define QH_MAX_SLOT_CHANGES 3
+
+/*
+ * Make all these changes in one WAL record, or none: returns false, having changed
+ * nothing, if any of the old values is not what is there.  Locks are taken here, in the order of README.md, and released.
+ */
+extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row);
+
+/* State of a slot and its links as they are (2m words, raw), under a short share lock. */
+extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
+extern QhRowData qh_read_row(QhRelStore *rs, QhNode node);
+
+/* ---- slots.c ---- */
+
+/* Take a free slot, extending the index if there is none; its code is written (code may be NULL for a posting slot).  State becomes RESERVED. */
+extern QhNode qh_slot_reserve(QhRelStore *rs, const uint8 *code);
+
+/* ---- rows.c ---- */
+
+static inline QhRowData
+qh_row_single(ItemPointer tid)
+{
+	QhRowData	row;
+
+	memcpy(row.w, tid, sizeof(ItemPointerData));
+	row.flags = QH_ROW_SINGLE;
+	return row;
+}
+
+static inline QhRowData
+qh_row_posting(QhNode head)
+{
+	QhRowData	row = {{head >> 16, head & 0xFFFF, 0}, QH_ROW_POSTING};
+
+	return row;
+}
+
+#define qh_row_head(row)	(((QhNode) (row).w[0] << 16) | (row).w[1])
+
+/* Add a row pointer to a live node.  False if the node is no longer live or no longer has this code. */
+extern bool qh_row_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid);
+
+/*
+ * Remove the row pointers that callback calls dead.  Returns how many stay; where none does, the
+ * node has become DYING.
+ */
+extern int64 qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *arg), void *arg, int64 *nremoved);
+
+#endif							/* QH_RELSTORE_H */
