@@ -1,0 +1,685 @@
+-- Install script of qvec 0.1.0.  One section a topic, and every object has its comment.
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION qvec" to load this file. \quit
+
+-- Costs are in units of one cheap operator and chosen by hand from what the
+-- parts take: counting bits is an operator like any other; a qvec8 is some
+-- ten times as long; a real[] is long again and often has to be detoasted.
+
+-- Type bitvec
+
+CREATE TYPE bitvec;
+
+CREATE FUNCTION bitvec_in(cstring, oid, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_in(cstring, oid, integer) IS 'I/O';
+
+CREATE FUNCTION bitvec_out(bitvec) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'bitvec_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_out(bitvec) IS 'I/O';
+
+CREATE FUNCTION bitvec_recv(internal, oid, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_recv(internal, oid, integer) IS 'I/O';
+
+CREATE FUNCTION bitvec_send(bitvec) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'bitvec_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_send(bitvec) IS 'I/O';
+
+CREATE FUNCTION bitvec_typmod_in(cstring[]) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_typmod_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_typmod_in(cstring[]) IS 'I/O typmod';
+
+-- Inline wherever the row fits on a page: src/type/README.md, "Storage".
+CREATE TYPE bitvec (
+    INPUT = bitvec_in,
+    OUTPUT = bitvec_out,
+    RECEIVE = bitvec_recv,
+    SEND = bitvec_send,
+    TYPMOD_IN = bitvec_typmod_in,
+    ALIGNMENT = int4,
+    STORAGE = main
+);
+COMMENT ON TYPE bitvec IS 'vector of bits, bitvec(n) with n from 1 to 64000';
+
+CREATE FUNCTION bitvec(bitvec, integer, boolean) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(bitvec, integer, boolean) IS 'checks the number of dimensions';
+
+CREATE CAST (bitvec AS bitvec) WITH FUNCTION bitvec(bitvec, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (bitvec AS bitvec) IS 'checks the number of dimensions';
+
+-- Type qvec8
+
+CREATE TYPE qvec8;
+
+CREATE FUNCTION qvec8_in(cstring, oid, integer) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'qvec8_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_in(cstring, oid, integer) IS 'I/O';
+
+CREATE FUNCTION qvec8_out(qvec8) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'qvec8_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_out(qvec8) IS 'I/O';
+
+CREATE FUNCTION qvec8_recv(internal, oid, integer) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'qvec8_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_recv(internal, oid, integer) IS 'I/O';
+
+CREATE FUNCTION qvec8_send(qvec8) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'qvec8_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_send(qvec8) IS 'I/O';
+
+CREATE FUNCTION qvec8_typmod_in(cstring[]) RETURNS integer
+    AS 'MODULE_PATHNAME', 'qvec8_typmod_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_typmod_in(cstring[]) IS 'I/O typmod';
+
+-- Inline wherever the row fits on a page: src/type/README.md, "Storage".
+CREATE TYPE qvec8 (
+    INPUT = qvec8_in,
+    OUTPUT = qvec8_out,
+    RECEIVE = qvec8_recv,
+    SEND = qvec8_send,
+    TYPMOD_IN = qvec8_typmod_in,
+    ALIGNMENT = int4,
+    STORAGE = main
+);
+COMMENT ON TYPE qvec8 IS 'vector of signed bytes with a scale and an offset, qvec8(n) with n from 1 to 16000';
+
+CREATE FUNCTION qvec8(qvec8, integer, boolean) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'qvec8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8(qvec8, integer, boolean) IS 'checks the number of dimensions';
+
+CREATE CAST (qvec8 AS qvec8) WITH FUNCTION qvec8(qvec8, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (qvec8 AS qvec8) IS 'checks the number of dimensions';
+
+-- Casts of bitvec
+
+CREATE FUNCTION bitvec(bit) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'varbit_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(bit) IS 'converts bit to bitvec';
+
+CREATE FUNCTION bitvec(bit varying) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'varbit_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(bit varying) IS 'converts bit varying to bitvec';
+
+CREATE FUNCTION bitvec(bytea) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bytea_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(bytea) IS 'converts packed bytes to bitvec, 8 dimensions a byte';
+
+CREATE FUNCTION bitvec(smallint[]) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'int_array_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(smallint[]) IS 'converts signed or unsigned bytes to bitvec, 8 dimensions each';
+
+CREATE FUNCTION bitvec(integer[]) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'int_array_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(integer[]) IS 'converts signed or unsigned bytes to bitvec, 8 dimensions each';
+
+CREATE FUNCTION bitvec(boolean[]) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bool_array_to_bitvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec(boolean[]) IS 'converts an array of boolean to bitvec';
+
+CREATE FUNCTION bitvec_to_bit(bitvec) RETURNS bit
+    AS 'MODULE_PATHNAME', 'bitvec_to_varbit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_to_bit(bitvec) IS 'converts bitvec to bit';
+
+CREATE FUNCTION bitvec_to_varbit(bitvec) RETURNS bit varying
+    AS 'MODULE_PATHNAME', 'bitvec_to_varbit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_to_varbit(bitvec) IS 'converts bitvec to bit varying';
+
+CREATE FUNCTION bitvec_to_bytea(bitvec) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'bitvec_to_bytea' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_to_bytea(bitvec) IS 'converts bitvec to packed bytes';
+
+CREATE FUNCTION bitvec_to_boolean_array(bitvec) RETURNS boolean[]
+    AS 'MODULE_PATHNAME', 'bitvec_to_bool_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_to_boolean_array(bitvec) IS 'converts bitvec to an array of boolean';
+
+-- Implicit only where nothing is lost and no other operator competes: a bit
+-- constant beside a bitvec is a bitvec.
+
+CREATE CAST (bit AS bitvec) WITH FUNCTION bitvec(bit) AS IMPLICIT;
+COMMENT ON CAST (bit AS bitvec) IS 'one dimension a bit';
+
+CREATE CAST (bit varying AS bitvec) WITH FUNCTION bitvec(bit varying) AS ASSIGNMENT;
+COMMENT ON CAST (bit varying AS bitvec) IS 'one dimension a bit';
+
+CREATE CAST (bytea AS bitvec) WITH FUNCTION bitvec(bytea) AS ASSIGNMENT;
+COMMENT ON CAST (bytea AS bitvec) IS '8 dimensions a byte';
+
+CREATE CAST (smallint[] AS bitvec) WITH FUNCTION bitvec(smallint[]) AS ASSIGNMENT;
+COMMENT ON CAST (smallint[] AS bitvec) IS '8 dimensions an element of -128 to 255';
+
+CREATE CAST (integer[] AS bitvec) WITH FUNCTION bitvec(integer[]) AS ASSIGNMENT;
+COMMENT ON CAST (integer[] AS bitvec) IS '8 dimensions an element of -128 to 255';
+
+CREATE CAST (boolean[] AS bitvec) WITH FUNCTION bitvec(boolean[]) AS ASSIGNMENT;
+COMMENT ON CAST (boolean[] AS bitvec) IS 'one dimension an element';
+
+CREATE CAST (bitvec AS bit) WITH FUNCTION bitvec_to_bit(bitvec) AS ASSIGNMENT;
+COMMENT ON CAST (bitvec AS bit) IS 'one bit a dimension';
+
+CREATE CAST (bitvec AS bit varying) WITH FUNCTION bitvec_to_varbit(bitvec) AS ASSIGNMENT;
+COMMENT ON CAST (bitvec AS bit varying) IS 'one bit a dimension';
+
+CREATE CAST (bitvec AS bytea) WITH FUNCTION bitvec_to_bytea(bitvec) AS ASSIGNMENT;
+COMMENT ON CAST (bitvec AS bytea) IS 'packed bytes, the last one padded with zeroes';
+
+CREATE CAST (bitvec AS boolean[]) WITH FUNCTION bitvec_to_boolean_array(bitvec) AS ASSIGNMENT;
+COMMENT ON CAST (bitvec AS boolean[]) IS 'one element a dimension';
+
+-- Quantizing, and the casts of qvec8
+
+CREATE FUNCTION binary_quantize(real[]) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'real_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION binary_quantize(real[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION binary_quantize(qvec8) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'qvec8_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION binary_quantize(qvec8) IS '1 where a dequantized dimension is greater than 0';
+
+CREATE FUNCTION quantize_int8(real[]) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'real_quantize_int8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION quantize_int8(real[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(real[], lo real, hi real) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'real_quantize_int8_range' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION quantize_int8(real[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION dequantize(qvec8) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'qvec8_dequantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION dequantize(qvec8) IS 'the numbers that the codes stand for';
+
+CREATE FUNCTION dequantize(bitvec) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'bitvec_dequantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION dequantize(bitvec) IS '-1 for a 0 and 1 for a 1';
+
+CREATE FUNCTION qvec8(smallint[]) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'int_array_to_qvec8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8(smallint[]) IS 'takes numbers from -128 to 127 as codes, with scale 1';
+
+CREATE FUNCTION qvec8(integer[]) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'int_array_to_qvec8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8(integer[]) IS 'takes numbers from -128 to 127 as codes, with scale 1';
+
+CREATE CAST (smallint[] AS qvec8) WITH FUNCTION qvec8(smallint[]) AS ASSIGNMENT;
+COMMENT ON CAST (smallint[] AS qvec8) IS 'codes with scale 1';
+
+CREATE CAST (integer[] AS qvec8) WITH FUNCTION qvec8(integer[]) AS ASSIGNMENT;
+COMMENT ON CAST (integer[] AS qvec8) IS 'codes with scale 1';
+
+CREATE CAST (real[] AS qvec8) WITH FUNCTION quantize_int8(real[]) AS ASSIGNMENT;
+COMMENT ON CAST (real[] AS qvec8) IS 'quantizes';
+
+CREATE CAST (qvec8 AS real[]) WITH FUNCTION dequantize(qvec8) AS ASSIGNMENT;
+COMMENT ON CAST (qvec8 AS real[]) IS 'dequantizes';
+
+-- Distances of bitvec
+
+CREATE FUNCTION hamming_distance(bitvec, bitvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'bitvec_hamming_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION hamming_distance(bitvec, bitvec) IS 'number of dimensions that differ';
+
+CREATE FUNCTION jaccard_distance(bitvec, bitvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'bitvec_jaccard_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION jaccard_distance(bitvec, bitvec) IS 'share of the dimensions set in either that are not set in both';
+
+CREATE OPERATOR <~> (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = hamming_distance,
+    COMMUTATOR = <~>
+);
+COMMENT ON OPERATOR <~> (bitvec, bitvec) IS 'Hamming distance';
+
+CREATE OPERATOR <%> (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = jaccard_distance,
+    COMMUTATOR = <%>
+);
+COMMENT ON OPERATOR <%> (bitvec, bitvec) IS 'Jaccard distance';
+
+-- Distances of qvec8
+
+CREATE FUNCTION cosine_distance(qvec8, qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4;
+COMMENT ON FUNCTION cosine_distance(qvec8, qvec8) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(qvec8, qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4;
+COMMENT ON FUNCTION l2_distance(qvec8, qvec8) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(qvec8, qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4;
+COMMENT ON FUNCTION inner_product(qvec8, qvec8) IS 'inner product';
+
+CREATE FUNCTION qvec8_negative_inner_product(qvec8, qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4;
+COMMENT ON FUNCTION qvec8_negative_inner_product(qvec8, qvec8) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(qvec8, qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 4;
+COMMENT ON FUNCTION l1_distance(qvec8, qvec8) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (qvec8, qvec8) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (qvec8, qvec8) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (qvec8, qvec8) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (qvec8, qvec8) IS 'taxicab distance';
+
+-- Distances of real[]
+
+CREATE FUNCTION cosine_distance(real[], real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION cosine_distance(real[], real[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(real[], real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION l2_distance(real[], real[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(real[], real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION inner_product(real[], real[]) IS 'inner product';
+
+CREATE FUNCTION real_negative_inner_product(real[], real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION real_negative_inner_product(real[], real[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(real[], real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION l1_distance(real[], real[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = real[], RIGHTARG = real[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (real[], real[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = real[], RIGHTARG = real[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (real[], real[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = real[], RIGHTARG = real[], FUNCTION = real_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (real[], real[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = real[], RIGHTARG = real[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (real[], real[]) IS 'taxicab distance';
+
+-- Dimensions, norms, pieces
+
+CREATE FUNCTION vector_dims(bitvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_dims(bitvec) IS 'number of dimensions';
+
+CREATE FUNCTION l2_norm(bitvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'bitvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION l2_norm(bitvec) IS 'Euclidean norm of the vector of 0s and 1s';
+
+CREATE FUNCTION subvector(bitvec, start integer, count integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION subvector(bitvec, integer, integer) IS 'count dimensions from start on, where they exist';
+
+CREATE FUNCTION vector_dims(qvec8) RETURNS integer
+    AS 'MODULE_PATHNAME', 'qvec8_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_dims(qvec8) IS 'number of dimensions';
+
+CREATE FUNCTION l2_norm(qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION l2_norm(qvec8) IS 'Euclidean norm';
+
+CREATE FUNCTION subvector(qvec8, start integer, count integer) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'qvec8_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION subvector(qvec8, integer, integer) IS 'count dimensions from start on, where they exist';
+
+CREATE FUNCTION vector_dims(real[]) RETURNS integer
+    AS 'MODULE_PATHNAME', 'real_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_dims(real[]) IS 'number of dimensions';
+
+CREATE FUNCTION l2_norm(real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION l2_norm(real[]) IS 'Euclidean norm';
+
+CREATE FUNCTION subvector(real[], start integer, count integer) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'real_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION subvector(real[], integer, integer) IS 'count dimensions from start on, where they exist';
+
+CREATE FUNCTION bitvec_concat(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_concat' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_concat(bitvec, bitvec) IS 'implementation of || operator';
+
+CREATE OPERATOR || (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_concat
+);
+COMMENT ON OPERATOR || (bitvec, bitvec) IS 'concatenate';
+
+CREATE FUNCTION qvec8_concat(qvec8, qvec8) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'qvec8_concat' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_concat(qvec8, qvec8) IS 'implementation of || operator';
+
+CREATE OPERATOR || (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_concat
+);
+COMMENT ON OPERATOR || (qvec8, qvec8) IS 'concatenate';
+
+-- Bits of bitvec
+
+CREATE FUNCTION bit_count(bitvec) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'bitvec_bit_count' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bit_count(bitvec) IS 'number of dimensions set';
+
+CREATE FUNCTION bitvec_not(bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_not' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_not(bitvec) IS 'implementation of ~ operator';
+
+CREATE FUNCTION bitvec_and(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_and' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_and(bitvec, bitvec) IS 'implementation of & operator';
+
+CREATE FUNCTION bitvec_or(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_or' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_or(bitvec, bitvec) IS 'implementation of | operator';
+
+CREATE FUNCTION bitvec_xor(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_xor' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_xor(bitvec, bitvec) IS 'implementation of # operator';
+
+CREATE OPERATOR ~ (
+    RIGHTARG = bitvec, FUNCTION = bitvec_not
+);
+COMMENT ON OPERATOR ~ (NONE, bitvec) IS 'bitwise not';
+
+CREATE OPERATOR & (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_and,
+    COMMUTATOR = &
+);
+COMMENT ON OPERATOR & (bitvec, bitvec) IS 'bitwise and';
+
+CREATE OPERATOR | (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_or,
+    COMMUTATOR = |
+);
+COMMENT ON OPERATOR | (bitvec, bitvec) IS 'bitwise or';
+
+CREATE OPERATOR # (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_xor,
+    COMMUTATOR = #
+);
+COMMENT ON OPERATOR # (bitvec, bitvec) IS 'bitwise exclusive or';
+
+-- Ordering of bitvec
+
+CREATE FUNCTION bitvec_lt(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_lt(bitvec, bitvec) IS 'implementation of < operator';
+
+CREATE FUNCTION bitvec_le(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_le(bitvec, bitvec) IS 'implementation of <= operator';
+
+CREATE FUNCTION bitvec_eq(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_eq(bitvec, bitvec) IS 'implementation of = operator';
+
+CREATE FUNCTION bitvec_ne(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_ne(bitvec, bitvec) IS 'implementation of <> operator';
+
+CREATE FUNCTION bitvec_ge(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_ge(bitvec, bitvec) IS 'implementation of >= operator';
+
+CREATE FUNCTION bitvec_gt(bitvec, bitvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bitvec_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_gt(bitvec, bitvec) IS 'implementation of > operator';
+
+CREATE FUNCTION bitvec_cmp(bitvec, bitvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_cmp(bitvec, bitvec) IS 'less-equal-greater';
+
+CREATE FUNCTION bitvec_hash(bitvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_hash(bitvec) IS 'hash';
+
+CREATE FUNCTION bitvec_hash_extended(bitvec, bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'bitvec_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_hash_extended(bitvec, bigint) IS 'hash';
+
+CREATE OPERATOR < (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_lt,
+    COMMUTATOR = >, NEGATOR = >=,
+    RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (bitvec, bitvec) IS 'less than';
+
+CREATE OPERATOR <= (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_le,
+    COMMUTATOR = >=, NEGATOR = >,
+    RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (bitvec, bitvec) IS 'less than or equal';
+
+CREATE OPERATOR = (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_eq,
+    COMMUTATOR = =, NEGATOR = <>,
+    RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
+);
+COMMENT ON OPERATOR = (bitvec, bitvec) IS 'equal';
+
+CREATE OPERATOR <> (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_ne,
+    COMMUTATOR = <>, NEGATOR = =,
+    RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (bitvec, bitvec) IS 'not equal';
+
+CREATE OPERATOR >= (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_ge,
+    COMMUTATOR = <=, NEGATOR = <,
+    RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (bitvec, bitvec) IS 'greater than or equal';
+
+CREATE OPERATOR > (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = bitvec_gt,
+    COMMUTATOR = <, NEGATOR = <=,
+    RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (bitvec, bitvec) IS 'greater than';
+
+CREATE OPERATOR CLASS bitvec_ops
+    DEFAULT FOR TYPE bitvec USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 bitvec_cmp(bitvec, bitvec),
+    FUNCTION 4 btequalimage(oid);
+COMMENT ON OPERATOR CLASS bitvec_ops USING btree IS 'order of bitvec';
+
+CREATE OPERATOR CLASS bitvec_ops
+    DEFAULT FOR TYPE bitvec USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 bitvec_hash(bitvec),
+    FUNCTION 2 bitvec_hash_extended(bitvec, bigint);
+COMMENT ON OPERATOR CLASS bitvec_ops USING hash IS 'equality of bitvec';
+
+COMMENT ON OPERATOR FAMILY bitvec_ops USING btree IS 'order of bitvec';
+COMMENT ON OPERATOR FAMILY bitvec_ops USING hash IS 'equality of bitvec';
+
+-- Ordering of qvec8
+
+CREATE FUNCTION qvec8_lt(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_lt(qvec8, qvec8) IS 'implementation of < operator';
+
+CREATE FUNCTION qvec8_le(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_le(qvec8, qvec8) IS 'implementation of <= operator';
+
+CREATE FUNCTION qvec8_eq(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_eq(qvec8, qvec8) IS 'implementation of = operator';
+
+CREATE FUNCTION qvec8_ne(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_ne(qvec8, qvec8) IS 'implementation of <> operator';
+
+CREATE FUNCTION qvec8_ge(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_ge(qvec8, qvec8) IS 'implementation of >= operator';
+
+CREATE FUNCTION qvec8_gt(qvec8, qvec8) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'qvec8_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_gt(qvec8, qvec8) IS 'implementation of > operator';
+
+CREATE FUNCTION qvec8_cmp(qvec8, qvec8) RETURNS integer
+    AS 'MODULE_PATHNAME', 'qvec8_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_cmp(qvec8, qvec8) IS 'less-equal-greater';
+
+CREATE FUNCTION qvec8_hash(qvec8) RETURNS integer
+    AS 'MODULE_PATHNAME', 'qvec8_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_hash(qvec8) IS 'hash';
+
+CREATE FUNCTION qvec8_hash_extended(qvec8, bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'qvec8_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec8_hash_extended(qvec8, bigint) IS 'hash';
+
+CREATE OPERATOR < (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_lt,
+    COMMUTATOR = >, NEGATOR = >=,
+    RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+COMMENT ON OPERATOR < (qvec8, qvec8) IS 'less than';
+
+CREATE OPERATOR <= (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_le,
+    COMMUTATOR = >=, NEGATOR = >,
+    RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+COMMENT ON OPERATOR <= (qvec8, qvec8) IS 'less than or equal';
+
+CREATE OPERATOR = (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_eq,
+    COMMUTATOR = =, NEGATOR = <>,
+    RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
+);
+COMMENT ON OPERATOR = (qvec8, qvec8) IS 'equal';
+
+CREATE OPERATOR <> (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_ne,
+    COMMUTATOR = <>, NEGATOR = =,
+    RESTRICT = neqsel, JOIN = neqjoinsel
+);
+COMMENT ON OPERATOR <> (qvec8, qvec8) IS 'not equal';
+
+CREATE OPERATOR >= (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_ge,
+    COMMUTATOR = <=, NEGATOR = <,
+    RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+COMMENT ON OPERATOR >= (qvec8, qvec8) IS 'greater than or equal';
+
+CREATE OPERATOR > (
+    LEFTARG = qvec8, RIGHTARG = qvec8, FUNCTION = qvec8_gt,
+    COMMUTATOR = <, NEGATOR = <=,
+    RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+COMMENT ON OPERATOR > (qvec8, qvec8) IS 'greater than';
+
+CREATE OPERATOR CLASS qvec8_ops
+    DEFAULT FOR TYPE qvec8 USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 qvec8_cmp(qvec8, qvec8),
+    FUNCTION 4 btequalimage(oid);
+COMMENT ON OPERATOR CLASS qvec8_ops USING btree IS 'order of qvec8';
+
+CREATE OPERATOR CLASS qvec8_ops
+    DEFAULT FOR TYPE qvec8 USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 qvec8_hash(qvec8),
+    FUNCTION 2 qvec8_hash_extended(qvec8, bigint);
+COMMENT ON OPERATOR CLASS qvec8_ops USING hash IS 'equality of qvec8';
+
+COMMENT ON OPERATOR FAMILY qvec8_ops USING btree IS 'order of qvec8';
+COMMENT ON OPERATOR FAMILY qvec8_ops USING hash IS 'equality of qvec8';
+
+-- Aggregates that find the interval for quantize_int8
+
+CREATE FUNCTION qvec_minmax_accum(real[], real[]) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'qvec_minmax_accum' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION qvec_minmax_accum(real[], real[]) IS 'aggregate transition and combine function';
+
+CREATE AGGREGATE qvec_minmax(real[]) (
+    SFUNC = qvec_minmax_accum,
+    STYPE = real[],
+    COMBINEFUNC = qvec_minmax_accum,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE qvec_minmax(real[]) IS '{min,max} over all elements of all rows';
+
+CREATE FUNCTION qvec_quantiles_accum(internal, real[], double precision) RETURNS internal
+    AS 'MODULE_PATHNAME', 'qvec_quantiles_accum' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION qvec_quantiles_accum(internal, real[], double precision) IS 'aggregate transition function';
+
+CREATE FUNCTION qvec_quantiles_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'qvec_quantiles_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_quantiles_combine(internal, internal) IS 'aggregate combine function';
+
+CREATE FUNCTION qvec_quantiles_serial(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'qvec_quantiles_serial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_quantiles_serial(internal) IS 'aggregate serialize function';
+
+CREATE FUNCTION qvec_quantiles_deserial(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'qvec_quantiles_deserial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_quantiles_deserial(bytea, internal) IS 'aggregate deserialize function';
+
+CREATE FUNCTION qvec_quantiles_final(internal) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'qvec_quantiles_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_quantiles_final(internal) IS 'aggregate final function';
+
+-- SSPACE: a state grows to 1 MB, src/type/README.md, "Aggregates".
+CREATE AGGREGATE qvec_quantiles(real[], double precision) (
+    SFUNC = qvec_quantiles_accum,
+    STYPE = internal,
+    SSPACE = 1048576,
+    FINALFUNC = qvec_quantiles_final,
+    COMBINEFUNC = qvec_quantiles_combine,
+    SERIALFUNC = qvec_quantiles_serial,
+    DESERIALFUNC = qvec_quantiles_deserial,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE qvec_quantiles(real[], double precision) IS '{lo,hi}, the interval that holds the given share of all elements of all rows';
+
+-- Instruction sets
+
+CREATE FUNCTION qvec_simd() RETURNS text
+    AS 'MODULE_PATHNAME', 'qvec_simd' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_simd() IS 'instruction set that distances are computed with';
