@@ -41,11 +41,15 @@ struct QhStore
 {
 	/* Links of a node into out (room for max_degree); returns their number, 0 for a node that is gone. */
 	int			(*links) (QhStore *store, QhNode node, QhLink *out);
-	/* Distance of the store's current query to each of n nodes; INFINITY for a node that is gone. */
+	/*
+	 * Distance of the store's current query to each of n nodes; INFINITY for a
+	 * node that is gone: it is then neither returned nor expanded.  A node
+	 * that is only dying must keep its distance, since others are reached through it.
+	 */
 	void		(*score) (QhStore *store, const QhNode *nodes, int n, float *dist);
-	/* Distance from node to each of n nodes. */
+	/* Distance from node to each of n nodes (n may be 0); INFINITY to a node that is gone. */
 	void		(*pair) (QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist);
-	/* These will be asked for links soon; may be NULL. */
+	/* These will probably be asked for links soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			max_degree;		/* 2m */
 };
@@ -78,13 +82,18 @@ typedef struct QhSearchStats
 extern QhSearch *qh_search_create(const QhAlloc *alloc, QhStore *store);
 extern void qh_search_destroy(QhSearch *search);
 
-/* Begin a new search (reusing memory) from seeds, whose distances are given. */
+/*
+ * Begin a new search (reusing memory) from seeds, whose distances are given, in
+ * any order.  They are not counted as scored.  limits is copied.
+ */
 extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidate *seeds, int nseeds);
 
 /*
  * Next nearest node not returned yet, after making sure that the best ef_total nodes
- * found (those returned before included) have all been expanded.  False when
- * none is left: graph exhausted, or !resumable and the window is empty.
+ * found (those returned before included) have all been expanded.  ef_total may grow
+ * from call to call; a smaller one than before changes nothing.  A node found late may be nearer
+ * than one returned before.  False when none is left: graph exhausted, or !resumable and
+ * the window is empty.  Once a limit is met the nodes already found go on coming, nearest first.
  */
 extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);
@@ -106,7 +115,7 @@ typedef struct QhSpace
 	void		(*pair_strided) (const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist);
 	void		(*pair) (const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist);
 	const void *ctx;
-	const uint8_t *codes;
+	const uint8_t *codes;		/* n * stride readable bytes */
 	size_t		stride;
 	uint32_t	n;
 } QhSpace;
@@ -141,7 +150,7 @@ typedef struct QhGraph
 	int			nentries;
 } QhGraph;
 
-/* Memory the build of n nodes takes at its peak, codes excluded. */
+/* Memory the build of n nodes takes at its peak, codes (and the copy of one leaf's of them) excluded. */
 extern size_t qh_build_nbytes(uint32_t n, const QhBuildParams *params);
 extern QhGraph *qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params);
 extern void qh_graph_free(const QhAlloc *alloc, QhGraph *graph);
@@ -224,8 +233,8 @@ typedef enum QhFaultKind
 typedef struct QhFault
 {
 	QhFaultKind kind;
-	QhNode		node;
-	QhNode		other;			/* where the kind names two nodes */
+	QhNode		node;			/* QH_INVALID_NODE: the entry points */
+	QhNode		other;			/* the link's target, or QH_INVALID_NODE */
 } QhFault;
 
 typedef struct QhCheckInput
@@ -239,7 +248,10 @@ typedef struct QhCheckInput
 	void		(*tick) (void *ctx);	/* may be NULL */
 } QhCheckInput;
 
-/* Returns the number of faults. */
+/*
+ * Returns the number of faults.  Takes five bits a node and a work list of bounded length.
+ * Links of nodes not in use are not looked at.
+ */
 extern uint64_t qh_check(const QhAlloc *alloc, QhStore *store, const QhCheckInput *input);
 
 #endif							/* QH_GRAPH_H */

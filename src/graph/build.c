@@ -1,0 +1,151 @@
+/*
+ * build.c
+ *		A whole graph over codes in memory: partition, candidates, prune, answer, reach.
+ *
+ * Knows codes only through distances between them, memory only through the
+ * caller.  Several random trees are grown one after the other; each
+ * contributes the near pairs inside its leaves; what they found together is
+ * pruned to a graph.  README.md, "Bulk build".
+ */
+#include <string.h>
+
+#include "graph/build.h"
+
+/*
+ * Nodes in a leaf.  All pairs of it are computed, so time grows with the leaf
+ * and recall with its logarithm; measured, README.md, "What was tried".
+ */
+#ifndef QH_LEAF_NODES
+#define QH_LEAF_NODES		1000
+#endif
+
+/* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
+#define KEEP_MAX			512
+
+/* Candidates kept a node: findings of a prototype gave 48 at ef_construction 64; never fewer than the links wanted. */
+static int
+keep_count(const QhBuildParams *params)
+{
+	int			nkeep = params->ef_construction * 3 / 4;
+
+	if (nkeep > KEEP_MAX)
+		nkeep = KEEP_MAX;
+	if (nkeep < 2 * params->m)
+		nkeep = 2 * params->m;
+	return nkeep;
+}
+
+/* Trees: six at ef_construction 64, and more the more care is asked for. */
+static int
+tree_count(uint32_t n, const QhBuildParams *params)
+{
+	int			ntrees = 4 + params->ef_construction / 32;
+
+	if (n <= QH_LEAF_NODES)
+		return 1;				/* one leaf holds all pairs */
+	return ntrees < 16 ? ntrees : 16;
+}
+
+static uint32_t
+leaf_count(uint32_t n, int nkeep)
+{
+	uint32_t	target = QH_LEAF_NODES;
+
+	/* a list cannot be filled well from a leaf that is hardly larger */
+	if (target < 4 * (uint32_t) nkeep)
+		target = 4 * (uint32_t) nkeep;
+	return n > target ? (n - 1) / target + 1 : 1;
+}
+
+/* Splitting nodes in proportion to leaves rounds down at every level: a leaf is larger than the mean by at most this. */
+static uint32_t
+largest_leaf(uint32_t n, uint32_t nleaves)
+{
+	return nleaves == 1 ? n : n / nleaves + 2;
+}
+
+size_t
+qh_build_nbytes(uint32_t n, const QhBuildParams *params)
+{
+	int			nkeep = keep_count(params);
+	size_t		count = n;
+	uint32_t	nleaves = leaf_count(n, nkeep);
+	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
+		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
+	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
+		qh_leaf_work_nbytes(largest_leaf(n, nleaves), nkeep, 0);
+	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode);
+	size_t		reach = count * sizeof(QhNode) + count / 8 + 1;
+
+	if (answers > candidates)
+		candidates = answers;
+	if (reach > candidates)
+		candidates = reach;
+	/* scratch of selection: a few arrays of candidates */
+	return result + candidates + sizeof(QhBuild) + (size_t) (nkeep + 8 * params->m) * 64;
+}
+
+static void
+find_candidates(QhBuild *build)
+{
+	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
+	QhLeafWork *work;
+
+	build->nleaves = leaf_count(build->n, build->nkeep);
+	build->leaf_max = largest_leaf(build->n, build->nleaves);
+	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
+	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
+	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
+	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
+	work = qh_leaf_work_create(build);
+	for (int tree = 0; tree < build->ntrees; tree++)
+	{
+		qh_partition(build, tree);
+		qh_candidates_of_leaves(build, work, 0, build->nleaves, tree);
+	}
+	qh_leaf_work_destroy(build, work);
+	qh_build_release(build, build->leaf_begin);
+	qh_build_release(build, build->keys);
+}
+
+QhGraph *
+qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params)
+{
+	QhBuild		build = {.alloc = alloc, .space = space, .params = params};
+	QhGraph    *graph = qh_build_alloc(&build, sizeof(QhGraph));
+
+	build.graph = graph;
+	build.n = space->n;
+	build.m = params->m;
+	build.max_degree = 2 * params->m;
+	build.nkeep = keep_count(params);
+	build.ntrees = tree_count(space->n, params);
+	memset(graph, 0, sizeof(*graph));
+	graph->n = space->n;
+	graph->max_degree = build.max_degree;
+	graph->links = qh_build_alloc(&build, (size_t) build.n * (size_t) build.max_degree * sizeof(QhLink));
+	/* the leaves of the last tree are as good an order as any tree's */
+	graph->order = build.perm = qh_build_alloc(&build, (size_t) build.n * sizeof(QhNode));
+	if (build.n > 0)
+	{
+		find_candidates(&build);
+		qh_prune_nodes(&build, 0, build.n);
+		qh_build_release(&build, build.lists);
+		qh_collect_sources(&build);
+		qh_answer_links(&build, 0, build.n);
+		qh_build_release(&build, build.sources);
+		qh_build_release(&build, build.source_begin);
+	}
+	qh_choose_entries(&build);
+	qh_make_reachable(&build);
+	return graph;
+}
+
+void
+qh_graph_free(const QhAlloc *alloc, QhGraph *graph)
+{
+	alloc->release(alloc->ctx, graph->links);
+	alloc->release(alloc->ctx, graph->order);
+	alloc->release(alloc->ctx, graph->entries);
+	alloc->release(alloc->ctx, graph);
+}

@@ -1,0 +1,107 @@
+/*
+ * build.h
+ *		State of a bulk build, shared by its phases.
+ *
+ * Internal to the graph room.  Each phase is a function over a range (of
+ * leaves or of nodes) that writes only what belongs to the range, so that
+ * workers can take ranges of their own; what a worker needs besides is in a
+ * scratch struct made by the worker.  README.md, "Bulk build".
+ */
+#ifndef QH_BUILD_H
+#define QH_BUILD_H
+
+#include "graph/order.h"
+#include "graph/select.h"
+
+typedef struct QhBuild
+{
+	const QhAlloc *alloc;
+	const QhSpace *space;
+	const QhBuildParams *params;
+	QhGraph    *graph;
+	uint32_t	n;
+	int			m;
+	int			max_degree;
+	int			nkeep;			/* candidates kept a node */
+	int			ntrees;
+
+	/* One random partition: the nodes leaf by leaf. */
+	uint64_t   *keys;			/* n; scratch of the splits */
+	QhNode	   *perm;			/* n */
+	uint32_t	nleaves;
+	uint32_t	leaf_max;		/* nodes in the largest leaf */
+	uint32_t   *leaf_begin;		/* nleaves + 1 */
+
+	/* n * nkeep sorted keys, salted with the owner, QH_KEY_NONE after the last of each */
+	uint64_t   *lists;
+
+	/* Links towards a node: sources[source_begin[i] .. source_begin[i + 1]) */
+	uint64_t   *source_begin;	/* n + 1 */
+	QhNode	   *sources;
+
+	uint64_t	ticks;			/* units since the last tick */
+} QhBuild;
+
+/* Units (nodes, or batches of about a thousand distances) between two ticks; a unit takes microseconds. */
+#define QH_TICK_UNITS	1024
+
+static inline void *
+qh_build_alloc(QhBuild *build, size_t nbytes)
+{
+	return build->alloc->alloc(build->alloc->ctx, nbytes > 0 ? nbytes : 1);
+}
+
+static inline void
+qh_build_release(QhBuild *build, void *p)
+{
+	if (p != NULL)
+		build->alloc->release(build->alloc->ctx, p);
+}
+
+static inline void
+qh_build_tick(QhBuild *build, QhBuildPhase phase, uint64_t units, uint64_t done, uint64_t total)
+{
+	build->ticks += units;
+	if (build->ticks < QH_TICK_UNITS)
+		return;
+	build->ticks = 0;
+	if (build->params->tick != NULL)
+		build->params->tick(build->params->tick_ctx, phase, done, total);
+}
+
+static inline const uint8_t *
+qh_build_code(const QhBuild *build, QhNode node)
+{
+	return build->space->codes + (size_t) node * build->space->stride;
+}
+
+/* A store whose pair() is the space's, for selection. */
+typedef struct QhSpaceStore
+{
+	QhStore		store;			/* first: the functions cast */
+	const QhSpace *space;
+} QhSpaceStore;
+
+extern void qh_space_store_init(QhSpaceStore *store, const QhSpace *space);
+extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist);
+
+/* partition.c: fill perm and leaf_begin with random tree number tree */
+extern void qh_partition(QhBuild *build, int tree);
+
+/* candidates.c: merge the near pairs of leaves [begin, end) into the lists */
+typedef struct QhLeafWork QhLeafWork;
+extern size_t qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride);
+extern QhLeafWork *qh_leaf_work_create(QhBuild *build);
+extern void qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work);
+extern void qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree);
+
+/* prune.c: own links of nodes [begin, end) from their lists; then links that answer them */
+extern void qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end);
+extern void qh_collect_sources(QhBuild *build);
+extern void qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end);
+
+/* reach.c: entry points and tree links */
+extern void qh_choose_entries(QhBuild *build);
+extern void qh_make_reachable(QhBuild *build);
+
+#endif							/* QH_BUILD_H */

@@ -1,0 +1,196 @@
+/*
+ * prune.c
+ *		From candidate lists to links: a node's own, and those that answer them.
+ *
+ * Knows codes only through distances.  Own links are the diverse ones of the
+ * node's candidates.  Every link is then answered by one in the other
+ * direction, so that what finds is also found; a node that more answers reach than it has
+ * places keeps the diverse ones.  Answers are collected first and
+ * applied node by node, so that each range of nodes writes only its own links.
+ * README.md, "Bulk build".
+ */
+#include "graph/build.h"
+
+/* Own links before the answers, and what fills places that diversity leaves; measured, README.md, "What was tried". */
+#ifndef QH_OWN_FILL
+#define QH_OWN_FILL			QH_FILL_NONE
+#endif
+#ifndef QH_ANSWER_FILL
+#define QH_ANSWER_FILL		QH_FILL_NONE
+#endif
+
+/* Candidates of one node when its answers are pruned, in multiples of max_degree; chosen by hand. */
+#define ANSWER_CANDIDATES	4
+
+static QhLink *
+links_of(const QhBuild *build, QhNode node)
+{
+	return build->graph->links + (size_t) node * (size_t) build->max_degree;
+}
+
+static int
+count_links(const QhBuild *build, const QhLink *links)
+{
+	int			n = 0;
+
+	while (n < build->max_degree && links[n] != QH_INVALID_NODE)
+		n++;
+	return n;
+}
+
+void
+qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end)
+{
+	size_t		nkeep = (size_t) build->nkeep;
+	QhSelectWork *work = qh_select_work_create(build->alloc, build->nkeep);
+	QhCandidate *cands = qh_build_alloc(build, nkeep * sizeof(QhCandidate));
+	int		   *chosen = qh_build_alloc(build, nkeep * sizeof(int));
+	QhSpaceStore store;
+
+	qh_space_store_init(&store, build->space);
+	for (uint32_t node = begin; node < end; node++)
+	{
+		const uint64_t *list = build->lists + node * nkeep;
+		uint32_t	salt = qh_key_salt(node);
+		QhLink	   *links = links_of(build, node);
+		QhSelectInput input = {.cands = cands, .max = build->m, .fill = QH_OWN_FILL};
+		int			n;
+
+		for (; (size_t) input.n < nkeep && list[input.n] != QH_KEY_NONE; input.n++)
+			cands[input.n] = (QhCandidate) {qh_key_dist(list[input.n]), qh_key_node(list[input.n], salt)};
+		n = qh_select_with(work, &store.store, &input, chosen);
+		for (int i = 0; i < build->max_degree; i++)
+			links[i] = i < n ? cands[chosen[i]].node : QH_INVALID_NODE;
+		qh_build_tick(build, QH_PHASE_PRUNE, 1, node - begin, end - begin);
+	}
+	qh_build_release(build, chosen);
+	qh_build_release(build, cands);
+	qh_select_work_destroy(build->alloc, work);
+}
+
+/* Sort the links by target: a counting sort in two passes over them. */
+void
+qh_collect_sources(QhBuild *build)
+{
+	uint32_t	n = build->n;
+	uint64_t   *begin;
+
+	begin = build->source_begin = qh_build_alloc(build, ((size_t) n + 1) * sizeof(uint64_t));
+	for (uint32_t i = 0; i <= n; i++)
+		begin[i] = 0;
+	for (uint32_t node = 0; node < n; node++)
+	{
+		const QhLink *links = links_of(build, node);
+
+		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
+			begin[links[i] + 1]++;
+		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		begin[i + 1] += begin[i];
+	build->sources = qh_build_alloc(build, begin[n] * sizeof(QhNode));
+	for (uint32_t node = 0; node < n; node++)
+	{
+		const QhLink *links = links_of(build, node);
+
+		/* begin[target] moves on as sources are put down, and ends where target + 1 began */
+		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
+			build->sources[begin[links[i]]++] = node;
+		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
+	}
+	for (uint32_t i = n; i > 0; i--)
+		begin[i] = begin[i - 1];
+	begin[0] = 0;
+}
+
+/* Scratch of one range of nodes. */
+typedef struct AnswerWork
+{
+	QhSpaceStore store;
+	QhSelectWork *select;
+	QhNode	   *nodes;
+	float	   *dist;
+	QhCandidate *cands;
+	int		   *chosen;
+	int			ncands;
+	int			capacity;
+} AnswerWork;
+
+/*
+ * Fill work->cands with own links and sources of a node, each once.  More
+ * than capacity of them are thinned at regular intervals: sources stand in
+ * the order of ids, which means nothing.
+ */
+static void
+gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
+{
+	const QhLink *links = links_of(build, node);
+	int			nlinks = count_links(build, links);
+	const QhNode *sources = build->sources + build->source_begin[node];
+	uint64_t	nsources = build->source_begin[node + 1] - build->source_begin[node];
+	uint64_t	room = (uint64_t) (work->capacity - nlinks);
+	int			n = 0;
+
+	for (; n < nlinks; n++)
+		work->nodes[n] = links[n];
+	for (uint64_t i = 0; i < nsources && i < room; i++)
+	{
+		QhNode		source = sources[nsources > room ? i * nsources / room : i];
+		bool		known = false;
+
+		for (int j = 0; j < nlinks && !known; j++)
+			known = links[j] == source;
+		if (!known)
+			work->nodes[n++] = source;
+	}
+	work->ncands = n;
+}
+
+static void
+answer_node(QhBuild *build, AnswerWork *work, QhNode node)
+{
+	QhSelectInput input = {.cands = work->cands, .max = build->max_degree, .fill = QH_ANSWER_FILL};
+	QhLink	   *links = links_of(build, node);
+	int			n;
+
+	gather_candidates(build, work, node);
+	if (work->ncands <= build->max_degree)
+	{
+		for (int i = 0; i < work->ncands; i++)
+			links[i] = work->nodes[i];
+		return;
+	}
+	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);
+	for (int i = 0; i < work->ncands; i++)
+		work->cands[i] = (QhCandidate) {work->dist[i], work->nodes[i]};
+	qh_candidates_sort(work->select, work->cands, work->ncands, node);
+	input.n = work->ncands;
+	n = qh_select_with(work->select, &work->store.store, &input, work->chosen);
+	for (int i = 0; i < build->max_degree; i++)
+		links[i] = i < n ? work->cands[work->chosen[i]].node : QH_INVALID_NODE;
+}
+
+void
+qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end)
+{
+	AnswerWork	work;
+	size_t		capacity = (size_t) build->max_degree * ANSWER_CANDIDATES;
+
+	qh_space_store_init(&work.store, build->space);
+	work.capacity = (int) capacity;
+	work.select = qh_select_work_create(build->alloc, work.capacity);
+	work.nodes = qh_build_alloc(build, capacity * sizeof(QhNode));
+	work.dist = qh_build_alloc(build, capacity * sizeof(float));
+	work.cands = qh_build_alloc(build, capacity * sizeof(QhCandidate));
+	work.chosen = qh_build_alloc(build, capacity * sizeof(int));
+	for (uint32_t node = begin; node < end; node++)
+	{
+		answer_node(build, &work, node);
+		qh_build_tick(build, QH_PHASE_REVERSE, 1, node - begin, end - begin);
+	}
+	qh_build_release(build, work.chosen);
+	qh_build_release(build, work.cands);
+	qh_build_release(build, work.dist);
+	qh_build_release(build, work.nodes);
+	qh_select_work_destroy(build->alloc, work.select);
+}

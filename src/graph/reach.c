@@ -1,0 +1,254 @@
+/*
+ * reach.c
+ *		Entry points of a built graph, and the tree links that lead from them to every node.
+ *
+ * Afterwards each node but the entry points is the target of exactly one tree
+ * link that comes from a reachable node: the invariant all later changes of
+ * the graph keep.  README.md, "Tree links".
+ */
+#include <string.h>
+
+#include "graph/build.h"
+
+/* Nodes of a cell that are weighed as its entry point; chosen by hand. */
+#define ENTRY_SAMPLE		24
+
+/* Reached nodes weighed as the parent of a node that nothing links to, and how far apart in the order they may stand. */
+#define ADOPT_CANDIDATES	32
+#define ADOPT_WALK			512
+
+typedef struct Reach
+{
+	QhBuild    *build;
+	uint8_t    *reached;		/* a bit a node */
+	QhNode	   *queue;			/* all reached nodes in the order they were reached */
+	uint32_t	head;
+	uint32_t	tail;
+} Reach;
+
+int
+qh_entries_wanted(uint64_t n, int max_entries)
+{
+	uint64_t	root = 0;
+
+	/* integer square root, a bit at a time: the same on every machine */
+	for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1)
+		if ((root + bit) * (root + bit) <= n)
+			root += bit;
+	if (max_entries < 1)
+		max_entries = 1;
+	return root < (uint64_t) max_entries ? (int) root : max_entries;
+}
+
+/* The node of a stretch of the order that is nearest to a sample of it. */
+static QhNode
+medoid_of(QhBuild *build, const QhNode *nodes, uint32_t n, uint64_t *random)
+{
+	QhNode		sample[ENTRY_SAMPLE];
+	float		dist[ENTRY_SAMPLE];
+	int			nsample = n < ENTRY_SAMPLE ? (int) n : ENTRY_SAMPLE;
+	int			best = 0;
+	double		best_sum = 0;
+
+	for (int i = 0; i < nsample; i++)
+	{
+		uint32_t	begin = (uint32_t) ((uint64_t) n * (uint32_t) i / (uint32_t) nsample);
+		uint32_t	end = (uint32_t) ((uint64_t) n * ((uint32_t) i + 1) / (uint32_t) nsample);
+
+		sample[i] = nodes[begin + qh_random_below(random, end - begin)];
+	}
+	for (int i = 0; i < nsample; i++)
+	{
+		double		sum = 0;
+
+		qh_space_pair(build->space, sample[i], sample, nsample, dist);
+		for (int j = 0; j < nsample; j++)
+			sum += dist[j];
+		if (i == 0 || sum < best_sum)
+		{
+			best = i;
+			best_sum = sum;
+		}
+	}
+	return sample[best];
+}
+
+void
+qh_choose_entries(QhBuild *build)
+{
+	QhGraph    *graph = build->graph;
+	uint64_t	random = build->params->seed;
+	uint32_t	nentries = (uint32_t) qh_entries_wanted(build->n, build->params->max_entries);
+
+	graph->entries = qh_build_alloc(build, nentries * sizeof(QhNode));
+	graph->nentries = (int) nentries;
+	for (uint32_t i = 0; i < nentries; i++)
+	{
+		uint32_t	begin = (uint32_t) ((uint64_t) build->n * i / nentries);
+		uint32_t	end = (uint32_t) ((uint64_t) build->n * (i + 1) / nentries);
+
+		graph->entries[i] = medoid_of(build, graph->order + begin, end - begin, &random);
+		qh_build_tick(build, QH_PHASE_REACH, ENTRY_SAMPLE, 0, build->n);
+	}
+}
+
+static inline bool
+is_reached(const Reach *reach, QhNode node)
+{
+	return (reach->reached[node / 8] >> (node % 8)) & 1;
+}
+
+static inline void
+set_reached(Reach *reach, QhNode node)
+{
+	reach->reached[node / 8] |= (uint8_t) (1 << (node % 8));
+	reach->queue[reach->tail++] = node;
+}
+
+static QhLink *
+links_of(const Reach *reach, QhNode node)
+{
+	return reach->build->graph->links + (size_t) node * (size_t) reach->build->max_degree;
+}
+
+/* Make tree links of a reached node's links to unreached nodes, until it has cap of them. */
+static void
+claim_children(Reach *reach, QhNode node, int cap)
+{
+	QhLink	   *links = links_of(reach, node);
+	int			max_degree = reach->build->max_degree;
+	int			ntree = 0;
+
+	for (int i = 0; i < max_degree && links[i] != QH_INVALID_NODE; i++)
+		ntree += (links[i] & QH_TREE_LINK) != 0;
+	for (int i = 0; i < max_degree && links[i] != QH_INVALID_NODE && ntree < cap; i++)
+	{
+		if (!is_reached(reach, qh_link_node(links[i])))
+		{
+			set_reached(reach, links[i]);
+			links[i] |= QH_TREE_LINK;
+			ntree++;
+		}
+	}
+}
+
+/* Go on breadth-first through the queue. */
+static void
+drain(Reach *reach, int cap)
+{
+	for (; reach->head < reach->tail; reach->head++)
+	{
+		claim_children(reach, reach->queue[reach->head], cap);
+		qh_build_tick(reach->build, QH_PHASE_REACH, 1, reach->tail, reach->build->n);
+	}
+}
+
+/* Where in the parent's links a tree link to one more child can go, or -1. */
+static int
+place_for_child(const Reach *reach, QhNode parent)
+{
+	const QhLink *links = links_of(reach, parent);
+	int			place = -1;
+
+	for (int i = 0; i < reach->build->max_degree; i++)
+	{
+		if (links[i] == QH_INVALID_NODE)
+			return i;
+		if (!(links[i] & QH_TREE_LINK))
+			place = i;			/* the last: links were chosen from near to far */
+	}
+	return place;
+}
+
+static bool
+adopt(Reach *reach, QhNode parent, QhNode child)
+{
+	int			place = place_for_child(reach, parent);
+
+	if (place < 0)
+		return false;
+	links_of(reach, parent)[place] = child | QH_TREE_LINK;
+	set_reached(reach, child);
+	drain(reach, reach->build->max_degree);
+	return true;
+}
+
+/*
+ * Let a node that it links to itself be its parent.  That parent does not link to it:
+ * it was reached, and would have claimed it.
+ */
+static bool
+adopt_by_neighbour(Reach *reach, QhNode child)
+{
+	const QhLink *links = links_of(reach, child);
+
+	for (int i = 0; i < reach->build->max_degree && links[i] != QH_INVALID_NODE; i++)
+		if (is_reached(reach, qh_link_node(links[i])) && adopt(reach, qh_link_node(links[i]), child))
+			return true;
+	return false;
+}
+
+/*
+ * Let the nearest of some reached nodes that stand close in the order be its
+ * parent.  There always is one: were all reached nodes full of tree links,
+ * each would have 2m children, more than there are nodes.
+ */
+static void
+adopt_by_order(Reach *reach, uint32_t rank)
+{
+	const QhNode *order = reach->build->graph->order;
+	QhNode		nodes[ADOPT_CANDIDATES];
+	float		dist[ADOPT_CANDIDATES];
+	int			n = 0;
+	int			best = 0;
+
+	for (uint32_t step = 1; step < reach->build->n && n < ADOPT_CANDIDATES; step++)
+	{
+		if (step > ADOPT_WALK && n > 0)
+			break;
+		if (step <= rank && is_reached(reach, order[rank - step]) && place_for_child(reach, order[rank - step]) >= 0)
+			nodes[n++] = order[rank - step];
+		if (n < ADOPT_CANDIDATES && step < reach->build->n - rank &&
+			is_reached(reach, order[rank + step]) && place_for_child(reach, order[rank + step]) >= 0)
+			nodes[n++] = order[rank + step];
+	}
+	qh_space_pair(reach->build->space, order[rank], nodes, n, dist);
+	for (int i = 1; i < n; i++)
+		if (dist[i] < dist[best])
+			best = i;
+	(void) adopt(reach, nodes[best], order[rank]);
+}
+
+void
+qh_make_reachable(QhBuild *build)
+{
+	Reach		reach = {.build = build};
+	uint32_t	n = build->n;
+	int			caps[3];
+
+	reach.reached = qh_build_alloc(build, ((size_t) n + 7) / 8);
+	memset(reach.reached, 0, ((size_t) n + 7) / 8);
+	reach.queue = qh_build_alloc(build, (size_t) n * sizeof(QhNode));
+	for (int i = 0; i < build->graph->nentries; i++)
+		set_reached(&reach, build->graph->entries[i]);
+
+	/* few children a node while that is enough, so that later inserts find room everywhere */
+	caps[0] = build->m >= 4 ? build->m / 4 : 1;
+	caps[1] = build->m;
+	caps[2] = build->max_degree;
+	for (int i = 0; i < 3; i++)
+	{
+		reach.head = 0;
+		drain(&reach, caps[i]);
+	}
+	/* one pass may open the way for nodes it went by before */
+	for (int pass = 0; pass < 2; pass++)
+		for (uint32_t i = 0; i < n && reach.tail < n; i++)
+			if (!is_reached(&reach, build->graph->order[i]))
+				(void) adopt_by_neighbour(&reach, build->graph->order[i]);
+	for (uint32_t i = 0; i < n && reach.tail < n; i++)
+		if (!is_reached(&reach, build->graph->order[i]) && !adopt_by_neighbour(&reach, build->graph->order[i]))
+			adopt_by_order(&reach, i);
+	qh_build_release(build, reach.queue);
+	qh_build_release(build, reach.reached);
+}

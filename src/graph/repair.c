@@ -1,0 +1,361 @@
+/*
+ * repair.c
+ *		Decisions for vacuum: how dying nodes leave the tree, and what replaces links to them.
+ *
+ * Reads through the store and changes only lists it is given; the caller locks,
+ * applies and logs.  Link repair is that of FreshDiskANN (Singh et al. 2021,
+ * algorithm 4); the splicing of tree links is ours.  README.md, "Deleting".
+ */
+#include <math.h>
+#include <string.h>
+
+#include "graph/lists.h"
+#include "graph/select.h"
+
+/* Hosts weighed for one moved child, and nodes looked at once there is any host; chosen by hand. */
+#define HOSTS_WEIGHED		32
+#define HOSTS_LOOKED_AT		256
+
+/* Candidates a repair selects from, in multiples of max_degree; chosen by hand, as in prune.c. */
+#define REPAIR_CANDIDATES	4
+
+/* How well a node would do as a host, best first. */
+typedef enum HostRank
+{
+	HOST_ROOMY,					/* fewer than m tree links */
+	HOST_CROWDED,				/* at least m of them */
+	HOST_FULL					/* nothing but tree links */
+} HostRank;
+
+typedef struct HostSearch
+{
+	const QhAlloc *alloc;
+	QhStore    *store;
+	QhLink	   *links;			/* max_degree */
+	QhNode	   *queue;			/* nodes of the subtree, breadth-first */
+	size_t		capacity;
+	size_t		head;
+	size_t		tail;
+	HostRank	rank;			/* of the hosts below */
+	QhNode		hosts[HOSTS_WEIGHED];
+	int			nhosts;
+} HostSearch;
+
+static void
+enqueue(HostSearch *hs, QhNode node)
+{
+	if (hs->tail == hs->capacity)
+	{
+		QhNode	   *larger = hs->alloc->alloc(hs->alloc->ctx, 2 * hs->capacity * sizeof(QhNode));
+
+		memcpy(larger, hs->queue, hs->tail * sizeof(QhNode));
+		hs->alloc->release(hs->alloc->ctx, hs->queue);
+		hs->queue = larger;
+		hs->capacity *= 2;
+	}
+	hs->queue[hs->tail++] = node;
+}
+
+/* Take the next node of the subtree into account. */
+static void
+weigh_host(HostSearch *hs, QhNode node)
+{
+	int			nlinks = hs->store->links(hs->store, node, hs->links);
+	int			ntree = 0;
+	HostRank	rank;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (hs->links[i] & QH_TREE_LINK)
+		{
+			enqueue(hs, qh_link_node(hs->links[i]));
+			ntree++;
+		}
+	}
+	if (ntree >= hs->store->max_degree)
+		rank = HOST_FULL;
+	else if (ntree >= hs->store->max_degree / 2)
+		rank = HOST_CROWDED;
+	else
+		rank = HOST_ROOMY;
+	if (rank < hs->rank)
+	{
+		hs->rank = rank;
+		hs->nhosts = 0;
+	}
+	if (rank == hs->rank && rank != HOST_FULL && hs->nhosts < HOSTS_WEIGHED)
+		hs->hosts[hs->nhosts++] = node;
+}
+
+/*
+ * A node in the subtree of root that can take child, the nearest of some.
+ * There is one: a leaf of the subtree has no tree link at all.
+ */
+static QhNode
+find_host(const QhAlloc *alloc, QhStore *store, QhNode root, QhNode child)
+{
+	HostSearch	hs = {.alloc = alloc, .store = store, .capacity = 256, .rank = HOST_FULL};
+	float		dist[HOSTS_WEIGHED];
+	int			best = 0;
+
+	hs.links = alloc->alloc(alloc->ctx, (size_t) store->max_degree * sizeof(QhLink));
+	hs.queue = alloc->alloc(alloc->ctx, hs.capacity * sizeof(QhNode));
+	enqueue(&hs, root);
+	while (hs.head < hs.tail)
+	{
+		weigh_host(&hs, hs.queue[hs.head++]);
+		if (hs.rank == HOST_ROOMY && hs.nhosts == HOSTS_WEIGHED)
+			break;
+		if (hs.head >= HOSTS_LOOKED_AT && hs.nhosts > 0)
+			break;
+	}
+	alloc->release(alloc->ctx, hs.queue);
+	alloc->release(alloc->ctx, hs.links);
+	if (hs.nhosts == 0)
+		return QH_INVALID_NODE;
+	store->pair(store, child, hs.hosts, hs.nhosts, dist);
+	for (int i = 1; i < hs.nhosts; i++)
+		if (dist[i] < dist[best])
+			best = i;
+	return hs.hosts[best];
+}
+
+/* Read a list as the changes have it. */
+static void
+read_list(QhStore *store, QhNode node, QhLink *links)
+{
+	qh_list_end(links, store->max_degree, store->links(store, node, links));
+}
+
+/* A change of node's list that does nothing yet. */
+static void
+begin_change(QhStore *store, QhNode node, QhLinkChange *change)
+{
+	change->node = node;
+	read_list(store, node, change->old_links);
+	memcpy(change->new_links, change->old_links, (size_t) store->max_degree * sizeof(QhLink));
+}
+
+/*
+ * The tree link to child becomes an ordinary one: a dying node stays a
+ * stepping stone, and its links are what repair chooses from.
+ */
+static void
+clear_tree_link(QhStore *store, QhLinkChange *change, QhNode child)
+{
+	change->new_links[qh_list_find(change->new_links, store->max_degree, child)] = child;
+}
+
+/* Move child below a descendant of heir, which cannot be a descendant of child. */
+static int
+plan_move(const QhAlloc *alloc, QhStore *store, QhNode heir, QhNode child, QhLinkChange *changes)
+{
+	QhNode		host = find_host(alloc, store, heir, child);
+
+	if (host == QH_INVALID_NODE)
+		return 0;				/* only if the graph is not a tree any more */
+	clear_tree_link(store, &changes[0], child);
+	begin_change(store, host, &changes[1]);
+	if (qh_revise_links(alloc, store, host, changes[1].old_links, child, store->max_degree, changes[1].new_links) != QH_REVISED)
+		return 0;
+	return 2;
+}
+
+/* Put heir into the dead node's place at the parent, or close the gap where there is none. */
+static int
+plan_succession(QhStore *store, QhNode dead, QhNode heir, QhLinkChange *of_dead, QhLinkChange *of_parent)
+{
+	QhLink	   *links = of_parent->new_links;
+
+	if (heir == QH_INVALID_NODE)
+	{
+		qh_list_drop(links, store->max_degree, dead);
+		return 1;
+	}
+	clear_tree_link(store, of_dead, heir);
+	/* an ordinary link of the parent to the heir would be a second one */
+	qh_list_drop(links, store->max_degree, heir);
+	links[qh_list_find(links, store->max_degree, dead)] = heir | QH_TREE_LINK;
+	return 2;
+}
+
+int
+qh_plan_splice(const QhAlloc *alloc, QhStore *store, QhNode parent, QhNode dead,
+			   QhLinkChange changes[QH_MAX_SPLICE_CHANGES], QhNode *heir)
+{
+	const QhLink *links = changes[0].old_links;
+	QhNode		first = QH_INVALID_NODE;
+	QhNode		last = QH_INVALID_NODE;
+
+	begin_change(store, dead, &changes[0]);
+	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
+	{
+		if (!(links[i] & QH_TREE_LINK))
+			continue;
+		if (first == QH_INVALID_NODE)
+			first = qh_link_node(links[i]);
+		last = qh_link_node(links[i]);
+	}
+	if (first != last)
+		return plan_move(alloc, store, first, last, changes);
+	if (parent == QH_INVALID_NODE)
+	{
+		if (first == QH_INVALID_NODE)
+			return 0;
+		*heir = first;
+		clear_tree_link(store, &changes[0], first);
+		return 1;
+	}
+	if (first == QH_INVALID_NODE)
+	{
+		/* the parent's is then the only change */
+		begin_change(store, parent, &changes[0]);
+		if (!qh_list_has_tree(changes[0].old_links, store->max_degree, dead))
+			return 0;
+		return plan_succession(store, dead, first, NULL, &changes[0]);
+	}
+	begin_change(store, parent, &changes[1]);
+	if (!qh_list_has_tree(changes[1].old_links, store->max_degree, dead))
+		return 0;
+	return plan_succession(store, dead, first, &changes[0], &changes[1]);
+}
+
+/* ---- links ---- */
+
+typedef struct Repair
+{
+	const QhAlloc *alloc;
+	QhStore    *store;
+	const QhDead *dead;
+	QhNode		node;
+	QhNode	   *nodes;			/* candidates, perhaps more than once */
+	int			n;
+} Repair;
+
+/* Live ends of links, but not the node itself. */
+static void
+add_candidates(Repair *repair, const QhLink *links, int nlinks)
+{
+	for (int i = 0; i < nlinks && links[i] != QH_INVALID_NODE; i++)
+	{
+		QhNode		other = qh_link_node(links[i]);
+
+		if (other != repair->node && !repair->dead->is_dead(repair->dead->ctx, other))
+			repair->nodes[repair->n++] = other;
+	}
+}
+
+/*
+ * Candidates with distances, nearest first, each once, at most limit of them
+ * but all that a live tree link leads to.  kept says which those are.
+ */
+static int
+rank_candidates(Repair *repair, QhSelectWork *work, const QhLink *tree, int ntree, int limit, QhCandidate *cands, uint8_t *kept)
+{
+	float	   *dist = repair->alloc->alloc(repair->alloc->ctx, ((size_t) repair->n + 1) * sizeof(float));
+	int			n = 0;
+
+	repair->store->pair(repair->store, repair->node, repair->nodes, repair->n, dist);
+	for (int i = 0; i < repair->n; i++)
+		cands[i] = (QhCandidate) {dist[i], repair->nodes[i]};
+	repair->alloc->release(repair->alloc->ctx, dist);
+	qh_candidates_sort(work, cands, repair->n, repair->node);
+	for (int i = 0; i < repair->n; i++)
+	{
+		bool		is_tree = false;
+
+		/* the same node has the same key and stands beside itself */
+		if (n > 0 && cands[n - 1].node == cands[i].node)
+			continue;
+		for (int j = 0; j < ntree && !is_tree; j++)
+			is_tree = qh_link_node(tree[j]) == cands[i].node;
+		if (!is_tree && (n >= limit || !(cands[i].dist < INFINITY)))
+			continue;
+		kept[n] = is_tree;
+		cands[n++] = cands[i];
+	}
+	return n;
+}
+
+/* Collect what may replace the links lost.  Returns false if none was. */
+static bool
+gather_candidates(Repair *repair, const QhLink *links)
+{
+	QhStore    *store = repair->store;
+	const QhDead *dead = repair->dead;
+	QhLink	   *theirs;
+	int			ndead = 0;
+	bool		lost = false;
+
+	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
+	{
+		bool		is_dead = dead->is_dead(dead->ctx, qh_link_node(links[i]));
+
+		ndead += is_dead;
+		lost = lost || (is_dead && !(links[i] & QH_TREE_LINK));
+	}
+	if (!lost)
+		return false;
+	theirs = repair->alloc->alloc(repair->alloc->ctx, (size_t) store->max_degree * sizeof(QhLink));
+	repair->nodes = repair->alloc->alloc(repair->alloc->ctx, (size_t) store->max_degree * (size_t) (ndead + 1) * sizeof(QhNode));
+	add_candidates(repair, links, store->max_degree);
+	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
+		if (dead->is_dead(dead->ctx, qh_link_node(links[i])))
+			add_candidates(repair, theirs, store->links(store, qh_link_node(links[i]), theirs));
+	repair->alloc->release(repair->alloc->ctx, theirs);
+	return true;
+}
+
+/* Copy the tree links of a list to the front of out; returns how many. */
+static int
+copy_tree_links(const QhLink *links, int max_degree, QhLink *out)
+{
+	int			n = 0;
+
+	for (int i = 0; i < max_degree && links[i] != QH_INVALID_NODE; i++)
+		if (links[i] & QH_TREE_LINK)
+			out[n++] = links[i];
+	return n;
+}
+
+QhRevision
+qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
+				const QhDead *dead, QhLink *out)
+{
+	Repair		repair = {.alloc = alloc, .store = store, .dead = dead, .node = node};
+	QhSelectInput input = {.max = store->max_degree, .fill = QH_FILL_NONE};
+	QhSelectWork *work;
+	QhCandidate *cands;
+	uint8_t    *kept;
+	int		   *chosen;
+	int			n;
+	int			nchosen;
+
+	if (!gather_candidates(&repair, links))
+	{
+		memcpy(out, links, (size_t) store->max_degree * sizeof(QhLink));
+		return QH_UNCHANGED;
+	}
+	n = copy_tree_links(links, store->max_degree, out);
+	work = qh_select_work_create(alloc, repair.n);
+	cands = alloc->alloc(alloc->ctx, ((size_t) repair.n + 1) * sizeof(QhCandidate));
+	kept = alloc->alloc(alloc->ctx, (size_t) repair.n + 1);
+	chosen = alloc->alloc(alloc->ctx, ((size_t) repair.n + 1) * sizeof(int));
+	input.cands = cands;
+	input.kept = kept;
+	input.n = rank_candidates(&repair, work, out, n, REPAIR_CANDIDATES * store->max_degree, cands, kept);
+	/* tree links to dead nodes are no candidates but keep their places */
+	for (int i = 0; i < n; i++)
+		input.max -= dead->is_dead(dead->ctx, qh_link_node(out[i]));
+	nchosen = qh_select_with(work, store, &input, chosen);
+	for (int i = 0; i < nchosen; i++)
+		if (!kept[chosen[i]])
+			out[n++] = cands[chosen[i]].node;
+	qh_list_end(out, store->max_degree, n);
+	alloc->release(alloc->ctx, chosen);
+	alloc->release(alloc->ctx, kept);
+	alloc->release(alloc->ctx, cands);
+	qh_select_work_destroy(alloc, work);
+	alloc->release(alloc->ctx, repair.nodes);
+	return QH_REVISED;
+}

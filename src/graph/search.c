@@ -1,0 +1,613 @@
+/*
+ * search.c
+ *		Resumable best-first search.
+ *
+ * Knows node ids, distances and links, and a store that answers for them;
+ * knows neither codes nor pages.  README.md, "Search".
+ *
+ * The window is a sorted array, nearest first, of the best nodes found and not
+ * returned yet.  What does not fit goes to the overflow, from which the window
+ * is filled again when nodes have been returned or ef_total has grown.  Always
+ * max(window) <= min(overflow): a node is turned away only by a full window.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "graph/order.h"
+
+/* Flag of a window or overflow entry; node ids have 31 bits. */
+#define EXPANDED			UINT32_C(0x80000000)
+
+/* Slots of the smallest visited set: room for a search at ef 40 without growing (about 500 nodes). */
+#define VISITED_MIN			2048
+
+/* Entries of the window and the overflow to begin with: a search at ef 40 fits. */
+#define WINDOW_MIN			128
+#define OVERFLOW_MIN		1024
+
+/* How many of the next nodes to expand are passed to hint(), and how far ahead to look for them; chosen by hand. */
+#define HINT_MAX			4
+#define HINT_REACH			32
+
+typedef struct Entry
+{
+	float		dist;
+	uint32_t	node;			/* with EXPANDED */
+} Entry;
+
+struct QhSearch
+{
+	QhAlloc		alloc;
+	QhStore    *store;
+	QhSearchLimits limits;
+	QhSearchStats stats;
+	uint64_t	nreturned;
+	uint64_t	ef_total;		/* largest ever asked for in this search */
+
+	/* Window: window[head .. head + count), room for capacity entries. */
+	Entry	   *window;
+	size_t		capacity;
+	size_t		head;
+	size_t		count;
+	size_t		cursor;			/* of [0, count): all before it are expanded */
+
+	/* Overflow: the first nheap form a heap, the rest were just appended. */
+	Entry	   *overflow;
+	size_t		overflow_capacity;
+	size_t		noverflow;
+	size_t		nheap;
+
+	/* Visited: open addressing, at most half full. */
+	QhNode	   *visited;
+	uint32_t	visited_shift;	/* 32 - log2(slots) */
+	size_t		nslots;
+	size_t		nvisited;
+
+	/* One hop. */
+	QhLink	   *links;			/* max_degree of each */
+	QhNode	   *batch;
+	float	   *dist;
+	Entry	   *accepted;
+};
+
+static void *
+take(QhSearch *search, size_t nbytes)
+{
+	return search->alloc.alloc(search->alloc.ctx, nbytes);
+}
+
+static void
+give(QhSearch *search, void *p)
+{
+	if (p != NULL)
+		search->alloc.release(search->alloc.ctx, p);
+}
+
+/* ---- visited ---- */
+
+static inline size_t
+visited_slot(const QhSearch *search, QhNode node)
+{
+	return (node * QH_SPREAD) >> search->visited_shift;
+}
+
+/* Returns whether the node was not there before.  There must be room. */
+static inline bool
+visited_add(QhSearch *search, QhNode node)
+{
+	size_t		mask = search->nslots - 1;
+	size_t		slot = visited_slot(search, node);
+
+	while (search->visited[slot] != QH_INVALID_NODE)
+	{
+		if (search->visited[slot] == node)
+			return false;
+		slot = (slot + 1) & mask;
+	}
+	search->visited[slot] = node;
+	search->nvisited++;
+	return true;
+}
+
+static void
+visited_resize(QhSearch *search, size_t nslots)
+{
+	QhNode	   *old = search->visited;
+	size_t		nold = search->nslots;
+	uint32_t	shift = 32;
+	QhNode	   *slots = take(search, nslots * sizeof(QhNode));
+
+	for (size_t n = nslots; n > 1; n >>= 1)
+		shift--;
+	memset(slots, 0xFF, nslots * sizeof(QhNode));
+	search->visited = slots;
+	search->nslots = nslots;
+	search->visited_shift = shift;
+	search->nvisited = 0;
+	for (size_t i = 0; i < nold; i++)
+		if (old[i] != QH_INVALID_NODE)
+			(void) visited_add(search, old[i]);
+	give(search, old);
+}
+
+/*
+ * Empty the set.  A set much larger than the last search needed is cut down,
+ * or one deep scan would make every later search clear megabytes.
+ */
+static void
+visited_clear(QhSearch *search)
+{
+	size_t		nslots = search->nslots;
+
+	while (nslots > VISITED_MIN && nslots / 16 > search->nvisited)
+		nslots /= 2;
+	if (nslots != search->nslots)
+	{
+		give(search, search->visited);
+		search->visited = NULL;
+		search->nslots = 0;
+		visited_resize(search, nslots);
+	}
+	else
+		memset(search->visited, 0xFF, nslots * sizeof(QhNode));
+	search->nvisited = 0;
+}
+
+/* Slots for n nodes at half load. */
+static size_t
+visited_slots_for(const QhSearch *search, size_t n)
+{
+	size_t		nslots = search->nslots;
+
+	while (nslots / 2 < n)
+		nslots *= 2;
+	return nslots;
+}
+
+/* ---- overflow ---- */
+
+static void
+heap_up(Entry *heap, size_t i)
+{
+	Entry		entry = heap[i];
+
+	while (i > 0 && heap[(i - 1) / 2].dist > entry.dist)
+	{
+		heap[i] = heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	heap[i] = entry;
+}
+
+static void
+heap_down(Entry *heap, size_t n, size_t i)
+{
+	Entry		entry = heap[i];
+
+	for (;;)
+	{
+		size_t		child = 2 * i + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n && heap[child + 1].dist < heap[child].dist)
+			child++;
+		if (heap[child].dist >= entry.dist)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = entry;
+}
+
+/* Most searches never read the overflow, so entries are only appended until one does. */
+static void
+overflow_make_heap(QhSearch *search)
+{
+	size_t		n = search->noverflow;
+
+	if (n - search->nheap > search->nheap / 8)
+		for (size_t i = n / 2; i-- > 0;)
+			heap_down(search->overflow, n, i);
+	else
+		for (size_t i = search->nheap; i < n; i++)
+			heap_up(search->overflow, i);
+	search->nheap = n;
+}
+
+static void
+overflow_reserve(QhSearch *search, size_t n)
+{
+	size_t		capacity = search->overflow_capacity;
+	Entry	   *entries;
+
+	if (n <= capacity)
+		return;
+	while (capacity < n)
+		capacity *= 2;
+	entries = take(search, capacity * sizeof(Entry));
+	memcpy(entries, search->overflow, search->noverflow * sizeof(Entry));
+	give(search, search->overflow);
+	search->overflow = entries;
+	search->overflow_capacity = capacity;
+}
+
+/* There must be room. */
+static inline void
+overflow_add(QhSearch *search, Entry entry)
+{
+	search->overflow[search->noverflow++] = entry;
+}
+
+static Entry
+overflow_pop(QhSearch *search)
+{
+	Entry		top = search->overflow[0];
+
+	search->overflow[0] = search->overflow[--search->noverflow];
+	search->nheap = search->noverflow;
+	if (search->noverflow > 0)
+		heap_down(search->overflow, search->noverflow, 0);
+	return top;
+}
+
+/* ---- window ---- */
+
+/* Room for n entries from head on. */
+static void
+window_reserve(QhSearch *search, size_t n)
+{
+	Entry	   *entries;
+	size_t		capacity = search->capacity;
+
+	if (search->head + n <= capacity)
+		return;
+	/* sliding back pays for itself only once head is at least as far as what is moved */
+	if (n <= capacity / 2)
+	{
+		memmove(search->window, search->window + search->head, search->count * sizeof(Entry));
+		search->head = 0;
+		return;
+	}
+	while (capacity / 2 < n)
+		capacity *= 2;
+	entries = take(search, capacity * sizeof(Entry));
+	memcpy(entries, search->window + search->head, search->count * sizeof(Entry));
+	give(search, search->window);
+	search->window = entries;
+	search->capacity = capacity;
+	search->head = 0;
+}
+
+/* Number of the first n entries that are at least as near as dist. */
+static inline size_t
+upper_bound(const Entry *entries, size_t n, float dist)
+{
+	size_t		lo = 0;
+
+	while (n > 0)
+	{
+		size_t		half = n / 2;
+
+		if (entries[lo + half].dist <= dist)
+		{
+			lo += half + 1;
+			n -= half + 1;
+		}
+		else
+			n = half;
+	}
+	return lo;
+}
+
+/*
+ * Merge n sorted entries into the window and cut it to size again.  One pass
+ * from the far end moves each entry at most once, so a hop costs one memmove
+ * of the window at most, however large ef is.
+ */
+static void
+window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
+{
+	Entry	   *window;
+	size_t		tail = search->count;	/* entries before it are in place */
+	size_t		total = search->count + n;
+
+	window_reserve(search, total);
+	window = search->window + search->head;
+	for (size_t j = n; j-- > 0;)
+	{
+		size_t		at = upper_bound(window, tail, entries[j].dist);
+
+		memmove(window + at + j + 1, window + at, (tail - at) * sizeof(Entry));
+		window[at + j] = entries[j];
+		tail = at;
+	}
+	if (tail < search->cursor)
+		search->cursor = tail;
+	if (total > size)
+	{
+		if (search->limits.resumable)
+		{
+			overflow_reserve(search, search->noverflow + total - size);
+			for (size_t i = size; i < total; i++)
+				overflow_add(search, window[i]);
+		}
+		total = size;
+	}
+	search->count = total;
+	if (search->cursor > total)
+		search->cursor = total;
+}
+
+/* Let the nearest of the overflow back in, up to size. */
+static void
+window_fill(QhSearch *search, size_t size)
+{
+	if (search->count >= size || search->noverflow == 0)
+		return;
+	overflow_make_heap(search);
+	while (search->count < size && search->noverflow > 0)
+	{
+		Entry		entry = overflow_pop(search);
+
+		window_reserve(search, search->count + 1);
+		search->window[search->head + search->count++] = entry;
+	}
+}
+
+/* ---- hops ---- */
+
+static size_t
+bytes_held(const QhSearch *search)
+{
+	return sizeof(QhSearch) +
+		(search->capacity + search->overflow_capacity) * sizeof(Entry) +
+		search->nslots * sizeof(QhNode) +
+		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry));
+}
+
+/* Make room for one hop, or report that a limit forbids it. */
+static bool
+hop_allowed(QhSearch *search)
+{
+	size_t		degree = (size_t) search->store->max_degree;
+	size_t		nslots;
+
+	if (search->limits.max_scored != 0 && search->stats.nscored >= search->limits.max_scored)
+		return false;
+	nslots = visited_slots_for(search, search->nvisited + degree);
+	if (nslots != search->nslots || search->limits.max_nbytes != 0)
+	{
+		size_t		held = bytes_held(search);
+
+		if (nslots != search->nslots)
+			held += (nslots - search->nslots) * sizeof(QhNode);
+		/* the overflow doubles as it grows: count that before it happens */
+		if (search->limits.resumable && search->noverflow + degree > search->overflow_capacity)
+			held += search->overflow_capacity * sizeof(Entry);
+		if (search->limits.max_nbytes != 0 && held > search->limits.max_nbytes)
+			return false;
+	}
+	if (nslots != search->nslots)
+		visited_resize(search, nslots);
+	if (search->limits.resumable)
+		overflow_reserve(search, search->noverflow + degree);
+	return true;
+}
+
+/* Tell the store which nodes will probably be expanded after this one. */
+static void
+hint_next(QhSearch *search)
+{
+	const Entry *window = search->window + search->head;
+	QhNode		nodes[HINT_MAX];
+	size_t		end = search->cursor + HINT_REACH;
+	int			n = 0;
+
+	if (end > search->count)
+		end = search->count;
+	for (size_t i = search->cursor; i < end && n < HINT_MAX; i++)
+		if (!(window[i].node & EXPANDED))
+			nodes[n++] = window[i].node;
+	if (n > 0)
+		search->store->hint(search->store, nodes, n);
+}
+
+/* Score the unvisited neighbours of a node; returns how many are in batch and dist. */
+static int
+score_neighbours(QhSearch *search, QhNode node)
+{
+	QhStore    *store = search->store;
+	int			nlinks = store->links(store, node, search->links);
+	int			n = 0;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		QhNode		neighbour = qh_link_node(search->links[i]);
+
+		if (visited_add(search, neighbour))
+			search->batch[n++] = neighbour;
+	}
+	if (n > 0)
+		store->score(store, search->batch, n, search->dist);
+	search->stats.nscored += (uint64_t) n;
+	search->stats.nexpanded++;
+	return n;
+}
+
+/* Expand the node at the cursor, which is not expanded yet. */
+static void
+expand(QhSearch *search, size_t size)
+{
+	Entry	   *window = search->window + search->head;
+	QhNode		node = window[search->cursor].node;
+	Entry	   *accepted = search->accepted;
+	size_t		naccepted = 0;
+	float		bound;
+	int			n;
+
+	window[search->cursor].node |= EXPANDED;
+	if (search->store->hint != NULL)
+		hint_next(search);
+	n = score_neighbours(search, node);
+
+	/* nothing at or beyond the bound can enter a full window */
+	bound = search->count >= size ? window[search->count - 1].dist : INFINITY;
+	for (int i = 0; i < n; i++)
+	{
+		Entry		entry = {search->dist[i], search->batch[i]};
+
+		if (entry.dist < bound)
+		{
+			size_t		j = naccepted++;
+
+			for (; j > 0 && accepted[j - 1].dist > entry.dist; j--)
+				accepted[j] = accepted[j - 1];
+			accepted[j] = entry;
+		}
+		else if (search->limits.resumable && entry.dist < INFINITY)
+			overflow_add(search, entry);
+	}
+	if (naccepted > 0)
+		window_merge(search, accepted, naccepted, size);
+}
+
+/* Expand until everything in the window is, or a limit is met. */
+static void
+settle(QhSearch *search, size_t size)
+{
+	for (;;)
+	{
+		const Entry *window = search->window + search->head;
+
+		while (search->cursor < search->count && (window[search->cursor].node & EXPANDED))
+			search->cursor++;
+		if (search->cursor == search->count)
+			return;
+		if (search->stats.limited || !hop_allowed(search))
+		{
+			search->stats.limited = true;
+			return;
+		}
+		expand(search, size);
+	}
+}
+
+/* ---- interface ---- */
+
+/* Throw away what the arrays hold and make them small again. */
+static void
+reset_memory(QhSearch *search)
+{
+	give(search, search->window);
+	give(search, search->overflow);
+	give(search, search->visited);
+	search->visited = NULL;
+	search->nslots = 0;
+	search->capacity = WINDOW_MIN;
+	search->window = take(search, WINDOW_MIN * sizeof(Entry));
+	search->overflow_capacity = OVERFLOW_MIN;
+	search->overflow = take(search, OVERFLOW_MIN * sizeof(Entry));
+	visited_resize(search, VISITED_MIN);
+}
+
+QhSearch *
+qh_search_create(const QhAlloc *alloc, QhStore *store)
+{
+	QhSearch   *search = alloc->alloc(alloc->ctx, sizeof(QhSearch));
+	size_t		degree = (size_t) store->max_degree;
+
+	memset(search, 0, sizeof(*search));
+	search->alloc = *alloc;
+	search->store = store;
+	reset_memory(search);
+	search->links = take(search, degree * sizeof(QhLink));
+	search->batch = take(search, degree * sizeof(QhNode));
+	search->dist = take(search, degree * sizeof(float));
+	search->accepted = take(search, degree * sizeof(Entry));
+	search->stats.nbytes = bytes_held(search);
+	return search;
+}
+
+void
+qh_search_destroy(QhSearch *search)
+{
+	give(search, search->window);
+	give(search, search->overflow);
+	give(search, search->visited);
+	give(search, search->links);
+	give(search, search->batch);
+	give(search, search->dist);
+	give(search, search->accepted);
+	give(search, search);
+}
+
+void
+qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidate *seeds, int nseeds)
+{
+	size_t		nslots;
+
+	search->limits = *limits;
+	memset(&search->stats, 0, sizeof(search->stats));
+	search->nreturned = 0;
+	search->ef_total = 0;
+	search->head = 0;
+	search->count = 0;
+	search->cursor = 0;
+	search->noverflow = 0;
+	search->nheap = 0;
+	/* memory a deep scan left behind must not count against the next one's limit */
+	if (limits->max_nbytes != 0 && bytes_held(search) > limits->max_nbytes / 2)
+		reset_memory(search);
+	else
+		visited_clear(search);
+	nslots = visited_slots_for(search, (size_t) nseeds);
+	if (nslots != search->nslots)
+		visited_resize(search, nslots);
+
+	/* how large the window will be is not known yet: seeds wait in the overflow */
+	overflow_reserve(search, (size_t) nseeds);
+	for (int i = 0; i < nseeds; i++)
+		if (visited_add(search, seeds[i].node) && seeds[i].dist < INFINITY)
+			overflow_add(search, (Entry) {seeds[i].dist, seeds[i].node});
+	search->stats.nbytes = bytes_held(search);
+}
+
+bool
+qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
+{
+	size_t		size;
+	Entry	   *front;
+
+	if (ef_total > search->ef_total)
+		search->ef_total = ef_total;
+	size = search->ef_total > search->nreturned ? (size_t) (search->ef_total - search->nreturned) : 1;
+
+	window_fill(search, size);
+	if (!search->limits.resumable)
+	{
+		/* seeds beyond the first window's size are not wanted any more */
+		search->noverflow = 0;
+		search->nheap = 0;
+	}
+	settle(search, size);
+	search->stats.nbytes = bytes_held(search);
+	if (search->count == 0)
+		return false;
+
+	front = search->window + search->head;
+	out->dist = front->dist;
+	out->node = front->node & ~EXPANDED;
+	search->head++;
+	search->count--;
+	if (search->cursor > 0)
+		search->cursor--;
+	search->nreturned++;
+	return true;
+}
+
+const QhSearchStats *
+qh_search_stats(const QhSearch *search)
+{
+	return &search->stats;
+}

@@ -1,0 +1,49 @@
+/*
+ * select.h
+ *		Neighbour selection with the caller's scratch memory.
+ *
+ * Internal to the graph room: the bulk build selects millions of times and
+ * must not allocate each time.  README.md, "Selection".
+ */
+#ifndef QH_SELECT_H
+#define QH_SELECT_H
+
+#include "graph/graph.h"
+
+/* What becomes of candidates that another neighbour stands in front of. */
+typedef enum QhFill
+{
+	QH_FILL_NONE,				/* they are left out */
+	QH_FILL_NEAREST				/* the nearest of them take the places that are left */
+} QhFill;
+
+/* Scratch for up to capacity candidates. */
+typedef struct QhSelectWork
+{
+	int			capacity;
+	QhNode	   *nodes;
+	float	   *dist;
+	int		   *alive;			/* candidates still in the running */
+	int		   *rejected;
+	uint64_t   *keys;			/* for qh_candidates_sort() */
+} QhSelectWork;
+
+typedef struct QhSelectInput
+{
+	const QhCandidate *cands;	/* nearest first */
+	const uint8_t *kept;		/* nonzero: must be chosen; NULL where none must */
+	int			n;
+	int			max;			/* at least the number kept */
+	QhFill		fill;
+} QhSelectInput;
+
+extern QhSelectWork *qh_select_work_create(const QhAlloc *alloc, int capacity);
+extern void qh_select_work_destroy(const QhAlloc *alloc, QhSelectWork *work);
+
+/* As qh_select(); candidates that must be kept are chosen whatever stands in front of them. */
+extern int	qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, int *out);
+
+/* Sort candidates nearest first, ties by a hash salted with the owner (README.md, "Ties"). */
+extern void qh_candidates_sort(QhSelectWork *work, QhCandidate *cands, int n, QhNode owner);
+
+#endif							/* QH_SELECT_H */

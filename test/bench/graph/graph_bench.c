@@ -1,0 +1,444 @@
+/*
+ * graph_bench.c
+ *		Build speed, search work and recall of the graph room on flat memory.
+ *
+ * graph_bench DIRECTORY [bits|rabitq [m [ef_construction]]]
+ *
+ * DIRECTORY is what prepare.py made.  Prints for each ef the share of the ten
+ * nearest by cosine among the ef found ("among"), recall@10 of the codes' own
+ * exact order with ties counted fairly ("exact"), and the work of a search.
+ * src/graph/README.md, "What was tried", tells what was learned with it.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "codec/codec.h"
+#include "graph/graph.h"
+
+#define K 10
+
+typedef struct Rows
+{
+	uint32_t	n;
+	uint32_t	dims;
+	float	   *values;
+} Rows;
+
+typedef struct Bench
+{
+	QhStore		store;			/* first: the functions cast */
+	QvCodec    *codec;
+	QvQuery    *query;
+	size_t		slot_nbytes;
+	uint8_t    *codes;			/* of distinct codes */
+	uint32_t	n;
+	uint32_t   *node_of_row;
+	QhGraph    *graph;
+} Bench;
+
+static void *
+get(size_t nbytes)
+{
+	void	   *p = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+
+	if (p == NULL)
+	{
+		fprintf(stderr, "out of memory\n");
+		exit(1);
+	}
+	return p;
+}
+
+static size_t held = 0,
+			held_peak = 0;
+
+static void *
+counted_alloc(void *ctx, size_t nbytes)
+{
+	size_t	   *p = get(nbytes + 64);
+
+	(void) ctx;
+	*p = nbytes;
+	held += nbytes;
+	if (held > held_peak)
+		held_peak = held;
+	return (char *) p + 64;
+}
+
+static void
+counted_release(void *ctx, void *p)
+{
+	size_t	   *start = (size_t *) (void *) ((char *) p - 64);
+
+	(void) ctx;
+	held -= *start;
+	free(start);
+}
+
+static const QhAlloc counted = {counted_alloc, counted_release, NULL};
+
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double) ts.tv_sec + (double) ts.tv_nsec * 1e-9;
+}
+
+static Rows
+read_rows(const char *dir, const char *name)
+{
+	char		path[4096];
+	uint32_t	head[2];
+	Rows		rows;
+	FILE	   *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "rb");
+	if (f == NULL || fread(head, sizeof(uint32_t), 2, f) != 2)
+	{
+		fprintf(stderr, "cannot read %s\n", path);
+		exit(1);
+	}
+	rows.n = head[0];
+	rows.dims = head[1];
+	rows.values = get((size_t) rows.n * rows.dims * sizeof(float));
+	if (fread(rows.values, sizeof(float) * rows.dims, rows.n, f) != rows.n)
+	{
+		fprintf(stderr, "%s is cut off\n", path);
+		exit(1);
+	}
+	fclose(f);
+	return rows;
+}
+
+/* ---- codes ---- */
+
+static void
+pack_signs(const float *x, uint32_t dims, uint8_t *out)
+{
+	memset(out, 0, (dims + 7) / 8);
+	for (uint32_t i = 0; i < dims; i++)
+		if (x[i] > 0)
+			out[i / 8] |= (uint8_t) (0x80 >> (i % 8));
+}
+
+static size_t compare_nbytes;
+
+static int
+compare_codes(const void *a, const void *b)
+{
+	int			cmp = memcmp(*(uint8_t *const *) a, *(uint8_t *const *) b, compare_nbytes);
+
+	if (cmp != 0)
+		return cmp;
+	return *(uint8_t *const *) a < *(uint8_t *const *) b ? -1 : 1;
+}
+
+/* Keep the first row of each distinct code. */
+static void
+remove_duplicates(Bench *bench, uint32_t nrows)
+{
+	uint8_t   **sorted = get(nrows * sizeof(uint8_t *));
+	uint32_t   *first = get(nrows * sizeof(uint32_t));
+	size_t		nbytes = bench->slot_nbytes;
+
+	for (uint32_t i = 0; i < nrows; i++)
+		sorted[i] = bench->codes + i * nbytes;
+	compare_nbytes = nbytes;
+	qsort(sorted, nrows, sizeof(uint8_t *), compare_codes);
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		uint32_t	row = (uint32_t) ((size_t) (sorted[i] - bench->codes) / nbytes);
+
+		if (i > 0 && memcmp(sorted[i - 1], sorted[i], nbytes) == 0)
+			first[row] = first[(size_t) (sorted[i - 1] - bench->codes) / nbytes];
+		else
+			first[row] = row;
+	}
+	bench->node_of_row = get(nrows * sizeof(uint32_t));
+	for (uint32_t row = 0; row < nrows; row++)
+	{
+		if (first[row] == row)
+		{
+			memmove(bench->codes + bench->n * nbytes, bench->codes + row * nbytes, nbytes);
+			bench->node_of_row[row] = bench->n++;
+		}
+		else
+			bench->node_of_row[row] = bench->node_of_row[first[row]];
+	}
+	free(first);
+	free(sorted);
+}
+
+static void
+make_codes(Bench *bench, const Rows *base, int rabitq)
+{
+	float	   *centroid = get(base->dims * sizeof(float));
+	QvCodecParams params = {
+		.kind = rabitq ? QV_CODE_RABITQ : QV_CODE_BITS,
+		.metric = rabitq ? QV_METRIC_COSINE : QV_METRIC_HAMMING,
+		.ndims = base->dims, .nbits = 1, .seed = 1, .centroid = rabitq ? centroid : NULL
+	};
+	uint8_t    *bits = get((base->dims + 7) / 8);
+	void	   *scratch;
+
+	for (uint32_t d = 0; d < base->dims; d++)
+	{
+		double		sum = 0;
+
+		for (uint32_t i = 0; i < base->n; i += 7)
+			sum += base->values[(size_t) i * base->dims + d];
+		centroid[d] = (float) (sum / ((base->n + 6) / 7));
+	}
+	bench->codec = qv_codec_init(get(qv_codec_sizeof(&params)), &params);
+	bench->slot_nbytes = qv_codec_slot_nbytes(&params);
+	bench->codes = get((size_t) base->n * bench->slot_nbytes);
+	scratch = get(qv_codec_scratch_nbytes(bench->codec));
+	for (uint32_t i = 0; i < base->n; i++)
+	{
+		const float *row = base->values + (size_t) i * base->dims;
+
+		pack_signs(row, base->dims, bits);
+		qv_codec_encode(bench->codec, rabitq ? (const void *) row : bits, bench->codes + i * bench->slot_nbytes, scratch);
+	}
+	remove_duplicates(bench, base->n);
+	bench->query = get(qv_query_sizeof(bench->codec));
+	free(scratch);
+	free(bits);
+	free(centroid);
+}
+
+static void
+set_query(Bench *bench, const Rows *queries, uint32_t i, int rabitq)
+{
+	const float *row = queries->values + (size_t) i * queries->dims;
+	uint8_t    *bits = get((queries->dims + 7) / 8);
+	void	   *scratch = get(qv_codec_scratch_nbytes(bench->codec));
+
+	pack_signs(row, queries->dims, bits);
+	qv_query_init(bench->query, bench->codec, rabitq ? (const void *) row : bits, scratch);
+	free(scratch);
+	free(bits);
+}
+
+/* ---- store and space ---- */
+
+static int
+store_links(QhStore *store, QhNode node, QhLink *out)
+{
+	const Bench *bench = (const Bench *) store;
+	const QhLink *links = bench->graph->links + (size_t) node * (size_t) store->max_degree;
+	int			n = 0;
+
+	for (; n < store->max_degree && links[n] != QH_INVALID_NODE; n++)
+		out[n] = links[n];
+	return n;
+}
+
+static void
+store_score(QhStore *store, const QhNode *nodes, int n, float *dist)
+{
+	const Bench *bench = (const Bench *) store;
+	const uint8_t *slots[512];
+
+	for (int i = 0; i < n; i++)
+	{
+		slots[i] = bench->codes + nodes[i] * bench->slot_nbytes;
+		__builtin_prefetch(slots[i]);
+		__builtin_prefetch(slots[i] + 64);
+	}
+	qv_query_score(bench->query, slots, n, dist);
+}
+
+static void
+store_hint(QhStore *store, const QhNode *nodes, int n)
+{
+	const Bench *bench = (const Bench *) store;
+
+	for (int i = 0; i < n; i++)
+	{
+		const QhLink *links = bench->graph->links + (size_t) nodes[i] * (size_t) store->max_degree;
+
+		__builtin_prefetch(links);
+		__builtin_prefetch(links + 16);
+	}
+}
+
+static void
+space_pair_strided(const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	qv_codec_pair_strided(ctx, code, base, stride, n, dist);
+}
+
+static void
+space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_codec_pair(ctx, code, codes, n, dist);
+}
+
+/* ---- measuring ---- */
+
+static double last_mark;
+static QhBuildPhase last_phase;
+
+static void
+mark_phase(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+{
+	static const char *const names[] = {"", "partition", "candidates", "prune", "reverse", "reach"};
+	static double spent[6];
+	double		t = now();
+
+	(void) ctx;
+	(void) done;
+	(void) total;
+	spent[last_phase] += t - last_mark;
+	last_mark = t;
+	last_phase = phase;
+	if (total == 0)
+		for (int i = 1; i < 6; i++)
+			printf("  %s %.2f s\n", names[i], spent[i]);
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float		x = *(const float *) a;
+	float		y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The distance of the tenth nearest code of each query. */
+static float *
+exact_tenth(Bench *bench, const Rows *queries, int rabitq)
+{
+	float	   *tenth = get(queries->n * sizeof(float));
+	float	   *dist = get(bench->n * sizeof(float));
+
+	for (uint32_t q = 0; q < queries->n; q++)
+	{
+		float		best[K];
+		int			nbest = 0;
+
+		set_query(bench, queries, q, rabitq);
+		qv_query_score_strided(bench->query, bench->codes, bench->slot_nbytes, (int) bench->n, dist);
+		for (uint32_t i = 0; i < bench->n; i++)
+		{
+			if (nbest < K)
+				best[nbest++] = dist[i];
+			else if (dist[i] < best[K - 1])
+				best[K - 1] = dist[i];
+			else
+				continue;
+			qsort(best, (size_t) nbest, sizeof(float), compare_floats);
+		}
+		tenth[q] = best[nbest - 1];
+	}
+	free(dist);
+	return tenth;
+}
+
+static void
+measure(Bench *bench, const Rows *queries, const uint32_t *truth, const float *tenth, int rabitq, int ef)
+{
+	QhSearch   *search = qh_search_create(&counted, &bench->store);
+	QhSearchLimits limits = {.resumable = true};
+	QhCandidate *seeds = get((size_t) bench->graph->nentries * sizeof(QhCandidate));
+	float	   *dist = get((size_t) bench->graph->nentries * sizeof(float));
+	uint64_t	among = 0,
+				exact = 0,
+				nscored = 0,
+				nexpanded = 0;
+	double		seconds = 0;
+
+	for (uint32_t q = 0; q < queries->n; q++)
+	{
+		QhCandidate found;
+		double		start;
+
+		set_query(bench, queries, q, rabitq);
+		start = now();
+		for (int i = 0; i < bench->graph->nentries; i += 256)
+		{
+			int			part = bench->graph->nentries - i < 256 ? bench->graph->nentries - i : 256;
+
+			store_score(&bench->store, bench->graph->entries + i, part, dist + i);
+		}
+		for (int i = 0; i < bench->graph->nentries; i++)
+			seeds[i] = (QhCandidate) {dist[i], bench->graph->entries[i]};
+		qh_search_start(search, &limits, seeds, bench->graph->nentries);
+		for (int i = 0; i < ef && qh_search_next(search, (uint64_t) ef, &found); i++)
+		{
+			exact += i < K && found.dist <= tenth[q];
+			for (int k = 0; k < K; k++)
+				among += bench->node_of_row[truth[q * K + (uint32_t) k]] == found.node;
+		}
+		seconds += now() - start;
+		nscored += qh_search_stats(search)->nscored;
+		nexpanded += qh_search_stats(search)->nexpanded;
+	}
+	printf("ef %4d: among %.4f  exact %.4f  scored %.0f  expanded %.1f  %.1f us\n", ef,
+		   (double) among / (K * queries->n), (double) exact / (K * queries->n),
+		   (double) nscored / queries->n, (double) nexpanded / queries->n, seconds / queries->n * 1e6);
+	free(dist);
+	free(seeds);
+	qh_search_destroy(search);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const int efs[] = {10, 20, 40, 80, 100, 160};
+	Bench		bench = {.n = 0};
+	QhSpace		space = {.pair_strided = space_pair_strided, .pair = space_pair};
+	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .tick = mark_phase};
+	int			rabitq = argc > 2 && strcmp(argv[2], "rabitq") == 0;
+	Rows		base,
+				queries,
+				truth;
+	float	   *tenth;
+	double		start,
+				seconds;
+	uint64_t	nlinks = 0;
+
+	if (argc < 2)
+	{
+		fprintf(stderr, "usage: graph_bench DIRECTORY [bits|rabitq [m [ef_construction]]]\n");
+		return 1;
+	}
+	if (argc > 3)
+		params.m = atoi(argv[3]);
+	if (argc > 4)
+		params.ef_construction = atoi(argv[4]);
+	base = read_rows(argv[1], "base.fbin");
+	queries = read_rows(argv[1], "query.fbin");
+	truth = read_rows(argv[1], "truth.ibin");	/* the same header, and 4 bytes a value */
+	make_codes(&bench, &base, rabitq);
+	free(base.values);
+	printf("%u rows, %u distinct codes of %zu bytes, m %d, ef_construction %d\n", base.n, bench.n, bench.slot_nbytes, params.m, params.ef_construction);
+
+	space.ctx = bench.codec;
+	space.codes = bench.codes;
+	space.stride = bench.slot_nbytes;
+	space.n = bench.n;
+	start = last_mark = now();
+	bench.graph = qh_build(&counted, &space, &params);
+	seconds = now() - start;
+	for (size_t i = 0; i < (size_t) bench.n * (size_t) bench.graph->max_degree; i++)
+		nlinks += bench.graph->links[i] != QH_INVALID_NODE;
+	printf("build %.2f s, %.0f nodes/s, %.0f bytes a node at the peak (%.0f promised), mean degree %.1f, %d entry points\n", seconds, bench.n / seconds,
+		   (double) held_peak / bench.n, (double) qh_build_nbytes(bench.n, &params) / bench.n, (double) nlinks / bench.n, bench.graph->nentries);
+	mark_phase(NULL, 0, 0, 0);
+
+	bench.store = (QhStore) {.links = store_links, .score = store_score, .hint = store_hint, .max_degree = bench.graph->max_degree};
+	tenth = exact_tenth(&bench, &queries, rabitq);
+	for (size_t i = 0; i < sizeof(efs) / sizeof(efs[0]); i++)
+		measure(&bench, &queries, (const uint32_t *) (const void *) truth.values, tenth, rabitq, efs[i]);
+	return 0;
+}
