@@ -16,7 +16,7 @@ REGRESS_OPTS = --inputdir=. --load-extension=qvec
 
 PG_CPPFLAGS = -I$(srcdir)/src
 # Kernels give the same bits at every level: no contraction to fused multiply-add.
-PG_CFLAGS = -std=gnu11 -O3 -ffp-contract=off $(WERROR)
+PG_CFLAGS = -std=gnu11 -O3 -ffp-contract=off -Wno-declaration-after-statement $(WERROR)
 # Nothing here gains from inlining into JIT code, and per-function instruction
 # sets do not survive it: no bitcode.
 override with_llvm = no

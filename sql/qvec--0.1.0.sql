@@ -683,3 +683,111 @@ COMMENT ON AGGREGATE qvec_quantiles(real[], double precision) IS '{lo,hi}, the i
 CREATE FUNCTION qvec_simd() RETURNS text
     AS 'MODULE_PATHNAME', 'qvec_simd' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION qvec_simd() IS 'instruction set that distances are computed with';
+
+-- ---------------------------------------------------------------------------
+-- The index access method qhnsw
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION qhnsw_handler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_handler(internal) IS 'handler of the qhnsw index access method';
+
+CREATE ACCESS METHOD qhnsw TYPE INDEX HANDLER qhnsw_handler;
+COMMENT ON ACCESS METHOD qhnsw IS 'HNSW over binary codes, with rows in exact order';
+
+CREATE FUNCTION qhnsw_bitvec_hamming(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_bitvec_hamming(internal) IS 'qhnsw support: bitvec by Hamming distance';
+CREATE OPERATOR CLASS bitvec_hamming_ops
+    DEFAULT FOR TYPE bitvec USING qhnsw AS
+    OPERATOR 1 <~> (bitvec, bitvec) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_bitvec_hamming(internal);
+COMMENT ON OPERATOR CLASS bitvec_hamming_ops USING qhnsw IS 'bitvec ordered by Hamming distance';
+
+CREATE FUNCTION qhnsw_bitvec_jaccard(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_bitvec_jaccard(internal) IS 'qhnsw support: bitvec by Jaccard distance';
+CREATE OPERATOR CLASS bitvec_jaccard_ops
+    FOR TYPE bitvec USING qhnsw AS
+    OPERATOR 1 <%> (bitvec, bitvec) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_bitvec_jaccard(internal);
+COMMENT ON OPERATOR CLASS bitvec_jaccard_ops USING qhnsw IS 'bitvec ordered by Jaccard distance';
+
+CREATE FUNCTION qhnsw_qvec8_cosine(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_qvec8_cosine(internal) IS 'qhnsw support: qvec8 by cosine distance';
+CREATE OPERATOR CLASS qvec8_cosine_ops
+    DEFAULT FOR TYPE qvec8 USING qhnsw AS
+    OPERATOR 1 <=> (qvec8, qvec8) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_qvec8_cosine(internal);
+COMMENT ON OPERATOR CLASS qvec8_cosine_ops USING qhnsw IS 'qvec8 ordered by cosine distance';
+
+CREATE FUNCTION qhnsw_qvec8_l2(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_qvec8_l2(internal) IS 'qhnsw support: qvec8 by Euclidean distance';
+CREATE OPERATOR CLASS qvec8_l2_ops
+    FOR TYPE qvec8 USING qhnsw AS
+    OPERATOR 1 <-> (qvec8, qvec8) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_qvec8_l2(internal);
+COMMENT ON OPERATOR CLASS qvec8_l2_ops USING qhnsw IS 'qvec8 ordered by Euclidean distance';
+
+CREATE FUNCTION qhnsw_qvec8_ip(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_qvec8_ip(internal) IS 'qhnsw support: qvec8 by negative inner product';
+CREATE OPERATOR CLASS qvec8_ip_ops
+    FOR TYPE qvec8 USING qhnsw AS
+    OPERATOR 1 <#> (qvec8, qvec8) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_qvec8_ip(internal);
+COMMENT ON OPERATOR CLASS qvec8_ip_ops USING qhnsw IS 'qvec8 ordered by negative inner product';
+
+CREATE FUNCTION qhnsw_real_cosine(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_real_cosine(internal) IS 'qhnsw support: real[] by cosine distance';
+CREATE OPERATOR CLASS real_cosine_ops
+    DEFAULT FOR TYPE real[] USING qhnsw AS
+    OPERATOR 1 <=> (real[], real[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_real_cosine(internal);
+COMMENT ON OPERATOR CLASS real_cosine_ops USING qhnsw IS 'real[] ordered by cosine distance';
+
+CREATE FUNCTION qhnsw_real_l2(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_real_l2(internal) IS 'qhnsw support: real[] by Euclidean distance';
+CREATE OPERATOR CLASS real_l2_ops
+    FOR TYPE real[] USING qhnsw AS
+    OPERATOR 1 <-> (real[], real[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_real_l2(internal);
+COMMENT ON OPERATOR CLASS real_l2_ops USING qhnsw IS 'real[] ordered by Euclidean distance';
+
+CREATE FUNCTION qhnsw_real_ip(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_real_ip(internal) IS 'qhnsw support: real[] by negative inner product';
+CREATE OPERATOR CLASS real_ip_ops
+    FOR TYPE real[] USING qhnsw AS
+    OPERATOR 1 <#> (real[], real[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_real_ip(internal);
+COMMENT ON OPERATOR CLASS real_ip_ops USING qhnsw IS 'real[] ordered by negative inner product';
+
+-- Inspection
+
+CREATE FUNCTION qhnsw_info(index regclass,
+    OUT format_version integer, OUT metric text, OUT code text, OUT bits_per_dim integer, OUT dims integer,
+    OUT m integer, OUT ef_construction integer, OUT nodes bigint, OUT rows bigint, OUT entry_points integer,
+    OUT links bigint, OUT free_slots bigint, OUT reserved_slots bigint, OUT dying_slots bigint, OUT posting_slots bigint,
+    OUT code_bytes integer, OUT link_bytes integer, OUT blocks bigint, OUT code_blocks bigint, OUT link_blocks bigint,
+    OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean)
+    RETURNS record
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';
+
+CREATE FUNCTION qhnsw_check(index regclass, heap_all_indexed boolean DEFAULT false,
+    OUT block bigint, OUT node bigint, OUT fault text)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION qhnsw_check(regclass, boolean) IS 'faults of a qhnsw index, one a row: none for a sound one';
+
+CREATE FUNCTION qhnsw_last_scan(
+    OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
+    OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint)
+    RETURNS record
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';

@@ -8,6 +8,8 @@
  */
 #include "compat.h"
 
+#include "am/am.h"
+
 #include "kernel/kernel.h"
 
 #include "lib/stringinfo.h"
@@ -80,6 +82,7 @@ _PG_init(void)
 							   simd_assign,
 							   NULL);
 	MarkGUCPrefixReserved("qvec");
+	qhnsw_init();
 }
 
 /* The instruction set in use. */

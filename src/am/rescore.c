@@ -26,6 +26,13 @@
  * best 40 against .98 of the best 30 on bge-base embeddings (findings, section 3).
  */
 #define LOOKAHEAD		10
+
+/*
+ * Beyond that, candidates estimated nearer than the row about to be returned are fetched
+ * too: in a cluster tighter than the error of the codes the rank says little.  At most
+ * this many times ef_search of them; chosen by hand.
+ */
+#define MAX_DOUBT		10
 #define FETCH_BATCH		64
 
 static int
@@ -160,21 +167,37 @@ fetch_batch(IndexScanDesc desc, int n)
 	return nvisible;
 }
 
+/* An estimate in the unit of the operator. */
+static double
+as_distance(const QhScan *scan, float estimate)
+{
+	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
+}
+
 /* Look at enough candidates for the next row to be decided. */
 static void
 look_ahead(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
+	double		wanted = scan->oversample * (scan->stats.nreturned + scan->stats.nlate + 1) + LOOKAHEAD;
+	double		most = wanted + (double) MAX_DOUBT * qhnsw_ef_search;
 
 	while (!scan->exhausted)
 	{
-		double		wanted = scan->oversample * (scan->stats.nreturned + scan->stats.nlate + 1) + LOOKAHEAD;
+		double		missing = wanted - scan->stats.nfetched;
 
-		if (!scan->fetch_all && scan->stats.nfetched >= wanted &&
-			!pairingheap_is_empty(scan->queue))
-			break;
-		(void) fetch_batch(desc, scan->fetch_all ? FETCH_BATCH :
-						   (int) Max(1, Min(wanted - scan->stats.nfetched, FETCH_BATCH)));
+		if (scan->fetch_all || pairingheap_is_empty(scan->queue))
+			missing = Max(missing, FETCH_BATCH / 8);
+		else if (missing <= 0)
+		{
+			QhRescored *head = pairingheap_container(QhRescored, node, pairingheap_first(scan->queue));
+
+			/* rows_dist is the estimate of the last candidate, and those that follow are no nearer */
+			if (scan->stats.nfetched >= most || !(as_distance(scan, scan->rows_dist) < head->dist))
+				break;
+			missing = FETCH_BATCH / 8;
+		}
+		(void) fetch_batch(desc, (int) ceil(Min(missing, FETCH_BATCH)));
 	}
 }
 

@@ -160,7 +160,7 @@ revisit(QhVacuum *vac, QhNode node)
 static void
 apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *steps, int n)
 {
-	QhSlotChange changes[QH_MAX_SPLICE_CHANGES];
+	QhSlotChange changes[QH_MAX_SPLICE_CHANGES] = {{0}};
 
 	for (int i = 0; i < n; i++)
 	{
@@ -182,7 +182,7 @@ apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *step
 
 /* Take a dying node out of the tree, below its parent (QH_INVALID_NODE for an entry point). */
 static void
-splice(QhVacuum *vac, QhNode parent, QhNode dead)
+splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 {
 	QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][2 * QH_MAX_M];
 	QhLinkChange steps[QH_MAX_SPLICE_CHANGES];
@@ -213,7 +213,7 @@ splice(QhVacuum *vac, QhNode parent, QhNode dead)
 	if (parent == QH_INVALID_NODE && entry == dead)
 		replace_entry(vac, dead, QH_INVALID_NODE);
 	else if (parent == QH_INVALID_NODE && is_dying(vac, entry))
-		splice(vac, QH_INVALID_NODE, entry);
+		splice_out(vac, QH_INVALID_NODE, entry);
 }
 
 /* Entry points that are dying, or no nodes at all. */
@@ -233,7 +233,7 @@ repair_entries(QhVacuum *vac)
 		QhLink		slot[2 * QH_MAX_M];
 
 		if (is_dying(vac, nodes[i]))
-			splice(vac, QH_INVALID_NODE, nodes[i]);
+			splice_out(vac, QH_INVALID_NODE, nodes[i]);
 		else if (nodes[i] < vac->nslots && get_bit(vac->leaked, nodes[i]) &&
 				 qh_read_slot(&vac->rs, nodes[i], slot) == QH_SLOT_RESERVED)
 			replace_entry(vac, nodes[i], QH_INVALID_NODE);
@@ -268,7 +268,7 @@ repair_node(QhVacuum *vac, QhNode node)
 		}
 		if (child != QH_INVALID_NODE)
 		{
-			splice(vac, node, child);
+			splice_out(vac, node, child);
 			continue;
 		}
 		if (!any || state == QH_SLOT_DYING)

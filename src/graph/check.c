@@ -214,8 +214,9 @@ check_tree(Check *check)
 		if (!in_use(check, node))
 			continue;
 		everywhere = everywhere && by_tree;
+		/* a node that became an entry point later may keep its tree link */
 		if (!by_tree || test_bit(check->twice, node) ||
-			test_bit(check->once, node) == test_bit(check->entry, node))
+			(!test_bit(check->once, node) && !test_bit(check->entry, node)))
 			report(check, QH_FAULT_TREE, node, QH_INVALID_NODE);
 	}
 	if (everywhere)
