@@ -17,6 +17,14 @@ typedef struct QvBitsQuery
 	_Alignas(64) uint8_t bits[];
 } QvBitsQuery;
 
+/* The one side of a batch of distances: a query or a code. */
+typedef struct BitsSide
+{
+	const uint8_t *bits;
+	size_t		nbytes;
+	uint32_t	nset;			/* looked at under Jaccard only */
+} BitsSide;
+
 static const char *
 bits_params_fault(const QvCodecParams *params)
 {
@@ -85,7 +93,7 @@ bits_slot_fault(const QvCodec *codec, const uint8_t *slot)
  * rounding can make two distances equal but never swap them.
  */
 static void
-bits_distances(QvMetric metric, const uint8_t *bits, uint32_t nset, size_t nbytes, QvSlots run, int n, float *dist)
+bits_distances(QvMetric metric, BitsSide one, QvSlots run, int n, float *dist)
 {
 	const QvKernels *kernels = qv_kernels();
 	uint32_t	count[QV_BATCH];
@@ -94,21 +102,21 @@ bits_distances(QvMetric metric, const uint8_t *bits, uint32_t nset, size_t nbyte
 	if (metric == QV_METRIC_HAMMING)
 	{
 		if (run.slots != NULL)
-			kernels->hamming_many(bits, run.slots, n, nbytes, count);
+			kernels->hamming_many(one.bits, run.slots, n, one.nbytes, count);
 		else
-			kernels->hamming_strided(bits, run.base, run.stride, n, nbytes, count);
+			kernels->hamming_strided(one.bits, run.base, run.stride, n, one.nbytes, count);
 		for (int i = 0; i < n; i++)
 			dist[i] = (float) (int32_t) count[i];
 		return;
 	}
 
 	if (run.slots != NULL)
-		kernels->intersection_many(bits, run.slots, n, nbytes, count, slot_nset);
+		kernels->intersection_many(one.bits, run.slots, n, one.nbytes, count, slot_nset);
 	else
-		kernels->intersection_strided(bits, run.base, run.stride, n, nbytes, count, slot_nset);
+		kernels->intersection_strided(one.bits, run.base, run.stride, n, one.nbytes, count, slot_nset);
 	for (int i = 0; i < n; i++)
 	{
-		int32_t		nunion = (int32_t) (nset + slot_nset[i] - count[i]);
+		int32_t		nunion = (int32_t) (one.nset + slot_nset[i] - count[i]);
 
 		dist[i] = nunion == 0 ? 0.0f : (float) (1.0 - (double) (int32_t) count[i] / (double) nunion);
 	}
@@ -117,9 +125,11 @@ bits_distances(QvMetric metric, const uint8_t *bits, uint32_t nset, size_t nbyte
 static void
 bits_pair(const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist)
 {
-	uint32_t	nset = codec->metric == QV_METRIC_JACCARD ? qv_kernels()->popcount(slot, codec->nbytes) : 0;
+	BitsSide	one = {slot, codec->nbytes, 0};
 
-	bits_distances(codec->metric, slot, nset, codec->nbytes, run, n, dist);
+	if (codec->metric == QV_METRIC_JACCARD)
+		one.nset = qv_kernels()->popcount(slot, codec->nbytes);
+	bits_distances(codec->metric, one, run, n, dist);
 }
 
 static size_t
@@ -143,7 +153,7 @@ bits_score(const QvQuery *head, QvSlots run, int n, float *dist)
 {
 	const QvBitsQuery *query = (const QvBitsQuery *) head;
 
-	bits_distances(head->metric, query->bits, query->nset, head->nbytes, run, n, dist);
+	bits_distances(head->metric, (BitsSide) {query->bits, head->nbytes, query->nset}, run, n, dist);
 }
 
 static float

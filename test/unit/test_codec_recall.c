@@ -46,15 +46,22 @@ sample_close(Sample *s)
 	free(s->centroid);
 }
 
-/* Hamming distances of raw signs, or of the bits of codes. */
+/* Raw signs, or the bits of codes. */
+typedef struct BitColumn
+{
+	const uint8_t *base;
+	size_t		stride;
+	size_t		nbytes;
+} BitColumn;
+
 static double
-hamming_recall(const Sample *s, const double *exact, const uint8_t *query, const uint8_t *codes, size_t stride, size_t nbytes, int c)
+hamming_recall(const Sample *s, const double *exact, BitColumn column, const uint8_t *query, int c)
 {
 	uint32_t   *count = aligned_memory(sizeof(uint32_t) * (size_t) s->n);
 	float	   *dist = float_memory((size_t) s->n);
 	double		recall;
 
-	qv_kernels()->hamming_strided(query, codes, stride, s->n, nbytes, count);
+	qv_kernels()->hamming_strided(query, column.base, column.stride, s->n, column.nbytes, count);
 	for (int i = 0; i < s->n; i++)
 		dist[i] = (float) count[i];
 	recall = recall_among(exact, dist, s->n, K, c);
@@ -72,6 +79,8 @@ measure(const Sample *s, int c)
 	uint8_t    *slots = fixture_encode(&fx, s->data, s->n);
 	size_t		sign_nbytes = ((size_t) s->ndims + 7) / 8;
 	uint8_t    *signs = aligned_memory(sign_nbytes * (size_t) s->n);
+	BitColumn	code_bits = {slots, fx.slot_nbytes, qv_codec_code_nbits(&params) / 8};
+	BitColumn	sign_bits = {signs, sign_nbytes, sign_nbytes};
 	double	   *exact = aligned_memory(sizeof(double) * (size_t) s->n);
 	float	   *dist = float_memory((size_t) s->n);
 	Recall		recall = {0};
@@ -91,9 +100,9 @@ measure(const Sample *s, int c)
 		recall.rabitq += recall_among(exact, dist, s->n, K, c) / s->nqueries;
 		qv_codec_pair_strided(fx.codec, slot, slots, fx.slot_nbytes, s->n, dist);
 		recall.pair += recall_among(exact, dist, s->n, K, c) / s->nqueries;
-		recall.code_hamming += hamming_recall(s, exact, slot, slots, fx.slot_nbytes, qv_codec_code_nbits(&params) / 8, c) / s->nqueries;
+		recall.code_hamming += hamming_recall(s, exact, code_bits, slot, c) / s->nqueries;
 		qv_kernels()->signs_f32(query, (size_t) s->ndims, sign);
-		recall.sign += hamming_recall(s, exact, sign, signs, sign_nbytes, sign_nbytes, c) / s->nqueries;
+		recall.sign += hamming_recall(s, exact, sign_bits, sign, c) / s->nqueries;
 		free(sign);
 		free(slot);
 	}
