@@ -243,15 +243,13 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 		if (scan->npulled >= (uint64) scan->ef)
 			return false;
 	}
-	else if (scan->rescore)
-	{
-		/* rescoring looks ahead by itself */
-		ef_total = Max(ef_total, scan->npulled + 1);
-	}
 	else
 	{
-		/* what is returned as final wants half of ef behind it */
-		ef_total = Max(ef_total, scan->npulled + scan->ef / 2 + 1);
+		/*
+		 * The last of ef candidates are the worst found: what is returned as final, or looked
+		 * at in the heap at a hundred times the cost of a code, wants some behind it.
+		 */
+		ef_total = Max(ef_total, scan->npulled + 1 + (scan->rescore ? scan->ef : scan->ef / 2));
 	}
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
 	{
