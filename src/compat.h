@@ -86,4 +86,9 @@
 #define qh_vacuum_delay() vacuum_delay_point()
 #endif
 
+/* Before the declaration since version 18, behind it until then; GCC and clang take it in front too. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* QV_COMPAT_H */

@@ -1,6 +1,6 @@
 /*
  * build.c
- *		A whole graph over codes in memory: partition, candidates, prune, answer, reach.
+ *		A whole graph over codes in memory: partition, candidates, prune, coarse links, answer, reach.
  *
  * Knows codes only through distances between them, memory only through the
  * caller.  Several random trees are grown one after the other; each
@@ -74,9 +74,12 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
 	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
 		qh_leaf_work_nbytes(largest_leaf(n, nleaves), nkeep, 0);
-	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode);
+	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode) +
+		count / 8 * (size_t) params->m * sizeof(QhNode);
 	size_t		reach = count * sizeof(QhNode) + count / 8 + 1;
 
+	if (qh_coarse_nbytes(n, params->m) > candidates)
+		candidates = qh_coarse_nbytes(n, params->m);
 	if (answers > candidates)
 		candidates = answers;
 	if (reach > candidates)
@@ -85,8 +88,8 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 	return result + candidates + sizeof(QhBuild) + (size_t) (nkeep + 8 * params->m) * 64;
 }
 
-static void
-find_candidates(QhBuild *build)
+void
+qh_find_candidates(QhBuild *build)
 {
 	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
 	QhLeafWork *work;
@@ -128,9 +131,10 @@ qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params
 	graph->order = build.perm = qh_build_alloc(&build, (size_t) build.n * sizeof(QhNode));
 	if (build.n > 0)
 	{
-		find_candidates(&build);
+		qh_find_candidates(&build);
 		qh_prune_nodes(&build, 0, build.n);
 		qh_build_release(&build, build.lists);
+		qh_add_coarse_links(&build);
 		qh_collect_sources(&build);
 		qh_answer_links(&build, 0, build.n);
 		qh_build_release(&build, build.sources);

@@ -10,6 +10,7 @@
 #ifndef QH_BUILD_H
 #define QH_BUILD_H
 
+#include "graph/lists.h"
 #include "graph/order.h"
 #include "graph/select.h"
 
@@ -40,7 +41,14 @@ typedef struct QhBuild
 	QhNode	   *sources;
 
 	uint64_t	ticks;			/* units since the last tick */
+	QhBuildPhase report_as;		/* phase a build within a build reports; 0 in the outer one */
 } QhBuild;
+
+/*
+ * Until the answers are in, the bit of tree links, which do not exist yet, marks
+ * links that pruning must keep.
+ */
+#define QH_KEEP_LINK	QH_TREE_LINK
 
 /* Units (nodes, or batches of about a thousand distances) between two ticks; a unit takes microseconds. */
 #define QH_TICK_UNITS	1024
@@ -65,6 +73,11 @@ qh_build_tick(QhBuild *build, QhBuildPhase phase, uint64_t units, uint64_t done,
 	if (build->ticks < QH_TICK_UNITS)
 		return;
 	build->ticks = 0;
+	if (build->report_as != 0)
+	{
+		phase = build->report_as;
+		done = total;
+	}
 	if (build->params->tick != NULL)
 		build->params->tick(build->params->tick_ctx, phase, done, total);
 }
@@ -94,6 +107,13 @@ extern size_t qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride);
 extern QhLeafWork *qh_leaf_work_create(QhBuild *build);
 extern void qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work);
 extern void qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree);
+
+/* build.c: all trees, all leaves; lists are the caller's to release */
+extern void qh_find_candidates(QhBuild *build);
+
+/* coarse.c: links between samples, and the memory that takes */
+extern void qh_add_coarse_links(QhBuild *build);
+extern size_t qh_coarse_nbytes(uint32_t n, int m);
 
 /* prune.c: own links of nodes [begin, end) from their lists; then links that answer them */
 extern void qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end);

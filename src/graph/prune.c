@@ -28,16 +28,6 @@ links_of(const QhBuild *build, QhNode node)
 	return build->graph->links + (size_t) node * (size_t) build->max_degree;
 }
 
-static int
-count_links(const QhBuild *build, const QhLink *links)
-{
-	int			n = 0;
-
-	while (n < build->max_degree && links[n] != QH_INVALID_NODE)
-		n++;
-	return n;
-}
-
 void
 qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end)
 {
@@ -83,7 +73,7 @@ qh_collect_sources(QhBuild *build)
 		const QhLink *links = links_of(build, node);
 
 		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
-			begin[links[i] + 1]++;
+			begin[qh_link_node(links[i]) + 1]++;
 		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -95,7 +85,7 @@ qh_collect_sources(QhBuild *build)
 
 		/* begin[target] moves on as sources are put down, and ends where target + 1 began */
 		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
-			build->sources[begin[links[i]]++] = node;
+			build->sources[begin[qh_link_node(links[i])]++] = node;
 		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
 	}
 	for (uint32_t i = n; i > 0; i--)
@@ -111,6 +101,7 @@ typedef struct AnswerWork
 	QhNode	   *nodes;
 	float	   *dist;
 	QhCandidate *cands;
+	uint8_t    *kept;
 	int		   *chosen;
 	int			ncands;
 	int			capacity;
@@ -125,49 +116,79 @@ static void
 gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 {
 	const QhLink *links = links_of(build, node);
-	int			nlinks = count_links(build, links);
+	int			nlinks = qh_list_count(links, build->max_degree);
 	const QhNode *sources = build->sources + build->source_begin[node];
 	uint64_t	nsources = build->source_begin[node + 1] - build->source_begin[node];
 	uint64_t	room = (uint64_t) (work->capacity - nlinks);
 	int			n = 0;
 
 	for (; n < nlinks; n++)
-		work->nodes[n] = links[n];
+		work->nodes[n] = qh_link_node(links[n]);
 	for (uint64_t i = 0; i < nsources && i < room; i++)
 	{
 		QhNode		source = sources[nsources > room ? i * nsources / room : i];
 		bool		known = false;
 
 		for (int j = 0; j < nlinks && !known; j++)
-			known = links[j] == source;
+			known = qh_link_node(links[j]) == source;
 		if (!known)
 			work->nodes[n++] = source;
 	}
 	work->ncands = n;
 }
 
-static void
-answer_node(QhBuild *build, AnswerWork *work, QhNode node)
+/* Choose among more candidates than there are places; the result is in cands[chosen[i]]. */
+static int
+choose_answers(QhBuild *build, AnswerWork *work, QhNode node)
 {
-	QhSelectInput input = {.cands = work->cands, .max = build->max_degree, .fill = QH_ANSWER_FILL};
-	QhLink	   *links = links_of(build, node);
-	int			n;
+	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = build->max_degree, .fill = QH_ANSWER_FILL};
+	const QhLink *links = links_of(build, node);
 
-	gather_candidates(build, work, node);
-	if (work->ncands <= build->max_degree)
-	{
-		for (int i = 0; i < work->ncands; i++)
-			links[i] = work->nodes[i];
-		return;
-	}
 	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);
 	for (int i = 0; i < work->ncands; i++)
 		work->cands[i] = (QhCandidate) {work->dist[i], work->nodes[i]};
 	qh_candidates_sort(work->select, work->cands, work->ncands, node);
-	input.n = work->ncands;
-	n = qh_select_with(work->select, &work->store.store, &input, work->chosen);
-	for (int i = 0; i < build->max_degree; i++)
-		links[i] = i < n ? work->cands[work->chosen[i]].node : QH_INVALID_NODE;
+	for (int i = 0; i < work->ncands; i++)
+	{
+		int			at = qh_list_find(links, build->max_degree, work->cands[i].node);
+
+		work->kept[i] = at >= 0 && (links[at] & QH_KEEP_LINK) != 0;
+	}
+	return qh_select_with(work->select, &work->store.store, &input, work->chosen);
+}
+
+/*
+ * Give a node its final links, those that had to be kept first: the tree
+ * claims links from the front, and a tree link is kept forever.
+ */
+static void
+answer_node(QhBuild *build, AnswerWork *work, QhNode node)
+{
+	QhLink	   *links = links_of(build, node);
+	int			nkept = 0;
+	int			n;
+
+	gather_candidates(build, work, node);
+	n = work->ncands;
+	if (n > build->max_degree)
+	{
+		n = choose_answers(build, work, node);
+		for (int i = 0; i < n; i++)
+			work->nodes[i] = work->cands[work->chosen[i]].node;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			at = qh_list_find(links, build->max_degree, work->nodes[i]);
+
+		work->kept[i] = at >= 0 && (links[at] & QH_KEEP_LINK) != 0;
+	}
+	for (int i = 0; i < n; i++)
+		if (work->kept[i])
+			links[nkept++] = work->nodes[i];
+	for (int i = 0; i < n; i++)
+		if (!work->kept[i])
+			links[nkept++] = work->nodes[i];
+	qh_list_end(links, build->max_degree, n);
 }
 
 void
@@ -182,6 +203,7 @@ qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end)
 	work.nodes = qh_build_alloc(build, capacity * sizeof(QhNode));
 	work.dist = qh_build_alloc(build, capacity * sizeof(float));
 	work.cands = qh_build_alloc(build, capacity * sizeof(QhCandidate));
+	work.kept = qh_build_alloc(build, capacity);
 	work.chosen = qh_build_alloc(build, capacity * sizeof(int));
 	for (uint32_t node = begin; node < end; node++)
 	{
@@ -189,6 +211,7 @@ qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end)
 		qh_build_tick(build, QH_PHASE_REVERSE, 1, node - begin, end - begin);
 	}
 	qh_build_release(build, work.chosen);
+	qh_build_release(build, work.kept);
 	qh_build_release(build, work.cands);
 	qh_build_release(build, work.dist);
 	qh_build_release(build, work.nodes);

@@ -7,6 +7,7 @@
 #ifndef QH_PAGE_H
 #define QH_PAGE_H
 
+#include "compat.h"
 #include "store/format.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
@@ -27,7 +28,7 @@ extern void qh_page_check(Relation index, BlockNumber blkno, Page page, QhPageKi
 extern const char *qh_page_fault(Page page, QhPageKind kind, uint32 group);
 
 /* Report a fault found on a page; does not return. */
-extern void qh_report_corrupt(Relation index, BlockNumber blkno, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void qh_report_corrupt(Relation index, BlockNumber blkno, const char *what);
 
 /* Read, lock (BUFFER_LOCK_SHARE or _EXCLUSIVE) and check a page. */
 extern Buffer qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind, uint32 group, int lockmode);

@@ -36,7 +36,7 @@ typedef struct BitvecView
 } BitvecView;
 
 /* Throws: the datum is not a bitvec (a page went bad). */
-extern void bitvec_corrupt(Size nbytes, int nunused) pg_attribute_noreturn();
+pg_noreturn extern void bitvec_corrupt(Size nbytes, int nunused);
 
 static inline BitvecView
 bitvec_view(Datum value)

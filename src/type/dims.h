@@ -25,7 +25,7 @@ extern bool dims_match_typmod(Node *escontext, int32 typmod, int64 ndims);
 extern bool dims_in_range(Node *escontext, const char *type_name, int64 ndims, int max);
 
 /* Throws: two operands of one operator differ in their number of dimensions. */
-extern void dims_differ(int a, int b) pg_attribute_noreturn();
+pg_noreturn extern void dims_differ(int a, int b);
 
 static inline void
 dims_check_same(int a, int b)

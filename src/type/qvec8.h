@@ -40,7 +40,7 @@ typedef struct Qvec8View
 } Qvec8View;
 
 /* Throws: the datum is not a qvec8 (a page went bad). */
-extern void qvec8_corrupt(Size nbytes) pg_attribute_noreturn();
+pg_noreturn extern void qvec8_corrupt(Size nbytes);
 
 static inline Qvec8View
 qvec8_view(Datum value)
