@@ -97,6 +97,18 @@ naive_estimate(const QvCodecParams *params, const Rotated *x, const Rotated *q, 
 	return (x->sq + q->sq - 2.0 * ip) * (params->metric == QV_METRIC_COSINE ? 0.5 : 1.0);
 }
 
+/* README.md's standard deviation; step is that of naive_inner_product, f = |r|^2 / |r|_1 times the grid's. */
+static double
+naive_sigma(const QvCodecParams *params, const Rotated *x, const Rotated *q, double step)
+{
+	double		code_ndims = qv_rotation_ndims(params->ndims);
+	double		inv_x0 = sqrt(x->sq * code_ndims) / x->magnitudes;
+	double		sign = x->sq * q->sq * (inv_x0 * inv_x0 - 1.0) / (code_ndims - 1.0);
+	double		round = step * step * code_ndims / 12.0;
+
+	return sqrt(sign + round) * (params->metric == QV_METRIC_L2 ? 2.0 : 1.0);
+}
+
 static void
 test_definition(void)
 {
@@ -107,6 +119,7 @@ test_definition(void)
 	for (int m = 0; m < 3; m++)
 	{
 		double		worst = 0.0;
+		double		worst_sigma = 0.0;
 
 		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
 		{
@@ -124,11 +137,14 @@ test_definition(void)
 			{
 				double		slack;
 				double		want;
+				double		sigma;
 
 				rotate_naively(&fx.params, data + (size_t) (i + 1) * ndims, &x);
 				want = naive_estimate(&fx.params, &x, &q, &slack);
 				/* 0.0002: the step of 1/x0 in the slot, in units of the inner product's bound */
 				worst = fmax(worst, fabs(got[i] - want) / (2.0 * slack + 0.0002 * (sqrt(x.sq * q.sq) + fabs(want)) + 1e-6));
+				sigma = naive_sigma(&fx.params, &x, &q, slack);
+				worst_sigma = fmax(worst_sigma, fabs(qv_query_error(fx.query, slots + fx.slot_nbytes * (size_t) i) / sigma - 1.0));
 			}
 			free(slots);
 			fixture_close(&fx);
@@ -136,6 +152,8 @@ test_definition(void)
 			free(data);
 		}
 		ok(worst < 2.0, "%s estimates are those of the definition (worst %.2f of the tolerance)", metric_names[m], worst);
+		/* rounding of 1/x0 again; the smaller of the two terms is 2 % of sigma */
+		ok(worst_sigma < 0.002, "%s errors are those of the definition (off by %.5f)", metric_names[m], worst_sigma);
 	}
 }
 
