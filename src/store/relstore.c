@@ -443,7 +443,7 @@ as_expected(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *chang
 bool
 qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
 {
-	LockedPages locked;
+	LockedPages locked = {0};
 	GenericXLogState *xlog;
 	QhSlotAddress addr;
 	Page		page;
