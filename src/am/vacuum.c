@@ -109,7 +109,18 @@ wait_for_inserts(QhVacuum *vac)
 
 /* ---- step 3: repair ---- */
 
-/* Replace an entry point by its heir (or drop it where there is none). */
+static int
+find_entry(const QhEntryData *entry, uint32 nentries, QhNode node)
+{
+	for (uint32 i = 0; i < nentries; i++)
+	{
+		if (entry->nodes[i] == node)
+			return i;
+	}
+	return -1;
+}
+
+/* Replace an entry point by its heir, or drop it where there is none or the heir is an entry point already. */
 static void
 replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 {
@@ -117,22 +128,22 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 								   BUFFER_LOCK_EXCLUSIVE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
 	uint32		nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+	int			i = find_entry(entry, nentries, old);
 
-	for (uint32 i = 0; i < nentries; i++)
+	if (i >= 0)
 	{
-		GenericXLogState *xlog;
+		GenericXLogState *xlog = GenericXLogStart(vac->index);
 
-		if (entry->nodes[i] != old)
-			continue;
-		xlog = GenericXLogStart(vac->index);
 		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
-		if (heir != QH_INVALID_NODE)
+		if (heir != QH_INVALID_NODE && find_entry(entry, nentries, heir) < 0)
 			entry->nodes[i] = heir;
 		else
-			entry->nodes[i] = entry->nodes[--entry->nentries];
+		{
+			entry->nodes[i] = entry->nodes[nentries - 1];
+			entry->nentries = nentries - 1;
+		}
 		GenericXLogFinish(xlog);
 		CacheInvalidateRelcache(vac->index);
-		break;
 	}
 	UnlockReleaseBuffer(buf);
 }
