@@ -76,6 +76,14 @@ in_use(const Check *check, QhNode node)
 	return node < check->input->nnodes && check->input->in_use(check->input->ctx, node);
 }
 
+/* In use, and to be found: a dying node may have left the tree, and nothing need lead to it. */
+static bool
+to_be_reached(const Check *check, QhNode node)
+{
+	return in_use(check, node) &&
+		(check->input->is_dying == NULL || !check->input->is_dying(check->input->ctx, node));
+}
+
 /* Links of a node, or none where the store returns nonsense. */
 static int
 read_links(Check *check, QhNode node)
@@ -211,7 +219,7 @@ check_tree(Check *check)
 		bool		by_tree = test_bit(check->reached, node);
 
 		tick(check);
-		if (!in_use(check, node))
+		if (!to_be_reached(check, node))
 			continue;
 		everywhere = everywhere && by_tree;
 		/* a node that became an entry point later may keep its tree link */
@@ -224,7 +232,7 @@ check_tree(Check *check)
 	memset(check->expanded, 0, nbytes);
 	follow(check, 0);
 	for (QhNode node = 0; node < check->input->nnodes; node++)
-		if (in_use(check, node) && !test_bit(check->reached, node))
+		if (to_be_reached(check, node) && !test_bit(check->reached, node))
 			report(check, QH_FAULT_UNREACHABLE, node, QH_INVALID_NODE);
 }
 

@@ -246,6 +246,8 @@ typedef struct QhCheckInput
 	void	   *ctx;
 	void		(*report) (void *ctx, const QhFault *fault);	/* called for each fault */
 	void		(*tick) (void *ctx);	/* may be NULL */
+	/* Is a node in use on its way out?  It may be out of the tree already.  May be NULL. */
+	bool		(*is_dying) (void *ctx, QhNode node);
 } QhCheckInput;
 
 /*

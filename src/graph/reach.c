@@ -117,10 +117,8 @@ claim_children(Reach *reach, QhNode node, int cap)
 {
 	QhLink	   *links = links_of(reach, node);
 	int			max_degree = reach->build->max_degree;
-	int			ntree = 0;
+	int			ntree = qh_list_count_tree(links, max_degree);
 
-	for (int i = 0; i < max_degree && links[i] != QH_INVALID_NODE; i++)
-		ntree += (links[i] & QH_TREE_LINK) != 0;
 	for (int i = 0; i < max_degree && links[i] != QH_INVALID_NODE && ntree < cap; i++)
 	{
 		if (!is_reached(reach, qh_link_node(links[i])))
@@ -143,13 +141,18 @@ drain(Reach *reach, int cap)
 	}
 }
 
-/* Where in the parent's links a tree link to one more child can go, or -1. */
+/*
+ * Where in the parent's links a tree link to one more child can go, or -1.
+ * Parents with m children are passed over, as in inserts.
+ */
 static int
 place_for_child(const Reach *reach, QhNode parent)
 {
 	const QhLink *links = links_of(reach, parent);
 	int			place = -1;
 
+	if (qh_list_count_tree(links, reach->build->max_degree) >= reach->build->m)
+		return -1;
 	for (int i = 0; i < reach->build->max_degree; i++)
 	{
 		if (links[i] == QH_INVALID_NODE)
@@ -169,13 +172,13 @@ adopt(Reach *reach, QhNode parent, QhNode child)
 		return false;
 	links_of(reach, parent)[place] = child | QH_TREE_LINK;
 	set_reached(reach, child);
-	drain(reach, reach->build->max_degree);
+	drain(reach, reach->build->m);
 	return true;
 }
 
 /*
- * Let a node that it links to itself be its parent.  That parent does not link to it:
- * it was reached, and would have claimed it.
+ * Let a node that it links to itself be its parent.  That parent does not link to it: it
+ * was reached and has room, so it would have claimed it.
  */
 static bool
 adopt_by_neighbour(Reach *reach, QhNode child)
@@ -190,8 +193,8 @@ adopt_by_neighbour(Reach *reach, QhNode child)
 
 /*
  * Let the nearest of some reached nodes that stand close in the order be its
- * parent.  There always is one: were all reached nodes full of tree links,
- * each would have 2m children, more than there are nodes.
+ * parent.  There always is one: did each reached node have m children,
+ * there would be more children than nodes.
  */
 static void
 adopt_by_order(Reach *reach, uint32_t rank)
@@ -224,7 +227,7 @@ qh_make_reachable(QhBuild *build)
 {
 	Reach		reach = {.build = build};
 	uint32_t	n = build->n;
-	int			caps[3];
+	int			caps[2];
 
 	reach.reached = qh_build_alloc(build, ((size_t) n + 7) / 8);
 	memset(reach.reached, 0, ((size_t) n + 7) / 8);
@@ -235,8 +238,7 @@ qh_make_reachable(QhBuild *build)
 	/* few children a node while that is enough, so that later inserts find room everywhere */
 	caps[0] = build->m >= 4 ? build->m / 4 : 1;
 	caps[1] = build->m;
-	caps[2] = build->max_degree;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 	{
 		reach.head = 0;
 		drain(&reach, caps[i]);
