@@ -29,6 +29,17 @@ link_page_range(QhRelStore *rs, BlockNumber blkno, uint32 *group, QhNode *first)
 	return Min(qh_geometry_page_nslots(geo, blkno), rs->ix->nslots - *first);
 }
 
+/* Was the page of this slot extended but never formatted?  What follows it was not either. */
+static bool
+is_unformatted(QhRelStore *rs, QhArray array, QhNode node)
+{
+	Buffer		buf = ReadBuffer(rs->index, qh_slot_address(&rs->ix->geo, array, node).blkno);
+	bool		is_new = PageIsNew(BufferGetPage(buf));
+
+	ReleaseBuffer(buf);
+	return is_new;
+}
+
 /*
  * Reserve a free slot of this link page, writing the code in the same record.  *more
  * says whether others stay free.
@@ -72,8 +83,11 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more
 		}
 		node = first + i;
 	}
-	if (node == QH_INVALID_NODE)
+	/* a slot is no use before all its pages are there: extend() formats them */
+	if (node == QH_INVALID_NODE ||
+		is_unformatted(rs, QH_ARRAY_ROW, node) || is_unformatted(rs, QH_ARRAY_CODE, node))
 	{
+		*more = false;
 		UnlockReleaseBuffer(link_buf);
 		return QH_INVALID_NODE;
 	}
@@ -128,20 +142,27 @@ static void
 format_tail(QhRelStore *rs)
 {
 	QhGeometry *geo = &rs->ix->geo;
-	BlockNumber from = rs->ix->nblocks - Min(rs->ix->nblocks - geo->first_blkno, geo->group_npages);
+	BlockNumber blkno = rs->ix->nblocks;
 
-	for (BlockNumber blkno = rs->ix->nblocks; blkno > from; blkno--)
+	while (blkno > geo->first_blkno)
 	{
 		Buffer		buf = ReadBuffer(rs->index, blkno - 1);
-		bool		empty;
+		bool		empty = PageIsNew(BufferGetPage(buf));
 
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-		empty = PageIsNew(BufferGetPage(buf));
-		if (empty)
-			qh_format_block(rs->index, geo, blkno - 1, buf);
-		UnlockReleaseBuffer(buf);
+		ReleaseBuffer(buf);
 		if (!empty)
 			break;
+		blkno--;
+	}
+
+	/* forwards, so that after another crash what is formatted still comes first */
+	for (; blkno < rs->ix->nblocks; blkno++)
+	{
+		Buffer		buf = ReadBuffer(rs->index, blkno);
+
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		qh_format_block(rs->index, geo, blkno, buf);
+		UnlockReleaseBuffer(buf);
 	}
 }
 
