@@ -703,6 +703,7 @@ CREATE OPERATOR CLASS bitvec_hamming_ops
     OPERATOR 1 <~> (bitvec, bitvec) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_bitvec_hamming(internal);
 COMMENT ON OPERATOR CLASS bitvec_hamming_ops USING qhnsw IS 'bitvec ordered by Hamming distance';
+COMMENT ON OPERATOR FAMILY bitvec_hamming_ops USING qhnsw IS 'bitvec ordered by Hamming distance';
 
 CREATE FUNCTION qhnsw_bitvec_jaccard(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -712,6 +713,7 @@ CREATE OPERATOR CLASS bitvec_jaccard_ops
     OPERATOR 1 <%> (bitvec, bitvec) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_bitvec_jaccard(internal);
 COMMENT ON OPERATOR CLASS bitvec_jaccard_ops USING qhnsw IS 'bitvec ordered by Jaccard distance';
+COMMENT ON OPERATOR FAMILY bitvec_jaccard_ops USING qhnsw IS 'bitvec ordered by Jaccard distance';
 
 CREATE FUNCTION qhnsw_qvec8_cosine(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -721,6 +723,7 @@ CREATE OPERATOR CLASS qvec8_cosine_ops
     OPERATOR 1 <=> (qvec8, qvec8) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_qvec8_cosine(internal);
 COMMENT ON OPERATOR CLASS qvec8_cosine_ops USING qhnsw IS 'qvec8 ordered by cosine distance';
+COMMENT ON OPERATOR FAMILY qvec8_cosine_ops USING qhnsw IS 'qvec8 ordered by cosine distance';
 
 CREATE FUNCTION qhnsw_qvec8_l2(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -730,6 +733,7 @@ CREATE OPERATOR CLASS qvec8_l2_ops
     OPERATOR 1 <-> (qvec8, qvec8) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_qvec8_l2(internal);
 COMMENT ON OPERATOR CLASS qvec8_l2_ops USING qhnsw IS 'qvec8 ordered by Euclidean distance';
+COMMENT ON OPERATOR FAMILY qvec8_l2_ops USING qhnsw IS 'qvec8 ordered by Euclidean distance';
 
 CREATE FUNCTION qhnsw_qvec8_ip(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -739,6 +743,7 @@ CREATE OPERATOR CLASS qvec8_ip_ops
     OPERATOR 1 <#> (qvec8, qvec8) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_qvec8_ip(internal);
 COMMENT ON OPERATOR CLASS qvec8_ip_ops USING qhnsw IS 'qvec8 ordered by negative inner product';
+COMMENT ON OPERATOR FAMILY qvec8_ip_ops USING qhnsw IS 'qvec8 ordered by negative inner product';
 
 CREATE FUNCTION qhnsw_real_cosine(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -748,6 +753,7 @@ CREATE OPERATOR CLASS real_cosine_ops
     OPERATOR 1 <=> (real[], real[]) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_real_cosine(internal);
 COMMENT ON OPERATOR CLASS real_cosine_ops USING qhnsw IS 'real[] ordered by cosine distance';
+COMMENT ON OPERATOR FAMILY real_cosine_ops USING qhnsw IS 'real[] ordered by cosine distance';
 
 CREATE FUNCTION qhnsw_real_l2(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -757,6 +763,7 @@ CREATE OPERATOR CLASS real_l2_ops
     OPERATOR 1 <-> (real[], real[]) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_real_l2(internal);
 COMMENT ON OPERATOR CLASS real_l2_ops USING qhnsw IS 'real[] ordered by Euclidean distance';
+COMMENT ON OPERATOR FAMILY real_l2_ops USING qhnsw IS 'real[] ordered by Euclidean distance';
 
 CREATE FUNCTION qhnsw_real_ip(internal) RETURNS internal
     AS 'MODULE_PATHNAME' LANGUAGE C;
@@ -766,6 +773,7 @@ CREATE OPERATOR CLASS real_ip_ops
     OPERATOR 1 <#> (real[], real[]) FOR ORDER BY float_ops,
     FUNCTION 1 qhnsw_real_ip(internal);
 COMMENT ON OPERATOR CLASS real_ip_ops USING qhnsw IS 'real[] ordered by negative inner product';
+COMMENT ON OPERATOR FAMILY real_ip_ops USING qhnsw IS 'real[] ordered by negative inner product';
 
 -- Inspection
 

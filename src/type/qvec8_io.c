@@ -173,16 +173,19 @@ parse_float(Parser *parser, const char *what, float4 *value)
 static bool
 parse_scale(Parser *parser, float4 *scale)
 {
-	if (*parser->at == '-')
-		ereturn(parser->escontext, false,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("scale of qvec8 must be greater than 0")));
+	const char *start = parser->at;
+	bool		negative = *start == '-';
+
+	if (negative)
+		parser->at++;
 	if (!parse_float(parser, "scale", scale))
 		return false;
-	if (*scale == 0)
+	if (negative || *scale == 0)
 		ereturn(parser->escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("scale of qvec8 must be greater than 0")));
+				 errmsg("scale \"%.*s\" is out of range for type %s",
+						(int) Min(parser->at - start, 40), start, "qvec8"),
+				 errdetail("The scale must be greater than 0.")));
 	skip_spaces(parser);
 	return true;
 }

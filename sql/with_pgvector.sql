@@ -1,0 +1,40 @@
+-- Side by side with pgvector in one schema, where that is installed: neither makes a call of the other ambiguous.
+
+SELECT count(*) = 0 AS absent FROM pg_available_extensions WHERE name = 'vector' AND string_to_array(default_version, '.')::int[] >= '{0,7}' \gset
+\if :absent
+\quit
+\endif
+
+SELECT $$
+SELECT r <=> '{4,0}' AS cosine, r <-> '{4,0}'::real[] AS l2, r <#> '{4,1}' AS ip, r <+> r AS l1, l2_distance(r, r), cosine_distance(r, r), inner_product(r, r), l1_distance(r, r), l2_norm(r), vector_dims(r), subvector(r, 2, 1), binary_quantize(r) FROM vectors;
+SELECT v <=> '[4,0]' AS cosine, v <-> '[4,0]'::vector AS l2, v <#> '[4,1]' AS ip, v <+> v AS l1, l2_distance(v, v), cosine_distance(v, v), inner_product(v, v), l1_distance(v, v), vector_norm(v), vector_dims(v), subvector(v, 2, 1), binary_quantize(v) FROM vectors;
+SELECT h <=> '[4,0]' AS cosine, h <-> h AS l2, l2_norm(h), vector_dims(h), subvector(h, 2, 1), binary_quantize(h), s <-> s AS sparse, l2_norm(s) FROM vectors;
+SELECT v <-> r AS mixed, r <=> v AS mixed_too, v::real[] AS out, r::vector AS "in", h::real[] AS half_out, r::halfvec AS half_in, quantize_int8(v::real[]) AS codes FROM vectors;
+SELECT bits <~> B'111' AS bit, bits <%> '111' AS bit_jaccard, hamming_distance(bits, bits), '111'::varbit <~> '100'::varbit AS varbit, bits || bits AS both FROM vectors;
+SELECT b <~> '111' AS bitvec, b <~> B'111' AS bitvec_bit, b <~> bits AS stored_bit, hamming_distance(b, b), jaccard_distance(b, b), b || '1' AS both, subvector(b, 1, 2) <~> binary_quantize(v) AS quantized FROM vectors;
+INSERT INTO vectors (r, v, h, b) SELECT v, r, r, binary_quantize('{1,1,-1}'::real[]) FROM vectors;
+SELECT r, v, h, b FROM vectors WHERE bits IS NULL;
+SELECT avg(v), qvec_minmax(r) FROM vectors;
+CREATE INDEX ON vectors USING hnsw (v vector_l2_ops);
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY v <-> '[4,0]' LIMIT 1;
+$$ AS checks \gset
+\set main :DBNAME
+CREATE DATABASE regress_qvec_before_vector;
+CREATE DATABASE regress_vector_before_qvec;
+
+\c regress_qvec_before_vector
+CREATE EXTENSION qvec;
+CREATE EXTENSION vector;
+CREATE TABLE vectors AS SELECT 1 AS id, '{0,3}'::real[] AS r, '[0,3]'::vector(2) AS v, '[0,3]'::halfvec(2) AS h, '{2:3}/2'::sparsevec AS s, '101'::bit(3) AS bits, '101'::bitvec(3) AS b;
+:checks
+
+\c regress_vector_before_qvec
+CREATE EXTENSION vector;
+CREATE EXTENSION qvec;
+CREATE TABLE vectors AS SELECT 1 AS id, '{0,3}'::real[] AS r, '[0,3]'::vector(2) AS v, '[0,3]'::halfvec(2) AS h, '{2:3}/2'::sparsevec AS s, '101'::bit(3) AS bits, '101'::bitvec(3) AS b;
+:checks
+
+\c :main
+DROP DATABASE regress_qvec_before_vector;
+DROP DATABASE regress_vector_before_qvec;
