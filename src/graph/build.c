@@ -19,6 +19,12 @@
 #define QH_LEAF_NODES		1000
 #endif
 
+/*
+ * Nodes in a leaf of the tree that gives the order: fewer than fit a page of
+ * links (63 at m = 16), so that a page holds whole leaves; chosen by hand.
+ */
+#define ORDER_NODES			16
+
 /* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
 #define KEEP_MAX			512
 
@@ -111,6 +117,20 @@ qh_find_candidates(QhBuild *build)
 	qh_build_release(build, build->keys);
 }
 
+/* One more tree, with small leaves: nodes close in it are close in space. */
+static void
+make_order(QhBuild *build)
+{
+	build->nleaves = (build->n - 1) / ORDER_NODES + 1;
+	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
+	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
+	build->report_as = QH_PHASE_PRUNE;	/* phases never go back */
+	qh_partition(build, build->ntrees);
+	build->report_as = 0;
+	qh_build_release(build, build->leaf_begin);
+	qh_build_release(build, build->keys);
+}
+
 QhGraph *
 qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params)
 {
@@ -127,13 +147,13 @@ qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params
 	graph->n = space->n;
 	graph->max_degree = build.max_degree;
 	graph->links = qh_build_alloc(&build, (size_t) build.n * (size_t) build.max_degree * sizeof(QhLink));
-	/* the leaves of the last tree are as good an order as any tree's */
 	graph->order = build.perm = qh_build_alloc(&build, (size_t) build.n * sizeof(QhNode));
 	if (build.n > 0)
 	{
 		qh_find_candidates(&build);
 		qh_prune_nodes(&build, 0, build.n);
 		qh_build_release(&build, build.lists);
+		make_order(&build);
 		qh_add_coarse_links(&build);
 		qh_collect_sources(&build);
 		qh_answer_links(&build, 0, build.n);

@@ -41,7 +41,7 @@ typedef struct QhBuild
 	QhNode	   *sources;
 
 	uint64_t	ticks;			/* units since the last tick */
-	QhBuildPhase report_as;		/* phase a build within a build reports; 0 in the outer one */
+	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
 } QhBuild;
 
 /*

@@ -203,8 +203,8 @@ follow(Check *check, QhLink mask)
 }
 
 /*
- * A node has one parent, an entry point none; and as a cycle of tree links
- * would satisfy that, the tree must lead to it too.
+ * A node has one parent, an entry point at most one; and as a cycle of tree
+ * links would satisfy that, the tree must lead to it too.
  */
 static void
 check_tree(Check *check)

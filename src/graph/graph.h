@@ -19,9 +19,9 @@ typedef uint32_t QhNode;		/* 31 bits used */
 
 /*
  * A stored link is a node id plus one flag.  A tree link is the one that
- * guarantees its target can be reached: pruning never drops it.  Each node but
- * the entry points is the target of exactly one tree link, and following tree
- * links backwards ends at an entry point.
+ * guarantees its target can be reached: pruning never drops it.  Each node is the
+ * target of exactly one tree link, or of none or one if it is an entry point, and
+ * following tree links backwards leads to an entry point.
  */
 typedef uint32_t QhLink;
 

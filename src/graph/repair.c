@@ -16,6 +16,12 @@
 #define HOSTS_WEIGHED		32
 #define HOSTS_LOOKED_AT		256
 
+/*
+ * Where whole neighbourhoods died, a repair goes on through dead nodes until it
+ * has a live candidate for each place, or has looked at this many; chosen by hand.
+ */
+#define DEAD_LOOKED_AT		64
+
 /* Candidates a repair selects from, in multiples of max_degree; chosen by hand, as in prune.c. */
 #define REPAIR_CANDIDATES	4
 
@@ -230,18 +236,31 @@ typedef struct Repair
 	QhNode		node;
 	QhNode	   *nodes;			/* candidates, perhaps more than once */
 	int			n;
+	int			capacity;
+	QhNode	   *dying;			/* dead nodes met, each once */
+	int			ndying;
+	int			max_dying;
 } Repair;
 
-/* Live ends of links, but not the node itself. */
+/* Sort the ends of links: live ones become candidates, dead ones are queued to be looked through. */
 static void
 add_candidates(Repair *repair, const QhLink *links, int nlinks)
 {
 	for (int i = 0; i < nlinks && links[i] != QH_INVALID_NODE; i++)
 	{
 		QhNode		other = qh_link_node(links[i]);
+		bool		known = other == repair->node;
 
-		if (other != repair->node && !repair->dead->is_dead(repair->dead->ctx, other))
-			repair->nodes[repair->n++] = other;
+		if (!repair->dead->is_dead(repair->dead->ctx, other))
+		{
+			if (!known && repair->n < repair->capacity)
+				repair->nodes[repair->n++] = other;
+			continue;
+		}
+		for (int j = 0; j < repair->ndying && !known; j++)
+			known = repair->dying[j] == other;
+		if (!known && repair->ndying < repair->max_dying)
+			repair->dying[repair->ndying++] = other;
 	}
 }
 
@@ -277,33 +296,38 @@ rank_candidates(Repair *repair, QhSelectWork *work, const QhLink *tree, int ntre
 	return n;
 }
 
-/* Collect what may replace the links lost.  Returns false if none was. */
 static bool
+has_lost_links(const Repair *repair, const QhLink *links)
+{
+	for (int i = 0; i < repair->store->max_degree && links[i] != QH_INVALID_NODE; i++)
+		if (!(links[i] & QH_TREE_LINK) && repair->dead->is_dead(repair->dead->ctx, links[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Collect what may replace the links lost: the live neighbours of dead
+ * neighbours, and where there are too few, what lies beyond dead nodes.  The paper
+ * stops after one step; with most of a neighbourhood deleted that leaves nodes with hardly a link.
+ */
+static void
 gather_candidates(Repair *repair, const QhLink *links)
 {
 	QhStore    *store = repair->store;
-	const QhDead *dead = repair->dead;
-	QhLink	   *theirs;
-	int			ndead = 0;
-	bool		lost = false;
+	size_t		degree = (size_t) store->max_degree;
+	QhLink	   *theirs = repair->alloc->alloc(repair->alloc->ctx, degree * sizeof(QhLink));
+	int			ndirect;
 
-	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
-	{
-		bool		is_dead = dead->is_dead(dead->ctx, qh_link_node(links[i]));
-
-		ndead += is_dead;
-		lost = lost || (is_dead && !(links[i] & QH_TREE_LINK));
-	}
-	if (!lost)
-		return false;
-	theirs = repair->alloc->alloc(repair->alloc->ctx, (size_t) store->max_degree * sizeof(QhLink));
-	repair->nodes = repair->alloc->alloc(repair->alloc->ctx, (size_t) store->max_degree * (size_t) (ndead + 1) * sizeof(QhNode));
+	repair->capacity = store->max_degree * (store->max_degree + 1);
+	repair->nodes = repair->alloc->alloc(repair->alloc->ctx, (size_t) repair->capacity * sizeof(QhNode));
+	repair->max_dying = store->max_degree + DEAD_LOOKED_AT;
+	repair->dying = repair->alloc->alloc(repair->alloc->ctx, (size_t) repair->max_dying * sizeof(QhNode));
 	add_candidates(repair, links, store->max_degree);
-	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
-		if (dead->is_dead(dead->ctx, qh_link_node(links[i])))
-			add_candidates(repair, theirs, store->links(store, qh_link_node(links[i]), theirs));
+	ndirect = repair->ndying;
+	for (int i = 0; i < repair->ndying && (i < ndirect || repair->n < store->max_degree); i++)
+		add_candidates(repair, theirs, store->links(store, repair->dying[i], theirs));
+	repair->alloc->release(repair->alloc->ctx, repair->dying);
 	repair->alloc->release(repair->alloc->ctx, theirs);
-	return true;
 }
 
 /* Copy the tree links of a list to the front of out; returns how many. */
@@ -331,11 +355,12 @@ qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink 
 	int			n;
 	int			nchosen;
 
-	if (!gather_candidates(&repair, links))
+	if (!has_lost_links(&repair, links))
 	{
 		memcpy(out, links, (size_t) store->max_degree * sizeof(QhLink));
 		return QH_UNCHANGED;
 	}
+	gather_candidates(&repair, links);
 	n = copy_tree_links(links, store->max_degree, out);
 	work = qh_select_work_create(alloc, repair.n);
 	cands = alloc->alloc(alloc->ctx, ((size_t) repair.n + 1) * sizeof(QhCandidate));

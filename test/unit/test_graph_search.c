@@ -1,0 +1,444 @@
+/*
+ * test_graph_search.c
+ *		Best-first search against a naive one, its limits, resuming and memory; and key order.
+ */
+#include "graph/order.h"
+#include "graph_memory.h"
+
+/* ---- keys ---- */
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64_t	x = *(const uint64_t *) a;
+	uint64_t	y = *(const uint64_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+test_keys(void)
+{
+	static const float dists[] = {-INFINITY, -3.5f, -1e-30f, 0.0f, 1e-30f, 1.0f, 768.0f, INFINITY};
+	uint64_t	random = 1;
+	int			wrong = 0;
+
+	for (int i = 0; i < 8; i++)
+	{
+		wrong += qh_order_to_float(qh_float_to_order(dists[i])) != dists[i];
+		wrong += i > 0 && qh_float_to_order(dists[i - 1]) >= qh_float_to_order(dists[i]);
+	}
+	ok(wrong == 0, "floats of either sign keep their order as integers");
+
+	wrong = 0;
+	for (int i = 0; i < 100000; i++)
+	{
+		QhNode		node = (QhNode) check_random(&random);
+		uint32_t	salt = (uint32_t) check_random(&random);
+
+		wrong += qh_key_node(qh_key(3.0f, node, salt), salt) != node;
+		wrong += qh_key_dist(qh_key(-3.0f, node, salt)) != -3.0f;
+	}
+	ok(wrong == 0, "a key gives back its distance and node");
+
+	wrong = 0;
+	for (int round = 0; round < 2000; round++)
+	{
+		uint64_t	keys[300],
+					sorted[300],
+					cut[300];
+		uint32_t	n = (uint32_t) (check_random(&random) % 300);
+		uint32_t	k = (uint32_t) (check_random(&random) % (n + 1));
+		uint64_t	range = round % 3 == 0 ? 4 : UINT64_MAX;	/* many equal keys, too */
+
+		for (uint32_t i = 0; i < n; i++)
+			keys[i] = sorted[i] = cut[i] = round % 5 == 0 ? i : check_random(&random) % range;
+		qsort(sorted, n, sizeof(uint64_t), compare_keys);
+		qh_keys_sort(keys, n);
+		qh_keys_partition(cut, n, k);
+		wrong += memcmp(keys, sorted, n * sizeof(uint64_t)) != 0;
+		qsort(cut, k, sizeof(uint64_t), compare_keys);
+		wrong += memcmp(cut, sorted, k * sizeof(uint64_t)) != 0;
+	}
+	ok(wrong == 0, "keys are sorted and cut as by the library's sort");
+}
+
+/* ---- graphs ---- */
+
+/* A ring, so that all is reachable, and random links besides. */
+static void
+make_random_graph(Memory *mem, const Code *codes, uint32_t n, int max_degree, uint64_t seed)
+{
+	uint64_t	random = seed;
+
+	memory_init(mem, codes, n, max_degree);
+	for (QhNode node = 0; node < n; node++)
+	{
+		QhLink	   *links = memory_links(mem, node);
+		int			nlinks = 1 + (int) (check_random(&random) % (uint64_t) max_degree);
+
+		links[0] = (node + 1) % n;
+		for (int i = 1; i < nlinks; i++)
+			links[i] = (QhLink) (check_random(&random) % n) | (i % 3 == 0 ? QH_TREE_LINK : 0);
+	}
+	mem->entries[0] = 0;
+	mem->nentries = 1;
+}
+
+/* ---- the same search, slowly ---- */
+
+typedef struct Naive
+{
+	QhCandidate *found;			/* all that was scored */
+	uint8_t    *expanded;
+	uint8_t    *returned;
+	uint32_t	nfound;
+	uint8_t    *visited;
+} Naive;
+
+static void
+naive_add(Naive *naive, Memory *mem, QhNode node)
+{
+	if (naive->visited[node])
+		return;
+	naive->visited[node] = 1;
+	if (mem->gone[node])
+		return;
+	naive->found[naive->nfound++] = (QhCandidate) {code_distance(&mem->query, &mem->codes[node]), node};
+}
+
+/* The k-th smallest distance not returned, INFINITY if there are fewer. */
+static float
+naive_bound(const Naive *naive, uint64_t k)
+{
+	int			histogram[CODE_NBYTES * 8 + 1] = {0};
+	uint64_t	n = 0;
+
+	for (uint32_t i = 0; i < naive->nfound; i++)
+		if (!naive->returned[i])
+			histogram[(int) naive->found[i].dist]++;
+	for (int d = 0; d <= CODE_NBYTES * 8; d++)
+		if ((n += (uint64_t) histogram[d]) >= k)
+			return (float) d;
+	return INFINITY;
+}
+
+/*
+ * Expand the nearest until the best k not returned are all expanded.  Ties at
+ * the bound may be left unexpanded or not, so all of them are expanded here
+ * and the searches compared are those where no such ties exist.
+ */
+static bool
+naive_next(Naive *naive, Memory *mem, uint64_t k, QhCandidate *out)
+{
+	for (;;)
+	{
+		float		bound = naive_bound(naive, k);
+		int64_t		best = -1;
+
+		for (uint32_t i = 0; i < naive->nfound; i++)
+			if (!naive->returned[i] && !naive->expanded[i] && naive->found[i].dist <= bound &&
+				(best < 0 || naive->found[i].dist < naive->found[best].dist))
+				best = i;
+		if (best < 0)
+			break;
+		naive->expanded[best] = 1;
+		for (int i = 0; i < memory_nlinks(mem, naive->found[best].node); i++)
+			naive_add(naive, mem, qh_link_node(memory_links(mem, naive->found[best].node)[i]));
+	}
+	for (int pass = 0, best = -1; pass < 2; pass++)
+	{
+		for (uint32_t i = 0; i < naive->nfound; i++)
+			if (!naive->returned[i] && (best < 0 || naive->found[i].dist < naive->found[best].dist))
+				best = (int) i;
+		if (best < 0)
+			return false;
+		*out = naive->found[best];
+		if (pass == 1)
+			naive->returned[best] = 1;
+	}
+	return true;
+}
+
+/* Codes at distance i from the query for the i-th node in a random permutation: no ties at all. */
+static Code *
+codes_without_ties(uint32_t n, uint64_t seed)
+{
+	Code	   *codes = calloc(n, sizeof(Code));
+	uint64_t	random = seed;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t bit = 0; bit < i; bit++)
+			codes[i].words[bit / 64] |= UINT64_C(1) << (bit % 64);
+	for (uint32_t i = n - 1; i > 0; i--)
+	{
+		uint32_t	j = (uint32_t) (check_random(&random) % (i + 1));
+		Code		code = codes[i];
+
+		codes[i] = codes[j];
+		codes[j] = code;
+	}
+	return codes;
+}
+
+static void
+test_against_naive(void)
+{
+	enum
+	{
+		N = CODE_NBYTES * 8
+	};
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	int			wrong = 0;
+	int			nreturned = 0;
+
+	for (uint64_t round = 0; round < 60; round++)
+	{
+		Code	   *codes = codes_without_ties(N, round);
+		Memory		mem;
+		QhSearch   *search;
+		QhSearchLimits limits = {.resumable = true};
+		Naive		naive = {calloc(N, sizeof(QhCandidate)), calloc(N, 1), calloc(N, 1), 0, calloc(N, 1)};
+		uint64_t	ef_total = 1 + round % 40;
+		QhCandidate a,
+					b;
+
+		make_random_graph(&mem, codes, N, 4, round + 1000);
+		for (QhNode node = 1; node < N; node += 17)
+			mem.gone[node] = round % 3 == 0;
+		search = qh_search_create(&alloc, &mem.store);
+		memory_start(&mem, search, &(Code) {{0}}, &limits);
+		naive_add(&naive, &mem, 0);
+		for (uint64_t returned = 0;; returned++)
+		{
+			uint64_t	k = ef_total > returned ? ef_total - returned : 1;
+			bool		more = qh_search_next(search, ef_total, &a);
+
+			if (more != naive_next(&naive, &mem, k, &b))
+				wrong++;
+			else if (more && (a.node != b.node || a.dist != b.dist))
+				wrong++;
+			if (!more || wrong > 0)
+				break;
+			nreturned++;
+			/* the caller asks for more every third time, and sometimes for less, which must do nothing */
+			if (returned % 3 == 2)
+				ef_total += round % 7;
+			if (returned % 5 == 4)
+				wrong += qh_search_stats(search)->limited;
+		}
+		qh_search_destroy(search);
+		memory_free(&mem);
+		free(naive.found);
+		free(naive.expanded);
+		free(naive.returned);
+		free(naive.visited);
+		free(codes);
+	}
+	ok(wrong == 0 && nreturned > 5000, "returns what a naive search returns (%d nodes compared)", nreturned);
+	ok(counted.held == 0, "gives all memory back");
+}
+
+static void
+test_exhaustive(const Code *codes, uint32_t n, uint64_t ef, uint64_t step)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	Memory		mem;
+	QhSearch   *search;
+	QhSearchLimits limits = {.resumable = true};
+	uint8_t    *seen = calloc(n, 1);
+	uint32_t	nreturned = 0,
+				twice = 0,
+				falls = 0;
+	QhCandidate found;
+	float		last = -1;
+
+	make_random_graph(&mem, codes, n, 8, 7);
+	search = qh_search_create(&alloc, &mem.store);
+	memory_start(&mem, search, &codes[n / 2], &limits);
+	while (qh_search_next(search, ef, &found))
+	{
+		twice += seen[found.node];
+		seen[found.node] = 1;
+		falls += found.dist < last;
+		last = found.dist;
+		nreturned++;
+		ef += step;
+	}
+	ok(nreturned == n && twice == 0, "ef %llu growing by %llu: each of %u nodes is returned once",
+	   (unsigned long long) ef, (unsigned long long) step, n);
+	if (ef >= n && step == 0)
+		ok(falls == 0, "a window larger than the graph sorts it");
+	/* a window of one node has no next one */
+	if (ef > n + 1)
+		ok(mem.nhints > 0, "the store is told what comes next");
+	ok(qh_search_stats(search)->nexpanded == n && qh_search_stats(search)->nscored == n - 1 && !qh_search_stats(search)->limited,
+	   "the statistics count each node once");
+	qh_search_destroy(search);
+	memory_free(&mem);
+	free(seen);
+}
+
+static void
+test_not_resumable(const Code *codes, uint32_t n)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	Memory		mem;
+	QhSearch   *search;
+	QhSearchLimits limits = {.resumable = false};
+	QhCandidate found,
+				first[40];
+	int			nreturned = 0,
+				differ = 0;
+
+	make_random_graph(&mem, codes, n, 8, 8);
+	search = qh_search_create(&alloc, &mem.store);
+	memory_start(&mem, search, &codes[5], &limits);
+	while (nreturned < 40 && qh_search_next(search, 40, &found))
+		first[nreturned++] = found;
+	ok(nreturned == 40, "a search that cannot go on returns ef nodes");
+	ok(!qh_search_next(search, 40, &found), "and then no more");
+	ok(!qh_search_next(search, 80, &found), "not even when more is asked for");
+	for (int i = 1; i < 40; i++)
+		differ += first[i].dist < first[i - 1].dist;
+	ok(differ == 0, "nearest first");
+	limits.resumable = true;
+	memory_start(&mem, search, &codes[5], &limits);
+	for (int i = 0; i < 40; i++)
+		differ += !qh_search_next(search, 40, &found) || found.dist != first[i].dist;
+	ok(differ == 0, "the first ef are those a resumable search finds");
+	qh_search_destroy(search);
+	memory_free(&mem);
+}
+
+static void
+test_limits(const Code *codes, uint32_t n)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	Memory		mem;
+	QhSearch   *search;
+	QhSearchLimits limits = {.resumable = true, .max_scored = 500};
+	QhCandidate found;
+	const QhSearchStats *stats;
+	uint64_t	nreturned = 0;
+	float		last = -1;
+	int			falls = 0;
+
+	make_random_graph(&mem, codes, n, 8, 9);
+	search = qh_search_create(&alloc, &mem.store);
+	stats = qh_search_stats(search);
+	memory_start(&mem, search, &codes[77], &limits);
+	while (qh_search_next(search, 5000, &found))
+	{
+		falls += found.dist < last;
+		last = found.dist;
+		nreturned++;
+	}
+	ok(stats->limited && stats->nscored >= 500 && stats->nscored < 500 + 8, "a limit on nodes scored ends expansion (%llu)",
+	   (unsigned long long) stats->nscored);
+	ok(nreturned == stats->nscored + 1 && falls == 0, "what had been found comes out in order");
+
+	limits = (QhSearchLimits) {.resumable = true, .max_scored = 500};
+	memory_start(&mem, search, &codes[77], &limits);
+	nreturned = 0;
+	falls = 0;
+	while (qh_search_next(search, 40 + nreturned, &found))
+		nreturned++;
+	ok(stats->limited && nreturned == stats->nscored + 1, "the overflow too is returned after the limit");
+
+	limits = (QhSearchLimits) {.resumable = true, .max_nbytes = 100000};
+	counted.peak = counted.held;
+	memory_start(&mem, search, &codes[77], &limits);
+	nreturned = 0;
+	while (qh_search_next(search, 40 + nreturned, &found))
+		nreturned++;
+	ok(stats->limited && stats->nbytes <= 100000 && counted.peak <= 100000 && nreturned > 1000,
+	   "a limit on memory holds (%zu bytes at the peak, %llu returned)", counted.peak, (unsigned long long) nreturned);
+
+	/* a deep search leaves memory behind that a later limit must not count */
+	limits = (QhSearchLimits) {.resumable = true};
+	memory_start(&mem, search, &codes[77], &limits);
+	while (qh_search_next(search, n, &found))
+		;
+	limits.max_nbytes = 100000;
+	memory_start(&mem, search, &codes[77], &limits);
+	nreturned = 0;
+	while (nreturned < 100 && qh_search_next(search, 100, &found))
+		nreturned++;
+	ok(nreturned == 100 && !stats->limited && stats->nbytes <= 100000, "a search after a deep one starts small");
+	qh_search_destroy(search);
+	memory_free(&mem);
+}
+
+static void
+test_seeds(const Code *codes, uint32_t n)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	Memory		mem;
+	QhSearch   *search;
+	QhSearchLimits limits = {.resumable = false};
+	QhCandidate seeds[3000];
+	QhCandidate found;
+	uint64_t	before;
+	int			nreturned = 0;
+
+	make_random_graph(&mem, codes, n, 8, 10);
+	search = qh_search_create(&alloc, &mem.store);
+	mem.query = codes[3];
+	qh_search_start(search, &limits, NULL, 0);
+	ok(!qh_search_next(search, 10, &found), "without seeds there is nothing to find");
+
+	for (int i = 0; i < 3000; i++)
+		seeds[i] = (QhCandidate) {code_distance(&mem.query, &codes[i / 2]), (QhNode) i / 2};
+	seeds[2999].node = (QhNode) 2000;
+	seeds[2999].dist = INFINITY;
+	qh_search_start(search, &limits, seeds, 3000);
+	while (qh_search_next(search, 10, &found))
+		nreturned++;
+	ok(nreturned == 10, "seeds may be many, and come twice");
+
+	/* a search like the two before takes no memory at all */
+	for (int warm = 0; warm < 2; warm++)
+	{
+		memory_start(&mem, search, &codes[3], &limits);
+		while (qh_search_next(search, 40, &found))
+			;
+	}
+	before = counted.nallocs;
+	memory_start(&mem, search, &codes[3], &limits);
+	while (qh_search_next(search, 40, &found))
+		;
+	ok(counted.nallocs == before, "a search like the one before allocates nothing");
+
+	mem.gone[0] = 1;
+	qh_search_start(search, &limits, &(QhCandidate) {INFINITY, 0}, 1);
+	ok(!qh_search_next(search, 10, &found), "a seed that is gone is neither returned nor expanded");
+	qh_search_destroy(search);
+	memory_free(&mem);
+	ok(counted.held == 0, "gives all memory back");
+}
+
+int
+main(void)
+{
+	uint32_t	n = 100000;
+	Code	   *codes = codes_clustered(n, 42);
+
+	test_keys();
+	test_against_naive();
+	test_exhaustive(codes, 5000, 1, 1);
+	test_exhaustive(codes, 5000, 1, 0);
+	test_exhaustive(codes, 5000, 40, 1);
+	test_exhaustive(codes, 5000, 10000, 0);
+	test_exhaustive(codes, n, 40, 1);
+	test_not_resumable(codes, 5000);
+	test_limits(codes, 20000);
+	test_seeds(codes, 5000);
+	free(codes);
+	return done_testing();
+}
