@@ -1,5 +1,5 @@
 # Binary form of bitvec and qvec8: COPY BINARY round trips, and every malformed
-# value is refused with its error, leaving table and session as they were.
+# value is refused with its error, leaving the table and the connection as they were.
 
 use strict;
 use warnings;
@@ -94,13 +94,13 @@ sub refused
 	my ($type, $value, $code, $message, $name) = @_;
 
 	write_row($value);
-	# the session goes on after the error: what it says then comes last
+	# the connection goes on after the error: what it says then comes last
 	my ($rc, $out, $err) = $node->psql(
 		'postgres',
 		"\\set VERBOSITY verbose\nCREATE TEMP TABLE t (v $type);\nCOPY t FROM '$file' (FORMAT binary);\nSELECT count(*) || ' rows' FROM t;",
 		on_error_stop => 0);
 	like($err, qr/ERROR:  $code: \Q$message\E\n/, $name);
-	is($out, '0 rows', "$name: the session goes on");
+	is($out, '0 rows', "$name: the connection goes on");
 	return;
 }
 
