@@ -159,8 +159,7 @@ begin_scratch()
     if is_root; then chown "$RUN_USER" "$SCRATCH"; fi
 }
 
-# Stop what runs below SCRATCH and remove it.  Only servers whose pid file lies
-# there are touched.
+# Stop what runs below SCRATCH and remove it.
 end_scratch()
 {
     trap - EXIT INT TERM HUP
@@ -169,17 +168,19 @@ end_scratch()
     rm -rf "$SCRATCH"
 }
 
+# Stop the servers whose pid file lies below directory $1, as the user who owns
+# them: the file is theirs to write, so root must not trust what it says.
 stop_servers_below()
 {
     find "$1" -name postmaster.pid 2>/dev/null | while read -r pidfile; do
-        read -r pid <"$pidfile" || continue
-        kill -INT "$pid" 2>/dev/null || continue
-        tries=0
-        while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do
-            sleep 0.1
-            tries=$((tries + 1))
-        done
-        kill -QUIT "$pid" 2>/dev/null || :
+        as_user sh -c '
+            read -r pid <"$1" && kill -INT "$pid" || exit 0
+            tries=0
+            while kill -0 "$pid" && [ $tries -lt 100 ]; do
+                sleep 0.1
+                tries=$((tries + 1))
+            done
+            kill -QUIT "$pid"' sh "$pidfile" </dev/null 2>/dev/null || :
     done
 }
 
