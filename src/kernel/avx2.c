@@ -1,6 +1,6 @@
 /*
  * avx2.c
- *		The kernels on 256-bit registers: AVX2 with POPCNT.
+ *		The kernels on 256-bit registers: AVX2 with POPCNT and F16C.
  *
  * Must not be called before select.c has seen that processor and operating
  * system allow it; compiles to nothing elsewhere.  There are no masked byte
@@ -13,7 +13,7 @@
 #ifdef QV_HAVE_X86_LEVELS
 #include <immintrin.h>
 
-#define AVX2	QV_TARGET("avx2,popcnt")
+#define AVX2	QV_TARGET("avx2,popcnt,f16c")
 
 AVX2 QV_INLINE __m256i
 load(const void *p)
@@ -449,6 +449,60 @@ avx2_sum_i8(const int8_t *a, size_t n)
 	return sum;
 }
 
+/* Four codes share the widened query. */
+AVX2 QV_INLINE void
+dot_i8_four(const int8_t *query, QvCodeList list, int first, size_t n, int32_t *out)
+{
+	const int8_t *code[4];
+	__m256i		sum[4];
+	size_t		i = 0;
+
+#define START(k) \
+	code[k] = (const int8_t *) qv_code_at(list, first + (k)); \
+	sum[k] = _mm256_setzero_si256();
+	QV_REPEAT4(START)
+#undef START
+	for (; i + 16 <= n; i += 16)
+	{
+		__m256i		word = load_words(query + i);
+
+#define ADD(k) sum[k] = _mm256_add_epi32(sum[k], _mm256_madd_epi16(word, load_words(code[k] + i)));
+		QV_REPEAT4(ADD)
+#undef ADD
+	}
+	for (int k = 0; k < 4; k++)
+	{
+		int32_t		total = (int32_t) sum_epi32(sum[k]);
+
+		for (size_t j = i; j < n; j++)
+			total += query[j] * code[k][j];
+		out[first + k] = total;
+	}
+}
+
+AVX2 QV_INLINE void
+dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t *out)
+{
+	int			i = 0;
+
+	for (; i + 4 <= ncodes; i += 4)
+		dot_i8_four(query, list, i, n, out);
+	for (; i < ncodes; i++)
+		out[i] = avx2_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
+}
+
+AVX2 static void
+avx2_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
+}
+
+AVX2 static void
+avx2_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
+}
+
 /* ---- floats ---- */
 
 typedef enum FloatOp
@@ -525,6 +579,74 @@ AVX2 static double
 avx2_l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* qv_sum_tree_single() on registers. */
+AVX2 QV_INLINE float
+sum_tree_single(__m256 *s)
+{
+	__m256		eight = _mm256_add_ps(_mm256_add_ps(_mm256_add_ps(s[0], s[4]), _mm256_add_ps(s[2], s[6])),
+									  _mm256_add_ps(_mm256_add_ps(s[1], s[5]), _mm256_add_ps(s[3], s[7])));
+	__m128		four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+	__m128		two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+
+	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+#define LOAD_FLOATS(k) _mm256_loadu_ps(b + i + 8 * (k))
+#define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (halves + i + 8 * (k))))
+#define ADD_PRODUCTS(k, y) sum[k] = _mm256_add_ps(sum[k], _mm256_mul_ps(_mm256_loadu_ps(a + i + 8 * (k)), y));
+
+AVX2 static float
+avx2_fast_dot_f32(const float *a, const float *b, size_t n)
+{
+	__m256		sum[8];
+	float		s[64];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = _mm256_setzero_ps();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT8(ADD)
+	}
+#undef ADD
+	if (i == n)
+		return sum_tree_single(sum);
+#define STORE(k) _mm256_storeu_ps(s + 8 * (k), sum[k]);
+	QV_REPEAT8(STORE)
+#undef STORE
+	for (; i < n; i++)
+		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+	return qv_sum_tree_single(s);
+}
+
+AVX2 static float
+avx2_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
+{
+	__m256		sum[8];
+	float		s[64];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = _mm256_setzero_ps();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT8(ADD)
+	}
+#undef ADD
+	if (i == n)
+		return sum_tree_single(sum);
+#define STORE(k) _mm256_storeu_ps(s + 8 * (k), sum[k]);
+	QV_REPEAT8(STORE)
+#undef STORE
+	for (; i < n; i++)
+		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
+	return qv_sum_tree_single(s);
 }
 
 /* ---- Walsh-Hadamard transform ---- */
@@ -684,9 +806,13 @@ const QvKernels qv_kernels_avx2 = {
 	.l2sq_i8 = avx2_l2sq_i8,
 	.l1_i8 = avx2_l1_i8,
 	.sum_i8 = avx2_sum_i8,
+	.dot_i8_many = avx2_dot_i8_many,
+	.dot_i8_strided = avx2_dot_i8_strided,
 	.dot_f32 = avx2_dot_f32,
 	.l2sq_f32 = avx2_l2sq_f32,
 	.l1_f32 = avx2_l1_f32,
+	.fast_dot_f32 = avx2_fast_dot_f32,
+	.fast_dot_f16 = avx2_fast_dot_f16,
 	.fht_f32 = avx2_fht_f32,
 	.signs_f32 = avx2_signs_f32,
 };

@@ -89,17 +89,12 @@ avx512_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
 }
 
 /*
- * Sums of the 64-bit lanes of eight registers, in order.  Every lane and every
- * sum is below 2^32, so two registers share one: 20 instructions for eight
- * sums, where eight separate reductions take some 60.
+ * Eight sums, in order, of registers that hold two each: the first of a pair in
+ * the low words of the 64-bit lanes, the second in the high ones.
  */
 AVX512 QV_INLINE __m256i
-sum_eight(const __m512i *s)
+sum_pairs(__m512i pair01, __m512i pair23, __m512i pair45, __m512i pair67)
 {
-	__m512i		pair01 = _mm512_add_epi64(s[0], _mm512_slli_epi64(s[1], 32));
-	__m512i		pair23 = _mm512_add_epi64(s[2], _mm512_slli_epi64(s[3], 32));
-	__m512i		pair45 = _mm512_add_epi64(s[4], _mm512_slli_epi64(s[5], 32));
-	__m512i		pair67 = _mm512_add_epi64(s[6], _mm512_slli_epi64(s[7], 32));
 	__m512i		quad0 = _mm512_add_epi32(_mm512_unpacklo_epi64(pair01, pair23),
 										 _mm512_unpackhi_epi64(pair01, pair23));
 	__m512i		quad4 = _mm512_add_epi32(_mm512_unpacklo_epi64(pair45, pair67),
@@ -110,6 +105,20 @@ sum_eight(const __m512i *s)
 	/* lanes holds 128-bit parts of codes 0-3, 0-3, 4-7, 4-7 */
 	return _mm256_add_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(2, 0, 2, 0))),
 							_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(3, 1, 3, 1))));
+}
+
+/*
+ * Sums of the 64-bit lanes of eight registers, in order.  Every lane and every
+ * sum is below 2^32, so two registers share one: 20 instructions for eight
+ * sums, where eight separate reductions take some 60.
+ */
+AVX512 QV_INLINE __m256i
+sum_eight(const __m512i *s)
+{
+	return sum_pairs(_mm512_add_epi64(s[0], _mm512_slli_epi64(s[1], 32)),
+					 _mm512_add_epi64(s[2], _mm512_slli_epi64(s[3], 32)),
+					 _mm512_add_epi64(s[4], _mm512_slli_epi64(s[5], 32)),
+					 _mm512_add_epi64(s[6], _mm512_slli_epi64(s[7], 32)));
 }
 
 /* Store the first n <= 8 of eight sums. */
@@ -499,6 +508,77 @@ avx512_sum_i8(const int8_t *a, size_t n)
 	return _mm512_reduce_add_epi32(sum);
 }
 
+/* As sum_eight, but of the 32-bit lanes of eight registers, modulo 2^32. */
+AVX512 QV_INLINE __m512i
+pair_words(__m512i a, __m512i b)
+{
+	a = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, (_MM_PERM_ENUM) _MM_SHUFFLE(2, 3, 0, 1)));
+	b = _mm512_add_epi32(b, _mm512_shuffle_epi32(b, (_MM_PERM_ENUM) _MM_SHUFFLE(2, 3, 0, 1)));
+	return _mm512_mask_blend_epi32(0xAAAA, a, b);
+}
+
+/* The biased operand is the code; what that adds is the same for all: 128 times the sum of the query. */
+AVX512 QV_INLINE void
+dot_i8_group(const int8_t *query, QvCodeList list, int first, int n, size_t nbytes, int32_t *out)
+{
+	const uint8_t *code[8];
+	__m512i		sum[8];
+	__m512i		bias = _mm512_set1_epi8(-128);
+	__m512i		over = _mm512_setzero_si512();
+	size_t		i = 0;
+	__m256i		sums;
+
+	group_codes(code, list, first, n);
+#define CLEAR(k) sum[k] = _mm512_setzero_si512();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+	for (; i + 64 <= nbytes; i += 64)
+	{
+		__m512i		word = load(query + i);
+
+		over = _mm512_dpbusd_epi32(over, bias, word);
+#define FULL(k) sum[k] = _mm512_dpbusd_epi32(sum[k], biased(load(code[k] + i)), word);
+		QV_REPEAT8(FULL)
+#undef FULL
+	}
+	if (i < nbytes)
+	{
+		__m512i		word = load_tail(query + i, nbytes - i);
+
+		over = _mm512_dpbusd_epi32(over, bias, word);
+#define TAIL(k) sum[k] = _mm512_dpbusd_epi32(sum[k], biased(load_tail(code[k] + i, nbytes - i)), word);
+		QV_REPEAT8(TAIL)
+#undef TAIL
+	}
+	sums = sum_pairs(pair_words(sum[0], sum[1]), pair_words(sum[2], sum[3]),
+					 pair_words(sum[4], sum[5]), pair_words(sum[6], sum[7]));
+	sums = _mm256_sub_epi32(sums, _mm256_set1_epi32(_mm512_reduce_add_epi32(over)));
+	store_eight((uint32_t *) out + first, sums, n);
+}
+
+AVX512 QV_INLINE void
+dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t *out)
+{
+	int			i = 0;
+
+	for (; i + 8 <= ncodes; i += 8)
+		dot_i8_group(query, list, i, 8, n, out);
+	if (i < ncodes)
+		dot_i8_group(query, list, i, ncodes - i, n, out);
+}
+
+AVX512 static void
+avx512_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
+}
+
+AVX512 static void
+avx512_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
+}
+
 /* ---- floats ---- */
 
 typedef enum FloatOp
@@ -581,6 +661,79 @@ AVX512 static double
 avx512_l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* qv_sum_tree_single() on registers. */
+AVX512 QV_INLINE float
+sum_tree_single(const __m512 *s)
+{
+	__m512		sixteen = _mm512_add_ps(_mm512_add_ps(s[0], s[2]), _mm512_add_ps(s[1], s[3]));
+	__m256		eight = _mm256_add_ps(_mm512_castps512_ps256(sixteen), _mm512_extractf32x8_ps(sixteen, 1));
+	__m128		four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+	__m128		two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+
+	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* In the tail the accumulators past the end get +0, as in sum_floats. */
+AVX512 static float
+avx512_fast_dot_f32(const float *a, const float *b, size_t n)
+{
+	__m512		sum[4];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = _mm512_setzero_ps();
+	QV_REPEAT4(CLEAR)
+#undef CLEAR
+#define ADD(k) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), _mm512_loadu_ps(b + i + 16 * (k))));
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT4(ADD)
+	}
+#undef ADD
+#define TAIL(k) \
+	if (i + 16 * (k) < n) \
+	{ \
+		size_t		rest = n - i - 16 * (k); \
+		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
+		\
+		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
+													 _mm512_maskz_loadu_ps(mask, b + i + 16 * (k)))); \
+	}
+	QV_REPEAT4(TAIL)
+#undef TAIL
+	return sum_tree_single(sum);
+}
+
+AVX512 static float
+avx512_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
+{
+	__m512		sum[4];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = _mm512_setzero_ps();
+	QV_REPEAT4(CLEAR)
+#undef CLEAR
+#define ADD(k) \
+	sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), \
+												 _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (halves + i + 16 * (k))))));
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT4(ADD)
+	}
+#undef ADD
+#define TAIL(k) \
+	if (i + 16 * (k) < n) \
+	{ \
+		size_t		rest = n - i - 16 * (k); \
+		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
+		\
+		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
+													 _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves + i + 16 * (k))))); \
+	}
+	QV_REPEAT4(TAIL)
+#undef TAIL
+	return sum_tree_single(sum);
 }
 
 /* ---- Walsh-Hadamard transform ---- */
@@ -774,9 +927,13 @@ const QvKernels qv_kernels_avx512 = {
 	.l2sq_i8 = avx512_l2sq_i8,
 	.l1_i8 = avx512_l1_i8,
 	.sum_i8 = avx512_sum_i8,
+	.dot_i8_many = avx512_dot_i8_many,
+	.dot_i8_strided = avx512_dot_i8_strided,
 	.dot_f32 = avx512_dot_f32,
 	.l2sq_f32 = avx512_l2sq_f32,
 	.l1_f32 = avx512_l1_f32,
+	.fast_dot_f32 = avx512_fast_dot_f32,
+	.fast_dot_f16 = avx512_fast_dot_f16,
 	.fht_f32 = avx512_fht_f32,
 	.signs_f32 = avx512_signs_f32,
 };

@@ -42,6 +42,9 @@ typedef struct QvKernels
 	uint32_t	(*l2sq_i8) (const int8_t *a, const int8_t *b, size_t n);
 	uint32_t	(*l1_i8) (const int8_t *a, const int8_t *b, size_t n);
 	int32_t		(*sum_i8) (const int8_t *a, size_t n);
+	/* dot_i8 of query and ncodes codes, by pointer or stride bytes apart */
+	void		(*dot_i8_many) (const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out);
+	void		(*dot_i8_strided) (const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out);
 
 	/*
 	 * Floats.  Sixteen double accumulators, element i into accumulator i mod
@@ -51,6 +54,14 @@ typedef struct QvKernels
 	double		(*dot_f32) (const float *a, const float *b, size_t n);
 	double		(*l2sq_f32) (const float *a, const float *b, size_t n);
 	double		(*l1_f32) (const float *a, const float *b, size_t n);
+
+	/*
+	 * The same at single precision, for estimates: sixty-four float
+	 * accumulators, element i into accumulator i mod 64, one fixed tree.
+	 * halves are IEEE half precision numbers, converted exactly.
+	 */
+	float		(*fast_dot_f32) (const float *a, const float *b, size_t n);
+	float		(*fast_dot_f16) (const float *a, const uint16_t *halves, size_t n);
 
 	/* In-place fast Walsh-Hadamard transform, unscaled, n a power of two >= 1. */
 	void		(*fht_f32) (float *x, size_t n);

@@ -55,8 +55,9 @@ extern const QvKernels qv_kernels_neon;
 #define QV_REPEAT8(M)	QV_REPEAT4(M) M(4) M(5) M(6) M(7)
 #define QV_REPEAT16(M)	QV_REPEAT8(M) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
 
-/* A float at any address, as kernel.h allows them. */
+/* A float or a half precision number at any address, as kernel.h allows them. */
 typedef float QvFloat __attribute__((aligned(1)));
+typedef uint16_t QvHalf __attribute__((aligned(1)));
 
 /* What is counted of two runs of bits. */
 typedef enum QvBitOp
@@ -122,6 +123,39 @@ qv_sum_tree(const double *s)
 	for (int i = 0; i < 4; i++)
 		t[i] = t[i] + t[i + 4];
 	return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
+/* The same of the sixty-four accumulators of a sum at single precision; overwrites them. */
+QV_INLINE float
+qv_sum_tree_single(float *s)
+{
+	for (int h = 32; h > 0; h /= 2)
+	{
+		for (int i = 0; i < h; i++)
+			s[i] = s[i] + s[i + h];
+	}
+	return s[0];
+}
+
+/* Every half is a float exactly; below the normal ones it is a multiple of 2^-24. */
+QV_INLINE float
+qv_float_of_half(uint16_t half)
+{
+	uint32_t	exponent = (half >> 10) & 31;
+	uint32_t	fraction = half & 1023;
+	uint32_t	bits;
+	float		x;
+
+	if (exponent == 0)
+	{
+		x = (float) fraction * 0x1p-24f;
+		memcpy(&bits, &x, sizeof(bits));
+	}
+	else
+		bits = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
+	bits |= (uint32_t) (half & 0x8000) << 16;
+	memcpy(&x, &bits, sizeof(x));
+	return x;
 }
 
 #endif							/* QV_KERNEL_LEVELS_H */

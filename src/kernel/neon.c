@@ -304,6 +304,25 @@ neon_sum_i8(const int8_t *a, size_t n)
 	return sum;
 }
 
+static inline void
+dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t *out)
+{
+	for (int i = 0; i < ncodes; i++)
+		out[i] = neon_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
+}
+
+static void
+neon_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
+}
+
+static void
+neon_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
+}
+
 /* ---- floats ---- */
 
 typedef enum FloatOp
@@ -385,6 +404,79 @@ static double
 neon_l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+/* qv_sum_tree_single() on registers. */
+QV_INLINE float
+sum_tree_single(float32x4_t *s)
+{
+	float32x2_t two;
+
+#define CROSS32(k) s[k] = vaddq_f32(s[k], s[(k) + 8]);
+	QV_REPEAT8(CROSS32)
+#undef CROSS32
+#define CROSS16(k) s[k] = vaddq_f32(s[k], s[(k) + 4]);
+	QV_REPEAT4(CROSS16)
+#undef CROSS16
+	s[0] = vaddq_f32(vaddq_f32(s[0], s[2]), vaddq_f32(s[1], s[3]));
+	two = vadd_f32(vget_low_f32(s[0]), vget_high_f32(s[0]));
+	return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+#define LOAD_FLOATS(k) vld1q_f32(b + i + 4 * (k))
+#define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + i + 4 * (k))))
+#define ADD_PRODUCTS(k, y) sum[k] = vaddq_f32(sum[k], vmulq_f32(vld1q_f32(a + i + 4 * (k)), y));
+
+static float
+neon_fast_dot_f32(const float *a, const float *b, size_t n)
+{
+	float32x4_t sum[16];
+	float		s[64];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = vdupq_n_f32(0);
+	QV_REPEAT16(CLEAR)
+#undef CLEAR
+#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT16(ADD)
+	}
+#undef ADD
+	if (i == n)
+		return sum_tree_single(sum);
+#define STORE(k) vst1q_f32(s + 4 * (k), sum[k]);
+	QV_REPEAT16(STORE)
+#undef STORE
+	for (; i < n; i++)
+		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+	return qv_sum_tree_single(s);
+}
+
+static float
+neon_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
+{
+	float32x4_t sum[16];
+	float		s[64];
+	size_t		i = 0;
+
+#define CLEAR(k) sum[k] = vdupq_n_f32(0);
+	QV_REPEAT16(CLEAR)
+#undef CLEAR
+#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
+	for (; i + 64 <= n; i += 64)
+	{
+		QV_REPEAT16(ADD)
+	}
+#undef ADD
+	if (i == n)
+		return sum_tree_single(sum);
+#define STORE(k) vst1q_f32(s + 4 * (k), sum[k]);
+	QV_REPEAT16(STORE)
+#undef STORE
+	for (; i < n; i++)
+		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
+	return qv_sum_tree_single(s);
 }
 
 /* ---- Walsh-Hadamard transform ---- */
@@ -574,9 +666,13 @@ const QvKernels qv_kernels_neon = {
 	.l2sq_i8 = neon_l2sq_i8,
 	.l1_i8 = neon_l1_i8,
 	.sum_i8 = neon_sum_i8,
+	.dot_i8_many = neon_dot_i8_many,
+	.dot_i8_strided = neon_dot_i8_strided,
 	.dot_f32 = neon_dot_f32,
 	.l2sq_f32 = neon_l2sq_f32,
 	.l1_f32 = neon_l1_f32,
+	.fast_dot_f32 = neon_fast_dot_f32,
+	.fast_dot_f16 = neon_fast_dot_f16,
 	.fht_f32 = neon_fht_f32,
 	.signs_f32 = neon_signs_f32,
 };

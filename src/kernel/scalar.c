@@ -198,6 +198,25 @@ scalar_sum_i8(const int8_t *a, size_t n)
 	return sum;
 }
 
+static inline void
+dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t *out)
+{
+	for (int i = 0; i < ncodes; i++)
+		out[i] = scalar_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
+}
+
+static void
+scalar_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
+}
+
+static void
+scalar_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
+{
+	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
+}
+
 /* ---- floats ---- */
 
 typedef enum FloatOp
@@ -251,6 +270,42 @@ static double
 scalar_l1_f32(const float *a, const float *b, size_t n)
 {
 	return sum_floats(FLOAT_L1, a, b, n);
+}
+
+static float
+scalar_fast_dot_f32(const float *a, const float *b, size_t n)
+{
+	const QvFloat *x = a;
+	const QvFloat *y = b;
+	float		s[64] = {0};
+	size_t		i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		for (size_t j = 0; j < 64; j++)
+			s[j] += x[i + j] * y[i + j];
+	}
+	for (; i < n; i++)
+		s[i % 64] += x[i] * y[i];
+	return qv_sum_tree_single(s);
+}
+
+static float
+scalar_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
+{
+	const QvFloat *x = a;
+	const QvHalf *y = halves;
+	float		s[64] = {0};
+	size_t		i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		for (size_t j = 0; j < 64; j++)
+			s[j] += x[i + j] * qv_float_of_half(y[i + j]);
+	}
+	for (; i < n; i++)
+		s[i % 64] += x[i] * qv_float_of_half(y[i]);
+	return qv_sum_tree_single(s);
 }
 
 /* ---- Walsh-Hadamard transform, signs ---- */
@@ -312,9 +367,13 @@ const QvKernels qv_kernels_scalar = {
 	.l2sq_i8 = scalar_l2sq_i8,
 	.l1_i8 = scalar_l1_i8,
 	.sum_i8 = scalar_sum_i8,
+	.dot_i8_many = scalar_dot_i8_many,
+	.dot_i8_strided = scalar_dot_i8_strided,
 	.dot_f32 = scalar_dot_f32,
 	.l2sq_f32 = scalar_l2sq_f32,
 	.l1_f32 = scalar_l1_f32,
+	.fast_dot_f32 = scalar_fast_dot_f32,
+	.fast_dot_f16 = scalar_fast_dot_f16,
 	.fht_f32 = scalar_fht_f32,
 	.signs_f32 = scalar_signs_f32,
 };

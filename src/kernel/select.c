@@ -23,6 +23,7 @@
 #define CPU_POPCNT		(1u << 23)
 #define CPU_OSXSAVE		(1u << 27)
 #define CPU_AVX			(1u << 28)
+#define CPU_F16C		(1u << 29)
 /* cpuid leaf 7 subleaf 0, ebx */
 #define CPU_AVX2		(1u << 5)
 #define CPU_AVX512F		(1u << 16)
@@ -85,7 +86,7 @@ runs_avx2(void)
 	CpuFeatures cpu = read_features();
 
 	return (cpu.xcr0 & XCR0_AVX) == XCR0_AVX &&
-		has_all(cpu.leaf1_ecx, CPU_POPCNT | CPU_AVX) &&
+		has_all(cpu.leaf1_ecx, CPU_POPCNT | CPU_AVX | CPU_F16C) &&
 		has_all(cpu.leaf7_ebx, CPU_AVX2);
 }
 

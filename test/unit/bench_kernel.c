@@ -116,6 +116,13 @@ INT8(dot_i8)
 INT8(l2sq_i8)
 INT8(l1_i8)
 
+/* A quarter of the codes: they are four times as long. */
+static void
+run_dot_i8_strided(Bench *b)
+{
+	b->level->dot_i8_strided((const int8_t *) b->query, b->base, b->n, NCODES / 4, b->n, (int32_t *) b->out);
+}
+
 static void
 run_sum_i8(Bench *b)
 {
@@ -132,6 +139,21 @@ run_##kernel(Bench *b) \
 FLOATS(dot_f32)
 FLOATS(l2sq_f32)
 FLOATS(l1_f32)
+
+/* Sixteen times: one takes no longer than reading the clock. */
+static void
+run_fast_dot_f32(Bench *b)
+{
+	for (int i = 0; i < 16; i++)
+		sink = b->level->fast_dot_f32(b->x, b->y + i * 64, b->n);
+}
+
+static void
+run_fast_dot_f16(Bench *b)
+{
+	for (int i = 0; i < 16; i++)
+		sink = b->level->fast_dot_f16(b->x, (const uint16_t *) b->base + i * 64, b->n);
+}
 
 /* Of zeros: repeated on values the transform would run into infinities. */
 static void
@@ -164,10 +186,13 @@ static const struct
 	{"planes4_many", run_planes4_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},
 	{"planes4_strided", run_planes4_strided, NCODES, {40, 96, 128, 256}},
 	{"dot_i8", run_dot_i8, 16, {768, 1024}},
+	{"dot_i8_strided", run_dot_i8_strided, NCODES / 4, {768, 1024}},
 	{"l2sq_i8", run_l2sq_i8, 16, {768, 1024}},
 	{"l1_i8", run_l1_i8, 16, {768, 1024}},
 	{"sum_i8", run_sum_i8, 16, {768, 1024}},
 	{"dot_f32", run_dot_f32, 1, {768, 1024}},
+	{"fast_dot_f32", run_fast_dot_f32, 16, {768, 1024}},
+	{"fast_dot_f16", run_fast_dot_f16, 16, {768, 1024}},
 	{"l2sq_f32", run_l2sq_f32, 1, {768, 1024}},
 	{"l1_f32", run_l1_f32, 1, {768, 1024}},
 	{"fht_f32", run_fht_f32, 1, {256, 512, 1024, 4096}},

@@ -537,6 +537,48 @@ test_int8(const QvKernels *level)
 	guarded_free(&mb);
 }
 
+/* Batches of signed bytes give what one call a code gives; the last code ends at a trap. */
+static void
+test_int8_batches(const QvKernels *level)
+{
+	static const size_t lengths[] = {0, 1, 15, 16, 63, 64, 65, 100, 128, 256, 768, 1000, 7232};
+	GuardedMemory mq = guarded_alloc(8000);
+	GuardedMemory mc = guarded_alloc(21 * 8000);
+	uint64_t	seed = 14;
+
+	for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++)
+	{
+		size_t		n = lengths[l];
+		size_t		stride = n + 3;
+
+		for (int ncodes = 0; ncodes <= 20; ncodes++)
+		{
+			int			pattern = ncodes % NPATTERNS;
+			size_t		extent = ncodes == 0 ? 0 : stride * (size_t) (ncodes - 1) + n;
+			int8_t	   *query = (int8_t *) place(&mq, n, (ncodes * 5) % NPLACES);
+			uint8_t    *base = place(&mc, extent, ncodes % 2 == 0 ? PLACE_END : ncodes % 8);
+			const uint8_t *codes[20];
+			int32_t		by_pointer[20];
+			int32_t		by_stride[20];
+
+			fill_int8(query, n, pattern, 0, &seed);
+			fill_int8((int8_t *) base, extent, pattern, 1, &seed);
+			for (int i = 0; i < ncodes; i++)
+				codes[i] = base + stride * (size_t) ((i * 7 + 3) % ncodes);
+			level->dot_i8_many(query, codes, ncodes, n, by_pointer);
+			level->dot_i8_strided(query, base, stride, ncodes, n, by_stride);
+			for (int i = 0; i < ncodes; i++)
+			{
+				expect(by_pointer[i] == scalar->dot_i8(query, (const int8_t *) codes[i], n), "dot_i8_many", n, ncodes, pattern);
+				expect(by_stride[i] == scalar->dot_i8(query, (const int8_t *) base + stride * (size_t) i, n), "dot_i8_strided", n, ncodes, pattern);
+			}
+		}
+	}
+	report(level, "batches of signed bytes");
+	guarded_free(&mq);
+	guarded_free(&mc);
+}
+
 /* ---- sums of floats ---- */
 
 static void
@@ -573,6 +615,107 @@ test_floats(const QvKernels *level)
 	report(level, "dot, l2sq and l1 of floats, to the bit");
 	free(a);
 	free(b);
+	guarded_free(&ma);
+	guarded_free(&mb);
+}
+
+/* What a half stands for, from its definition. */
+static float
+naive_half(uint16_t half)
+{
+	int			exponent = (half >> 10) & 31;
+	double		fraction = half & 1023;
+	double		x = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+
+	if (exponent == 31)
+		x = fraction == 0 ? INFINITY : NAN;
+	return (float) copysign(x, half & 0x8000 ? -1.0 : 1.0);
+}
+
+/* The sum kernel.h defines, element by element. */
+static float
+naive_fast_dot(const float *a, const float *b, size_t n)
+{
+	volatile float s[64] = {0};
+
+	for (size_t i = 0; i < n; i++)
+	{
+		volatile float product = a[i] * b[i];
+
+		s[i % 64] = s[i % 64] + product;
+	}
+	for (int h = 32; h > 0; h /= 2)
+	{
+		for (int i = 0; i < h; i++)
+			s[i] = s[i] + s[i + h];
+	}
+	return s[0];
+}
+
+/* All 65,536 halves, one at a time, in every lane. */
+static void
+test_half_values(const QvKernels *level)
+{
+	float		one[64] = {0};
+	uint16_t	halves[64] = {0};
+
+	for (uint32_t half = 0; half < 65536; half++)
+	{
+		size_t		lane = half % 64;
+		size_t		n = half % 2 ? 64 : lane + 1;
+
+		one[lane] = 1.0f;
+		halves[lane] = (uint16_t) half;
+		/* a sum that starts at +0 is never -0 */
+		expect(same_float(level->fast_dot_f16(one, halves, n), naive_half((uint16_t) half) + 0.0f), "fast_dot_f16", n, (int) half, 0);
+		one[lane] = 0.0f;
+		halves[lane] = 0;
+	}
+	report(level, "every half is the float it should be");
+}
+
+static void
+test_fast_dot(const QvKernels *level)
+{
+	static const size_t longer[] = {768, 1000, 1024, 4099, 16000};
+	GuardedMemory ma = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	GuardedMemory mb = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
+	float	   *a = malloc(MAX_NFLOATS * sizeof(float));
+	float	   *b = malloc(MAX_NFLOATS * sizeof(float));
+	uint16_t   *halves = malloc(MAX_NFLOATS * sizeof(uint16_t));
+	uint64_t	seed = 15;
+
+	for (int i = 0; i <= MAX_SHORT + 5; i++)
+	{
+		size_t		n = i <= MAX_SHORT ? (size_t) i : longer[i - MAX_SHORT - 1];
+
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			fill_floats(a, n, pattern, &seed);
+			fill_floats(b, n, pattern, &seed);
+			for (int where = 0; where < NPLACES; where += n < 80 ? 1 : 4)
+				expect(same_float(level->fast_dot_f32(put_floats(&ma, a, n, where), put_floats(&mb, b, n, (where * 5 + i) % NPLACES), n),
+								  naive_fast_dot(a, b, n)), "fast_dot_f32", n, where, pattern);
+			/* numbers up to 2, or any */
+			for (size_t j = 0; j < n; j++)
+			{
+				halves[j] = (uint16_t) (check_random(&seed) & (pattern < 3 ? 0xBFFF : 0xFFFF));
+				b[j] = naive_half(halves[j]);
+			}
+			for (int where = 0; where < NPLACES; where += n < 80 ? 1 : 4)
+			{
+				uint8_t    *p = place(&mb, n * sizeof(uint16_t), (where * 5 + i) % NPLACES);
+
+				memcpy(p, halves, n * sizeof(uint16_t));
+				expect(same_float(level->fast_dot_f16(put_floats(&ma, a, n, where), (const uint16_t *) (const void *) p, n),
+								  naive_fast_dot(a, b, n)), "fast_dot_f16", n, where, pattern);
+			}
+		}
+	}
+	report(level, "dot of floats and of halves at single precision, to the bit");
+	free(a);
+	free(b);
+	free(halves);
 	guarded_free(&ma);
 	guarded_free(&mb);
 }
@@ -775,7 +918,10 @@ main(void)
 		test_planes(level);
 		test_batches(level);
 		test_int8(level);
+		test_int8_batches(level);
 		test_floats(level);
+		test_half_values(level);
+		test_fast_dot(level);
 		test_float_error(level);
 		test_fht(level);
 		test_signs(level);
