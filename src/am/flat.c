@@ -80,7 +80,7 @@ offer(QhScan *scan, QhNode node, float dist)
 	}
 	if (flat->bounded && !before(flat->bound, cand))
 		return;
-	if (scan->pulled && (scan->pulled[node / 8] & (1 << (node % 8))))
+	if (scan->pulled && node < scan->npulled_bits && (scan->pulled[node / 8] & (1 << (node % 8))))
 		return;
 	if (isnan(dist))
 		return;
@@ -142,7 +142,9 @@ qh_flat_start(QhScan *scan)
 	/* what the graph has returned already must not come twice */
 	if (scan->npulled > 0)
 	{
-		scan->pulled = MemoryContextAllocZero(scan->query_cxt, scan->ix->nslots / 8 + 1);
+		/* the index may grow while the scan runs */
+		scan->npulled_bits = scan->ix->nslots;
+		scan->pulled = MemoryContextAllocZero(scan->query_cxt, scan->npulled_bits / 8 + 1);
 		for (uint64 i = 0; i < scan->npulled; i++)
 			scan->pulled[scan->pulled_nodes[i] / 8] |= 1 << (scan->pulled_nodes[i] % 8);
 	}

@@ -43,37 +43,26 @@ typedef struct QhInsert
 	int			nlinks;
 } QhInsert;
 
-static int
-compare_candidates(const void *a, const void *b)
-{
-	float		x = ((const QhCandidate *) a)->dist;
-	float		y = ((const QhCandidate *) b)->dist;
-
-	return (x > y) - (x < y);
-}
-
 /* The ef_construction nearest nodes.  Nodes that are not live are left out: nothing new may link to them. */
 static void
 find_candidates(QhInsert *ins)
 {
 	QhSearchLimits limits = {0};
-	QhCandidate *seeds = palloc(sizeof(QhCandidate) * Max(ins->ix->nentries, 1));
-	int			nseeds = qh_score_entries(&ins->rs, seeds);
+	QhCandidate seeds[MAX_SEEDS];
+	int			nseeds = qh_choose_seeds(&ins->rs, MAX_SEEDS, seeds);
 	int			ef = Max(ins->ix->meta.ef_construction, ins->ix->meta.m);
 	QhSearch   *search;
 	QhCandidate cand;
 
 	ins->cands = palloc(sizeof(QhCandidate) * ef);
-	qsort(seeds, nseeds, sizeof(QhCandidate), compare_candidates);
 	search = qh_search_create(&ins->alloc, &ins->rs.store);
-	qh_search_start(search, &limits, seeds, Min(nseeds, MAX_SEEDS));
+	qh_search_start(search, &limits, seeds, nseeds);
 	while (ins->ncands < ef && qh_search_next(search, ef, &cand))
 	{
 		if (qh_read_row(&ins->rs, cand.node).flags != QH_ROW_NONE)
 			ins->cands[ins->ncands++] = cand;
 	}
 	qh_search_destroy(search);
-	pfree(seeds);
 }
 
 /* Give the row to a node that has its code, if one of the nearest has. */
@@ -107,6 +96,19 @@ publish(QhInsert *ins, QhNode parent, const QhLink *old_links, const QhLink *new
 	return qh_apply(&ins->rs, changes, n, &row);
 }
 
+/* Nobody but this insert touches its slot: a slot that is not as it was reserved is damaged. */
+static void
+check_reserved(QhInsert *ins)
+{
+	QhLink		links[2 * QH_MAX_M];
+
+	if (qh_read_slot(&ins->rs, ins->node, links) != QH_SLOT_RESERVED ||
+		qh_read_row(&ins->rs, ins->node).flags != QH_ROW_NONE)
+		qh_report_corrupt(ins->rs.index,
+						  qh_slot_address(&ins->ix->geo, QH_ARRAY_ROW, ins->node).blkno,
+						  "a free slot is in use");
+}
+
 /* Try to become a tree child of this node.  False if it is not live or has no room. */
 static bool
 attach_to(QhInsert *ins, QhNode parent)
@@ -123,6 +125,7 @@ attach_to(QhInsert *ins, QhNode parent)
 			return false;
 		if (publish(ins, parent, old_links, new_links))
 			return true;
+		check_reserved(ins);
 	}
 }
 
@@ -233,8 +236,7 @@ insert_node(QhInsert *ins)
 							RelationGetRelationName(ins->rs.index)),
 					 errhint("REINDEX makes room.")));
 		if (!publish(ins, QH_INVALID_NODE, NULL, NULL))
-			elog(ERROR, "slot %u of index \"%s\" is not as it was reserved", ins->node,
-				 RelationGetRelationName(ins->rs.index));
+			check_reserved(ins);
 	}
 	else
 	{

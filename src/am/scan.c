@@ -72,30 +72,23 @@ qhnswrescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	scan->started = false;
 }
 
-static int
-compare_candidates(const void *a, const void *b)
-{
-	float		x = ((const QhCandidate *) a)->dist;
-	float		y = ((const QhCandidate *) b)->dist;
-
-	return (x > y) - (x < y);
-}
-
-static void
+/* Begin a graph search.  False if no entry point is known that could begin one. */
+static bool
 start_graph(QhScan *scan)
 {
 	QhSearchLimits limits = {0};
-	QhCandidate *seeds = palloc(sizeof(QhCandidate) * Max(scan->ix->nentries, 1));
-	int			nseeds = qh_score_entries(&scan->rs, seeds);
+	QhCandidate seeds[MAX_SEEDS];
+	int			nseeds = qh_choose_seeds(&scan->rs, MAX_SEEDS, seeds);
 
-	qsort(seeds, nseeds, sizeof(QhCandidate), compare_candidates);
+	if (nseeds == 0)
+		return false;
 	limits.resumable = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
 	limits.max_scored = limits.resumable ? qhnsw_max_scan_tuples : 0;
 	limits.max_nbytes = (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier);
 	scan->search = qh_search_create(&scan->alloc, &scan->rs.store);
-	qh_search_start(scan->search, &limits, seeds, Min(nseeds, MAX_SEEDS));
-	pfree(seeds);
+	qh_search_start(scan->search, &limits, seeds, nseeds);
 	scan->source = QH_SOURCE_GRAPH;
+	return true;
 }
 
 /* Has the query no distances that would order anything? */
@@ -136,13 +129,11 @@ choose_source(QhScan *scan, const QhValue *value)
 								   ix->codec, value->data,
 								   qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->codec), 64));
 	scan->rs.query = scan->prepared;
-	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef)
+	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef || !start_graph(scan))
 	{
 		qh_flat_start(scan);
 		scan->source = QH_SOURCE_FLAT;
 	}
-	else
-		start_graph(scan);
 }
 
 /* Everything a new query needs; put off until the first row is asked for. */

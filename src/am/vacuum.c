@@ -42,6 +42,12 @@ typedef struct QhVacuum
 	IndexBulkDeleteResult *stats;
 } QhVacuum;
 
+/*
+ * Rounds in which the links of one node should be in order: one a link, and some lost to
+ * inserts.  Only links that are no tree any more take longer, and would take for ever.
+ */
+#define MAX_ROUNDS		1000
+
 #define set_bit(bits, i)	((bits)[(i) / 8] |= 1 << ((i) % 8))
 #define get_bit(bits, i)	(((bits)[(i) / 8] & (1 << ((i) % 8))) != 0)
 
@@ -98,16 +104,7 @@ forget_rows(QhVacuum *vac)
 	}
 }
 
-/* ---- step 2: wait for inserts that may know nodes from before ---- */
-
-static void
-wait_for_inserts(QhVacuum *vac)
-{
-	LockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
-	UnlockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
-}
-
-/* ---- step 3: repair ---- */
+/* ---- entry points ---- */
 
 static int
 find_entry(const QhEntryData *entry, uint32 nentries, QhNode node)
@@ -146,6 +143,47 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 		CacheInvalidateRelcache(vac->index);
 	}
 	UnlockReleaseBuffer(buf);
+}
+
+/* ---- step 2: wait for inserts that may know nodes from before ---- */
+
+/*
+ * While no insert runs, a RESERVED slot is nobody's.  Before and after this
+ * instant it may be an insert's, even one that was noted as RESERVED when we began.
+ */
+static void
+free_leaked(QhVacuum *vac)
+{
+	QhLink		slot[2 * QH_MAX_M];
+
+	for (QhNode node = 0; node < vac->nslots; node++)
+	{
+		QhSlotChange change = {node, QH_SLOT_RESERVED, QH_SLOT_FREE, NULL, NULL};
+
+		if (!get_bit(vac->leaked, node) || qh_read_slot(&vac->rs, node, slot) != QH_SLOT_RESERVED)
+			continue;
+		replace_entry(vac, node, QH_INVALID_NODE);
+		if (qh_apply(&vac->rs, &change, 1, NULL))
+			RecordFreeIndexPage(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno);
+	}
+}
+
+static void
+wait_for_inserts(QhVacuum *vac)
+{
+	LockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
+	if (vac->nleaked > 0)
+		free_leaked(vac);
+	UnlockPage(vac->index, QH_INSERT_LOCK_BLKNO, ExclusiveLock);
+}
+
+/* ---- step 3: repair ---- */
+
+static void
+report_stuck(QhVacuum *vac, QhNode node)
+{
+	qh_report_corrupt(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno,
+					  "tree links do not form a tree");
 }
 
 /* A node that a splice gave a tree child, which may be dying itself: look at it again. */
@@ -204,11 +242,13 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 		steps[i].old_links = lists[2 * i];
 		steps[i].new_links = lists[2 * i + 1];
 	}
-	for (;;)
+	for (int round = 0;; round++)
 	{
 		QhNode		heir = QH_INVALID_NODE;
 		int			n;
 
+		if (round > MAX_ROUNDS)
+			report_stuck(vac, dead);
 		qh_vacuum_delay();
 		n = qh_plan_splice(&vac->alloc, &vac->rs.store, parent, dead, steps, &heir);
 		if (n == 0)
@@ -227,7 +267,7 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 		splice_out(vac, QH_INVALID_NODE, entry);
 }
 
-/* Entry points that are dying, or no nodes at all. */
+/* Entry points that are dying. */
 static void
 repair_entries(QhVacuum *vac)
 {
@@ -241,13 +281,8 @@ repair_entries(QhVacuum *vac)
 	UnlockReleaseBuffer(buf);
 	for (int i = 0; i < nentries; i++)
 	{
-		QhLink		slot[2 * QH_MAX_M];
-
 		if (is_dying(vac, nodes[i]))
 			splice_out(vac, QH_INVALID_NODE, nodes[i]);
-		else if (nodes[i] < vac->nslots && get_bit(vac->leaked, nodes[i]) &&
-				 qh_read_slot(&vac->rs, nodes[i], slot) == QH_SLOT_RESERVED)
-			replace_entry(vac, nodes[i], QH_INVALID_NODE);
 	}
 	pfree(nodes);
 }
@@ -260,13 +295,15 @@ repair_node(QhVacuum *vac, QhNode node)
 	QhLink		old_links[2 * QH_MAX_M];
 	QhLink		new_links[2 * QH_MAX_M];
 
-	for (;;)
+	for (int round = 0;; round++)
 	{
 		QhSlotState state = qh_read_slot(&vac->rs, node, old_links);
 		QhSlotChange change = {node, state, state, old_links, new_links};
 		QhNode		child = QH_INVALID_NODE;
 		bool		any = false;
 
+		if (round > MAX_ROUNDS)
+			report_stuck(vac, node);
 		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
 			return;
 		for (int i = 0; i < vac->rs.store.max_degree && old_links[i] != QH_INVALID_NODE; i++)
@@ -325,11 +362,7 @@ free_slots(QhVacuum *vac)
 		QhSlotChange change = {node, QH_SLOT_DYING, QH_SLOT_FREE, NULL, NULL};
 		BlockNumber blkno;
 
-		if (!get_bit(vac->dying, node) && !get_bit(vac->leaked, node))
-			continue;
-		if (!get_bit(vac->dying, node))
-			change.old_state = QH_SLOT_RESERVED;
-		if (!qh_apply(&vac->rs, &change, 1, NULL))
+		if (!get_bit(vac->dying, node) || !qh_apply(&vac->rs, &change, 1, NULL))
 			continue;
 		blkno = qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno;
 		if (blkno != last)

@@ -198,8 +198,17 @@ qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
 	return true;
 }
 
-int
-qh_score_entries(QhRelStore *rs, QhCandidate *cands)
+static int
+compare_candidates(const void *a, const void *b)
+{
+	float		x = ((const QhCandidate *) a)->dist;
+	float		y = ((const QhCandidate *) b)->dist;
+
+	return (x > y) - (x < y);
+}
+
+static void
+score_entries(QhRelStore *rs, QhCandidate *cands)
 {
 	QhIndex    *ix = rs->ix;
 	float		dist[256];
@@ -217,7 +226,28 @@ qh_score_entries(QhRelStore *rs, QhCandidate *cands)
 		}
 	}
 	rs->ncodes += ix->nentries;
-	return ix->nentries;
+}
+
+int
+qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
+{
+	int			nentries = rs->ix->nentries;
+	QhCandidate *cands = palloc(sizeof(QhCandidate) * Max(nentries, 1));
+	QhLink		links[2 * QH_MAX_M];
+	int			nseeds = 0;
+
+	score_entries(rs, cands);
+	qsort(cands, nentries, sizeof(QhCandidate), compare_candidates);
+	for (int i = 0; i < nentries && nseeds < max; i++)
+	{
+		QhSlotState state = qh_read_slot(rs, cands[i].node, links);
+
+		/* vacuum may have freed it: what it changed is made known when it commits */
+		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
+			seeds[nseeds++] = cands[i];
+	}
+	pfree(cands);
+	return nseeds;
 }
 
 int

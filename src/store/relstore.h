@@ -34,8 +34,11 @@ extern bool qh_relstore_in_range(QhRelStore *rs, QhNode node);
 /* Copy of a node's code; false where its page was never written. */
 extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
 
-/* Score all entry points; cands has room for ix->nentries.  Returns how many. */
-extern int qh_score_entries(QhRelStore *rs, QhCandidate *cands);
+/*
+ * The nearest entry points, at most max, that are nodes still: what is known of entry points may be out of
+ * date.  Returns how many; none does not mean that the index is empty.
+ */
+extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
 
 /* Score the codes of one code page at once: first_node and count say which. dist has room for a page's slots. */
 extern int qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist);

@@ -23,6 +23,20 @@ release_reserved(QhRelStore *rs, QhNode *slot)
 	*slot = QH_INVALID_NODE;
 }
 
+/*
+ * The slot that a row slot names as the head of its chain is none: either the row slot
+ * has changed since it was read, or this is damage that would not go away by looking again.
+ */
+static void
+check_head(QhRelStore *rs, QhNode node, QhRowData row)
+{
+	QhRowData	now = qh_read_row(rs, node);
+
+	if (memcmp(&now, &row, sizeof(row)) == 0)
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, node).blkno,
+						  "row pointer list is broken");
+}
+
 /* Put a TID into the head posting slot if it has room. */
 static bool
 append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, bool *full)
@@ -34,8 +48,12 @@ append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, bool
 	QhSlotChange change = {qh_row_head(row), QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 
 	*full = false;
-	if (qh_read_slot(rs, change.node, old_slot) != QH_SLOT_POSTING)
+	if (qh_read_slot(rs, change.node, old_slot) != QH_SLOT_POSTING ||
+		((QhPosting) old_slot)->ntids > QH_POSTING_NTIDS(rs->ix->meta.m))
+	{
+		check_head(rs, node, row);
 		return false;
+	}
 	memcpy(new_slot, old_slot, QH_LINK_NBYTES(rs->ix->meta.m));
 	if (posting->ntids >= QH_POSTING_NTIDS(rs->ix->meta.m))
 	{
