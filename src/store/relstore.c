@@ -13,8 +13,14 @@
 #include "access/generic_xlog.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "storage/buf_internals.h"
 #include "store/relstore.h"
 #include "utils/memutils.h"
+
+/* Of a long code the processor's own prefetcher brings the rest. */
+#define MAX_PREFETCH_NBYTES 256
+
+#define pg_prefetch(address) __builtin_prefetch(address)
 
 bool
 qh_relstore_in_range(QhRelStore *rs, QhNode node)
@@ -102,7 +108,7 @@ relstore_links(QhStore *store, QhNode node, QhLink *out)
 	return n;
 }
 
-/* Pin the codes of up to QH_PIN_BATCH nodes; ptr is NULL for a node that is gone. */
+/* Pin the codes of up to QH_PIN_BATCH nodes; ptr is a code of zeros for a node that is gone. */
 static void
 pin_codes(QhRelStore *rs, const QhNode *nodes, int n, Buffer *bufs, const uint8 **ptrs)
 {
@@ -130,6 +136,35 @@ unpin_codes(Buffer *bufs, int n, float *dist)
 	}
 }
 
+/*
+ * Ask the processor for what scoring these nodes will touch, as far as this backend remembers
+ * where it is: the buffers' descriptors, which pins are counted in, and the codes themselves.
+ * A hint may be out of date; reading ahead from a wrong buffer does no harm.
+ */
+static void
+prefetch_codes(QhRelStore *rs, const QhNode *nodes, int n)
+{
+	QhIndex    *ix = rs->ix;
+
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+		Buffer		buf;
+		const char *code;
+
+		if (nodes[i] >= ix->nslots)
+			continue;
+		addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, nodes[i]);
+		buf = ix->hints[addr.blkno];
+		if (buf <= InvalidBuffer)
+			continue;			/* unknown, or a temporary index in local memory */
+		pg_prefetch(GetBufferDescriptor(buf - 1));
+		code = (const char *) BufferGetBlock(buf) + addr.offset;
+		for (uint32 line = 0; line < ix->code_nbytes && line < MAX_PREFETCH_NBYTES; line += 64)
+			pg_prefetch(code + line);
+	}
+}
+
 static void
 relstore_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 {
@@ -137,6 +172,7 @@ relstore_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 
 	CHECK_FOR_INTERRUPTS();
 	rs->ncodes += n;
+	prefetch_codes(rs, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
@@ -158,6 +194,7 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	CHECK_FOR_INTERRUPTS();
 	if (!qh_read_code(rs, node, code))
 		memset(code, 0, rs->ix->code_nbytes);
+	prefetch_codes(rs, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
@@ -198,20 +235,18 @@ qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
 	return true;
 }
 
+/*
+ * Entry points are scored in one sweep, and only the nearest of them put in order: sorting all was a
+ * fifth of a whole search.  More than seeds are kept because a few may be gone.
+ */
+#define NEAREST_ENTRIES 16
+
 static int
-compare_candidates(const void *a, const void *b)
-{
-	float		x = ((const QhCandidate *) a)->dist;
-	float		y = ((const QhCandidate *) b)->dist;
-
-	return (x > y) - (x < y);
-}
-
-static void
-score_entries(QhRelStore *rs, QhCandidate *cands)
+nearest_entries(QhRelStore *rs, QhCandidate *nearest)
 {
 	QhIndex    *ix = rs->ix;
 	float		dist[256];
+	int			n = 0;
 
 	for (int done = 0; done < ix->nentries; done += lengthof(dist))
 	{
@@ -221,32 +256,37 @@ score_entries(QhRelStore *rs, QhCandidate *cands)
 							   ix->code_nbytes, batch, dist);
 		for (int i = 0; i < batch; i++)
 		{
-			cands[done + i].dist = dist[i];
-			cands[done + i].node = ix->entries[done + i];
+			int			at;
+
+			if (n == NEAREST_ENTRIES && dist[i] >= nearest[n - 1].dist)
+				continue;
+			at = n < NEAREST_ENTRIES ? n++ : n - 1;
+			for (; at > 0 && nearest[at - 1].dist > dist[i]; at--)
+				nearest[at] = nearest[at - 1];
+			nearest[at].dist = dist[i];
+			nearest[at].node = ix->entries[done + i];
 		}
 	}
 	rs->ncodes += ix->nentries;
+	return n;
 }
 
 int
 qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 {
-	int			nentries = rs->ix->nentries;
-	QhCandidate *cands = palloc(sizeof(QhCandidate) * Max(nentries, 1));
+	QhCandidate nearest[NEAREST_ENTRIES];
 	QhLink		links[2 * QH_MAX_M];
+	int			n = nearest_entries(rs, nearest);
 	int			nseeds = 0;
 
-	score_entries(rs, cands);
-	qsort(cands, nentries, sizeof(QhCandidate), compare_candidates);
-	for (int i = 0; i < nentries && nseeds < max; i++)
+	for (int i = 0; i < n && nseeds < max; i++)
 	{
-		QhSlotState state = qh_read_slot(rs, cands[i].node, links);
+		QhSlotState state = qh_read_slot(rs, nearest[i].node, links);
 
 		/* vacuum may have freed it: what it changed is made known when it commits */
 		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
-			seeds[nseeds++] = cands[i];
+			seeds[nseeds++] = nearest[i];
 	}
-	pfree(cands);
 	return nseeds;
 }
 

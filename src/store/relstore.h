@@ -10,8 +10,11 @@
 #include "store/index_cache.h"
 #include "store/page.h"
 
-/* Pins held at once while a batch of codes is scored. */
-#define QH_PIN_BATCH		32
+/*
+ * Pins held at once while codes are scored.  A backend counts its first eight pins in an
+ * array and those beyond in a hash table, which costs more than the larger batch saves; the executor holds one or two.
+ */
+#define QH_PIN_BATCH		6
 
 typedef struct QhRelStore
 {
