@@ -1,9 +1,9 @@
 # Builds and installs the extension with PGXS.  See README.md.
 
-EXTENSION = qvec
+EXTENSION = qvec qvec_pgvector
 EXTVERSION = 0.1.0
 MODULE_big = qvec
-DATA = sql/qvec--$(EXTVERSION).sql
+DATA = sql/qvec--$(EXTVERSION).sql sql/qvec_pgvector--$(EXTVERSION).sql
 
 # One object a source file, floors in order (src/README.md).
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))

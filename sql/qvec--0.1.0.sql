@@ -799,3 +799,27 @@ CREATE FUNCTION qhnsw_last_scan(
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';
+
+-- A table with a code column and a float column, searched in two phases
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query real[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, real[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+-- How good an index is, and how large one will be
+
+CREATE FUNCTION qhnsw_recall(index regclass, k integer, samples integer) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qhnsw_recall' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000000;
+COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
+    'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries';
+
+CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
+    compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,
+    type text DEFAULT 'real[]') RETURNS bigint
+    AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text) IS
+    'bytes of a qhnsw index that is not built yet';

@@ -65,6 +65,13 @@
 #define qh_count_index_scan(desc) pgstat_count_index_scan((desc)->indexRelation)
 #endif
 
+/* Where an index scan counts its searches, from version 18 on; needs access/genam.h. */
+#if PG_VERSION_NUM >= 180000
+#define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, NULL, 0, norderbys)
+#else
+#define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, 0, norderbys)
+#endif
+
 /* Version 18 counts disabled nodes before it compares costs; before that an infinite cost was enough. */
 #if PG_VERSION_NUM >= 180000
 #define qh_disable_path(path) ((path)->disabled_nodes = 2)

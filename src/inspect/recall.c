@@ -1,0 +1,356 @@
+/*
+ * recall.c
+ *		qhnsw_recall: what share of the nearest rows a scan of the index finds.
+ *
+ * Reads the table twice (once to draw queries, once to find the nearest rows of all of them at
+ * the same time), then scans the index for each.  See README.md, section "Recall".
+ */
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "am/am.h"
+#include "catalog/index.h"
+#include "common/pg_prng.h"
+#include "executor/executor.h"
+#include "inspect/inspect.h"
+#include "lib/pairingheap.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(qhnsw_recall);
+
+/* Memory is k * samples distances and as many vectors as samples. */
+#define MAX_K				10000
+#define MAX_SAMPLES			10000
+
+/* A fixed one: two settings are compared on the same queries. */
+#define SAMPLE_SEED			UINT64CONST(0x71686E7377)
+
+/* A row drawn as a query, and the distances of the rows nearest to it. */
+typedef struct Sample
+{
+	pairingheap_node node;		/* in the queue of samples, by key */
+	uint64		key;			/* random */
+	Datum		value;
+	double	   *nearest;		/* a max-heap */
+	int			nnearest;
+} Sample;
+
+typedef struct Recall
+{
+	Relation	heap;
+	Relation	index;
+	const QhColumn *column;
+	FmgrInfo	distance;
+	Oid			collation;
+	int16		typlen;
+	int			k;
+	int			max_samples;
+
+	IndexInfo  *info;
+	EState	   *estate;
+	ExprState  *predicate;
+	TupleTableSlot *slot;
+	MemoryContext row_cxt;		/* reset after each row */
+
+	pairingheap *queue;			/* largest key on top */
+	Sample	   *samples;
+	int			nsamples;
+	pg_prng_state prng;
+} Recall;
+
+/* ---- the table ---- */
+
+typedef void (*RowCallback) (Recall *recall);
+
+/* The indexed value of the row in the slot, in row_cxt; false if the row is not indexed. */
+static bool
+row_value(Recall *recall, Datum *value)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	QhValue		read;
+
+	FormIndexDatum(recall->info, recall->slot, recall->estate, values, isnull);
+	if (isnull[0])
+		return false;
+	if (recall->typlen == -1)
+		values[0] = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+	*value = values[0];
+	qh_column_read(recall->column, values[0], &read);
+	return qh_column_indexable(recall->column, &read, 0);
+}
+
+/* Call back for each row of the table that the index is for. */
+static void
+each_row(Recall *recall, Snapshot snapshot, RowCallback callback)
+{
+	TableScanDesc scan = table_beginscan(recall->heap, snapshot, 0, NULL);
+	ExprContext *context = GetPerTupleExprContext(recall->estate);
+
+	context->ecxt_scantuple = recall->slot;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, recall->slot))
+	{
+		MemoryContext old;
+
+		CHECK_FOR_INTERRUPTS();
+		old = MemoryContextSwitchTo(recall->row_cxt);
+		if (ExecQual(recall->predicate, context))
+			callback(recall);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(recall->row_cxt);
+	}
+	table_endscan(scan);
+}
+
+/* ---- drawing queries ---- */
+
+static int
+compare_keys(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	uint64		x = pairingheap_const_container(Sample, node, a)->key;
+	uint64		y = pairingheap_const_container(Sample, node, b)->key;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Keep the rows with the smallest of random keys: every row has the same chance, and the value
+ * (an expression may be dear) is looked at only where the key is small enough.
+ */
+static void
+draw(Recall *recall)
+{
+	uint64		key = pg_prng_uint64(&recall->prng);
+	bool		full = recall->nsamples == recall->max_samples;
+	Sample	   *sample;
+	Datum		value;
+
+	if (full && key >= pairingheap_container(Sample, node, pairingheap_first(recall->queue))->key)
+		return;
+	if (!row_value(recall, &value))
+		return;
+	if (full)
+	{
+		sample = pairingheap_container(Sample, node, pairingheap_remove_first(recall->queue));
+		pfree(DatumGetPointer(sample->value));
+	}
+	else
+		sample = &recall->samples[recall->nsamples++];
+	MemoryContextSwitchTo(GetMemoryChunkContext(recall->samples));
+	sample->key = key;
+	sample->value = datumCopy(value, false, recall->typlen);
+	pairingheap_add(recall->queue, &sample->node);
+	MemoryContextSwitchTo(recall->row_cxt);
+}
+
+/* ---- exact search ---- */
+
+static double
+distance_to(Recall *recall, Datum value, const Sample *sample)
+{
+	return DatumGetFloat8(FunctionCall2Coll(&recall->distance, recall->collation, value, sample->value));
+}
+
+/* Put dist in the place of the largest of the heap, and the heap in order again. */
+static void
+replace_largest(double *heap, int n, double dist)
+{
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child < n - 1 && float8_lt(heap[child], heap[child + 1]))
+			child++;
+		if (child >= n || !float8_lt(dist, heap[child]))
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = dist;
+}
+
+static void
+offer(Sample *sample, int k, double dist)
+{
+	if (sample->nnearest < k)
+	{
+		int			i = sample->nnearest++;
+
+		for (; i > 0 && float8_lt(sample->nearest[(i - 1) / 2], dist); i = (i - 1) / 2)
+			sample->nearest[i] = sample->nearest[(i - 1) / 2];
+		sample->nearest[i] = dist;
+	}
+	else if (float8_lt(dist, sample->nearest[0]))
+		replace_largest(sample->nearest, k, dist);
+}
+
+static void
+measure(Recall *recall)
+{
+	Datum		value;
+
+	if (!row_value(recall, &value))
+		return;
+	for (int i = 0; i < recall->nsamples; i++)
+	{
+		if ((i & 255) == 255)
+			CHECK_FOR_INTERRUPTS();
+		offer(&recall->samples[i], recall->k, distance_to(recall, value, &recall->samples[i]));
+	}
+}
+
+/* ---- the index ---- */
+
+/*
+ * How many of the first k rows of a scan are no farther than the k-th nearest: rows as far as
+ * that one may take each other's place.
+ */
+static int
+count_found(Recall *recall, IndexScanDesc scan, const Sample *sample)
+{
+	ScanKeyData key;
+	int			nfound = 0;
+
+	MemSet(&key, 0, sizeof(key));
+	key.sk_flags = SK_ORDER_BY;
+	key.sk_attno = 1;
+	key.sk_strategy = QH_DISTANCE_STRATEGY;
+	key.sk_subtype = recall->index->rd_opcintype[0];
+	key.sk_collation = recall->collation;
+	key.sk_func = recall->distance;
+	key.sk_argument = sample->value;
+	index_rescan(scan, NULL, 0, &key, 1);
+	for (int i = 0; i < sample->nnearest; i++)
+	{
+		MemoryContext old;
+		Datum		value;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!index_getnext_slot(scan, ForwardScanDirection, recall->slot))
+			break;
+		old = MemoryContextSwitchTo(recall->row_cxt);
+		if (row_value(recall, &value) &&
+			float8_le(distance_to(recall, value, sample), sample->nearest[0]))
+			nfound++;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(recall->row_cxt);
+	}
+	return nfound;
+}
+
+/* Share of the rows wanted that scans with the settings in force find. */
+static double
+search_index(Recall *recall, Snapshot snapshot)
+{
+	IndexScanDesc scan = qh_index_beginscan(recall->heap, recall->index, snapshot, 1);
+	double		nfound = 0;
+	double		nwanted = 0;
+
+	GetPerTupleExprContext(recall->estate)->ecxt_scantuple = recall->slot;
+	for (int i = 0; i < recall->nsamples; i++)
+	{
+		nfound += count_found(recall, scan, &recall->samples[i]);
+		nwanted += recall->samples[i].nnearest;
+	}
+	index_endscan(scan);
+	return nfound / nwanted;
+}
+
+/* ---- putting it together ---- */
+
+static void
+check_argument(const char *name, int value, int max)
+{
+	if (value < 1 || value > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 1 and %d, not %d", name, max, value)));
+}
+
+/* The result tells of rows: the caller must be allowed to read all of them. */
+static void
+check_rights(Relation heap)
+{
+	if (pg_class_aclcheck(RelationGetRelid(heap), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(heap));
+	if (check_enable_rls(RelationGetRelid(heap), InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("recall cannot be measured on table \"%s\", which has row-level security",
+						RelationGetRelationName(heap))));
+}
+
+static void
+begin(Recall *recall)
+{
+	Relation	index = recall->index;
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	fmgr_info(get_opcode(operator), &recall->distance);
+	recall->column = qh_column(index);
+	recall->collation = index->rd_indcollation[0];
+	recall->typlen = get_typlen(type);
+	recall->info = BuildIndexInfo(index);
+	recall->estate = CreateExecutorState();
+	recall->row_cxt = GetPerTupleMemoryContext(recall->estate);
+	recall->slot = table_slot_create(recall->heap, NULL);
+	recall->predicate = ExecPrepareQual(recall->info->ii_Predicate, recall->estate);
+	recall->queue = pairingheap_allocate(compare_keys, NULL);
+	recall->samples = palloc0(sizeof(Sample) * recall->max_samples);
+	pg_prng_seed(&recall->prng, SAMPLE_SEED);
+}
+
+Datum
+qhnsw_recall(PG_FUNCTION_ARGS)
+{
+	Recall		recall = {0};
+	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
+	double		result = 0;
+
+	recall.k = PG_GETARG_INT32(1);
+	recall.max_samples = PG_GETARG_INT32(2);
+	check_argument("k", recall.k, MAX_K);
+	check_argument("samples", recall.max_samples, MAX_SAMPLES);
+	recall.index = qh_inspect_open(PG_GETARG_OID(0));
+	if (!recall.index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid", RelationGetRelationName(recall.index))));
+	recall.heap = table_open(recall.index->rd_index->indrelid, AccessShareLock);
+	check_rights(recall.heap);
+
+	begin(&recall);
+	each_row(&recall, snapshot, draw);
+	if (recall.nsamples > 0)
+	{
+		for (int i = 0; i < recall.nsamples; i++)
+			recall.samples[i].nearest = palloc(sizeof(double) * recall.k);
+		each_row(&recall, snapshot, measure);
+		result = search_index(&recall, snapshot);
+	}
+
+	ExecDropSingleTupleTableSlot(recall.slot);
+	FreeExecutorState(recall.estate);
+	UnregisterSnapshot(snapshot);
+	table_close(recall.heap, AccessShareLock);
+	index_close(recall.index, AccessShareLock);
+	if (recall.nsamples == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(result);
+}

@@ -1,0 +1,168 @@
+/*
+ * size.c
+ *		qhnsw_estimate_size: how large an index will be, before it is built.
+ *
+ * The codec says what a code takes, the store where it goes; nothing here counts bytes of
+ * its own.  See README.md, section "Size".
+ */
+#include "compat.h"
+
+#include <math.h>
+
+#include "am/am.h"
+#include "inspect/inspect.h"
+#include "store/geometry.h"
+#include "type/bitvec.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(qhnsw_estimate_size);
+
+static void
+refuse(const char *name, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for %s: \"%s\"", name, value),
+			 errhint("Valid values are %s.", hint)));
+}
+
+static void
+refuse_number(const char *name, int64 value, int64 max)
+{
+	if (value < 1 || value > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 1 and %lld, not %lld",
+						name, (long long) max, (long long) value)));
+}
+
+/* Is it a float column, of which the codes are made by quantizing, or one that holds codes already? */
+static bool
+is_float_type(const char *type)
+{
+	static const char *const floats[] = {"real[]", "vector", "halfvec"};
+
+	for (int i = 0; i < (int) lengthof(floats); i++)
+		if (strcmp(type, floats[i]) == 0)
+			return true;
+	if (strcmp(type, "bitvec") != 0 && strcmp(type, "qvec8") != 0)
+		refuse("type", type, "\"real[]\", \"bitvec\", \"qvec8\", \"vector\" and \"halfvec\"");
+	return false;
+}
+
+/* Bits a dimension. */
+static int
+compression_nbits(const char *compression)
+{
+	static const char *const names[] = {"32x", "16x", "8x", "4x", "2x", "1x"};
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+		if (strcmp(compression, names[i]) == 0)
+			return 1 << i;
+	refuse("compression", compression, "\"1x\", \"2x\", \"4x\", \"8x\", \"16x\" and \"32x\"");
+	return 0;
+}
+
+/* What the codes of the index will be; an error for those this version does not have. */
+static void
+choose_code(QhMeta meta, const char *type, const char *compression, const char *refine)
+{
+	bool		bits = strcmp(type, "bitvec") == 0;
+	QvCodecParams params = {0};
+	const char *fault;
+
+	meta->code_nbits = compression_nbits(compression);
+	if (!is_float_type(type) && meta->code_nbits != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("compression applies only to float columns, not to type %s", type)));
+	if (strcmp(refine, "none") != 0 && strcmp(refine, "int4") != 0 && strcmp(refine, "int8") != 0)
+		refuse("refine", refine, "\"none\", \"int4\" and \"int8\"");
+	if (strcmp(refine, "none") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("refine \"%s\" is not supported yet", refine)));
+
+	meta->code_kind = params.kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
+	meta->metric = params.metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
+	params.ndims = meta->ndims;
+	params.nbits = meta->code_nbits;
+	fault = qv_codec_params_fault(&params);
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("compression \"%s\" is not supported yet", compression),
+				 errdetail("The codec says: %s.", fault)));
+}
+
+/* Slots of posting lists where rows are spread evenly over nodes. */
+static double
+count_postings(double nrows, double nnodes, int m)
+{
+	double		per_node = floor(nrows / nnodes);
+	double		nfuller = nrows - per_node * nnodes;
+	double		per_slot = QH_POSTING_NTIDS(m);
+
+	return nfuller * ceil((per_node + 1) / per_slot) +
+		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);
+}
+
+/* Bytes of an index of that many rows with this metapage, filled in but for its geometry. */
+static int64
+index_nbytes(QhMeta meta, double nrows, double distinct)
+{
+	QhGeometry	geo;
+	double		nnodes = Max(ceil(nrows * distinct), 1);
+	double		nslots = nnodes + count_postings(nrows, nnodes, meta->m);
+	const char *fault;
+
+	if (nslots > QH_MAX_NODES / 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a qhnsw index cannot hold more than %u nodes, and this one would have %.0f",
+						QH_MAX_NODES / 2, nslots)));
+	if (meta->code_kind != QV_CODE_BITS)
+		meta->nparam_pages = (meta->ndims + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS;
+	qh_meta_set_ndims(meta, meta->ndims);
+	fault = qh_geometry_init(&geo, meta);
+	if (fault != NULL)
+		elog(ERROR, "cannot lay out an index: %s", fault);
+	return (int64) qh_geometry_nblocks(&geo, (uint32) nslots) * BLCKSZ;
+}
+
+/* qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type) */
+Datum
+qhnsw_estimate_size(PG_FUNCTION_ARGS)
+{
+	int64		nrows = PG_GETARG_INT64(0);
+	int			ndims = PG_GETARG_INT32(1);
+	int			m = PG_GETARG_INT32(2);
+	const char *compression = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	const char *refine = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	double		distinct = PG_GETARG_FLOAT8(5);
+	const char *type = text_to_cstring(PG_GETARG_TEXT_PP(6));
+	QhMetaData	meta = {0};
+
+	if (nrows < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rows must not be negative, not %lld", (long long) nrows)));
+	(void) is_float_type(type);
+	refuse_number("dims", ndims, strcmp(type, "bitvec") == 0 ? QV_BITS_MAX_NDIMS : QV_RABITQ_MAX_NDIMS);
+	if (m < QH_MIN_M || m > QH_MAX_M)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("m must be between %d and %d, not %d", QH_MIN_M, QH_MAX_M, m)));
+	if (!(distinct > 0 && distinct <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("distinct_share must be greater than 0 and at most 1, not %g", distinct)));
+
+	meta.m = m;
+	meta.ndims = ndims;
+	choose_code(&meta, type, compression, refine);
+	/* an empty index is its two head pages */
+	if (nrows == 0)
+		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);
+	PG_RETURN_INT64(index_nbytes(&meta, (double) nrows, distinct));
+}
