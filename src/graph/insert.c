@@ -17,7 +17,7 @@ qh_pick_neighbours(const QhAlloc *alloc, QhStore *store, const QhCandidate *cand
 	QhSelectWork *work = qh_select_work_create(alloc, n);
 	QhCandidate *sorted = alloc->alloc(alloc->ctx, ((size_t) n + 1) * sizeof(QhCandidate));
 	int		   *chosen = alloc->alloc(alloc->ctx, ((size_t) n + 1) * sizeof(int));
-	QhSelectInput input = {.cands = sorted, .max = m, .fill = QH_FILL_NONE};
+	QhSelectInput input = {.cands = sorted, .max = m};
 	int			nchosen;
 
 	for (int i = 0; i < n; i++)
@@ -50,7 +50,7 @@ prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, Q
 	float	   *dist = alloc->alloc(alloc->ctx, count * sizeof(float));
 	uint8_t    *kept = alloc->alloc(alloc->ctx, count);
 	int		   *chosen = alloc->alloc(alloc->ctx, count * sizeof(int));
-	QhSelectInput input = {.cands = cands, .kept = kept, .max = store->max_degree, .fill = QH_FILL_NONE};
+	QhSelectInput input = {.cands = cands, .kept = kept, .max = store->max_degree};
 	bool		taken = false;
 	int			nchosen;
 

@@ -11,12 +11,16 @@
  */
 #include "graph/build.h"
 
-/* Own links before the answers, and what fills places that diversity leaves; measured, README.md, "What was tried". */
-#ifndef QH_OWN_FILL
-#define QH_OWN_FILL			QH_FILL_NONE
+/*
+ * Places that diversity leaves are not filled up, neither among the own links
+ * nor among the answers: filling buys recall at a given ef but none at a given
+ * number of distances.  Measured, README.md, "What was tried".
+ */
+#ifndef QH_OWN_FILL_TO
+#define QH_OWN_FILL_TO(m)		0
 #endif
-#ifndef QH_ANSWER_FILL
-#define QH_ANSWER_FILL		QH_FILL_NONE
+#ifndef QH_ANSWER_FILL_TO
+#define QH_ANSWER_FILL_TO(m)	0
 #endif
 
 /* Candidates of one node when its answers are pruned, in multiples of max_degree; chosen by hand. */
@@ -43,7 +47,7 @@ qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end)
 		const uint64_t *list = build->lists + node * nkeep;
 		uint32_t	salt = qh_key_salt(node);
 		QhLink	   *links = links_of(build, node);
-		QhSelectInput input = {.cands = cands, .max = build->m, .fill = QH_OWN_FILL};
+		QhSelectInput input = {.cands = cands, .max = build->m, .fill_to = QH_OWN_FILL_TO(build->m)};
 		int			n;
 
 		for (; (size_t) input.n < nkeep && list[input.n] != QH_KEY_NONE; input.n++)
@@ -141,7 +145,7 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 static int
 choose_answers(QhBuild *build, AnswerWork *work, QhNode node)
 {
-	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = build->max_degree, .fill = QH_ANSWER_FILL};
+	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = build->max_degree, .fill_to = QH_ANSWER_FILL_TO(build->m)};
 	const QhLink *links = links_of(build, node);
 
 	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);

@@ -68,7 +68,7 @@ cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNo
 	return nleft;
 }
 
-/* Merge the nearest of the rejected into the places left; rejected is in no order. */
+/* Add the nearest of the rejected until there are fill_to; rejected is in no order. */
 static int
 fill_up(QhSelectWork *work, const QhSelectInput *input, int nrejected, int nchosen, int *out)
 {
@@ -82,7 +82,7 @@ fill_up(QhSelectWork *work, const QhSelectInput *input, int nrejected, int nchos
 			work->rejected[j] = work->rejected[j - 1];
 		work->rejected[j] = cand;
 	}
-	for (int i = 0; i < nrejected && nchosen < input->max; i++)
+	for (int i = 0; i < nrejected && nchosen < input->fill_to; i++)
 	{
 		QhNode		node = input->cands[work->rejected[i]].node;
 		bool		twice = false;
@@ -122,7 +122,7 @@ qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, i
 		if (nchosen < input->max && i + 1 < n)
 			n = cast_shadow(work, store, input, input->cands[cand].node, i + 1, n, &nrejected);
 	}
-	if (input->fill == QH_FILL_NEAREST && nchosen < input->max)
+	if (nchosen < input->fill_to)
 		nchosen = fill_up(work, input, nrejected, nchosen, out);
 	return nchosen;
 }
@@ -142,7 +142,7 @@ qh_candidates_sort(QhSelectWork *work, QhCandidate *cands, int n, QhNode owner)
 int
 qh_select(const QhAlloc *alloc, QhStore *store, const QhCandidate *cands, int n, int max, int *out)
 {
-	QhSelectInput input = {.cands = cands, .n = n, .max = max, .fill = QH_FILL_NEAREST};
+	QhSelectInput input = {.cands = cands, .n = n, .max = max, .fill_to = max};
 	QhSelectWork *work = qh_select_work_create(alloc, n);
 	int			nchosen = qh_select_with(work, store, &input, out);
 

@@ -10,13 +10,6 @@
 
 #include "graph/graph.h"
 
-/* What becomes of candidates that another neighbour stands in front of. */
-typedef enum QhFill
-{
-	QH_FILL_NONE,				/* they are left out */
-	QH_FILL_NEAREST				/* the nearest of them take the places that are left */
-} QhFill;
-
 /* Scratch for up to capacity candidates. */
 typedef struct QhSelectWork
 {
@@ -34,7 +27,7 @@ typedef struct QhSelectInput
 	const uint8_t *kept;		/* nonzero: must be chosen; NULL where none must */
 	int			n;
 	int			max;			/* at least the number kept */
-	QhFill		fill;
+	int			fill_to;		/* fewer than these are filled up with the nearest that another stood in front of; <= max */
 } QhSelectInput;
 
 extern QhSelectWork *qh_select_work_create(const QhAlloc *alloc, int capacity);

@@ -41,7 +41,7 @@ textbook_select(const Code *codes, const QhSelectInput *input, int *out)
 		chosen[i] = 1;
 		out[nchosen++] = i;
 	}
-	for (int i = 0; i < input->n && nchosen < input->max && input->fill == QH_FILL_NEAREST; i++)
+	for (int i = 0; i < input->n && nchosen < input->fill_to; i++)
 		if (!chosen[i])
 			out[nchosen++] = i;
 	return nchosen;
@@ -67,7 +67,7 @@ test_against_textbook(const Code *codes, uint32_t n)
 		uint8_t		used[2000] = {0};
 		int			expected[200],
 					got[200];
-		QhSelectInput input = {.cands = cands, .kept = kept, .fill = round % 2 ? QH_FILL_NEAREST : QH_FILL_NONE};
+		QhSelectInput input = {.cands = cands, .kept = kept};
 		QhNode		base = (QhNode) (check_random(&random) % n);
 		int			nkept = 0,
 					nexpected;
@@ -88,11 +88,12 @@ test_against_textbook(const Code *codes, uint32_t n)
 		}
 		qsort(cands, (size_t) input.n, sizeof(QhCandidate), compare_candidates);
 		input.max = nkept + (int) (check_random(&random) % 40);
+		input.fill_to = round % 3 == 0 ? 0 : round % 3 == 1 ? input.max : input.max / 2;
 		nexpected = textbook_select(codes, &input, expected);
 		wrong += qh_select_with(work, &mem.store, &input, got) != nexpected;
 		wrong += memcmp(got, expected, (size_t) nexpected * sizeof(int)) != 0;
 		pruned += nexpected < input.max && nexpected < input.n;
-		if (nkept == 0 && input.fill == QH_FILL_NEAREST)
+		if (nkept == 0 && input.fill_to == input.max)
 			wrong += qh_select(&alloc, &mem.store, cands, input.n, input.max, got) != nexpected ||
 				memcmp(got, expected, (size_t) nexpected * sizeof(int)) != 0;
 	}
