@@ -11,6 +11,17 @@
 
 PG_FUNCTION_INFO_V1(qhnsw_handler);
 
+/* The one property PostgreSQL cannot know by itself: a column can be ordered by distance. */
+static bool
+qhnswproperty(Oid index_oid, int attno, IndexAMProperty prop, const char *propname,
+			  bool *res, bool *isnull)
+{
+	if (attno == 0 || prop != AMPROP_DISTANCE_ORDERABLE)
+		return false;
+	*res = true;
+	return true;
+}
+
 Datum
 qhnsw_handler(PG_FUNCTION_ARGS)
 {
@@ -44,7 +55,7 @@ qhnsw_handler(PG_FUNCTION_ARGS)
 	am->amcanreturn = NULL;
 	am->amcostestimate = qhnswcostestimate;
 	am->amoptions = qhnswoptions;
-	am->amproperty = NULL;
+	am->amproperty = qhnswproperty;
 	am->ambuildphasename = qhnswbuildphasename;
 	am->amvalidate = qhnswvalidate;
 	am->amadjustmembers = NULL;
