@@ -1,0 +1,196 @@
+# test/t/QvecTest.pm
+#       What the TAP tests of the index share: servers, seeded vectors, and the
+#       questions asked after every phase.
+
+package QvecTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node vectors load_vectors sound finds_all server_survived
+  sql_state in_background exact_tenth recall uses_graph);
+
+# A running server with the extension in database postgres.
+sub new_node
+{
+	my ($name, @conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => 1);
+	$node->append_conf('postgresql.conf',
+		join("\n", 'autovacuum = off', 'restart_after_crash = on', 'max_wal_size = 256MB', 'jit = off', @conf) . "\n");
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION qvec');
+	return $node;
+}
+
+# A generator of our own: perl's differs between builds.  xorshift32.
+my $state;
+
+sub uniform
+{
+	$state ^= ($state << 13) & 0xFFFFFFFF;
+	$state ^= $state >> 17;
+	$state ^= ($state << 5) & 0xFFFFFFFF;
+	return $state / 4294967296;
+}
+
+# Near enough to normal: the sum of three uniform numbers, scaled to variance 1.
+sub normal
+{
+	return (uniform() + uniform() + uniform() - 1.5) * 2;
+}
+
+# n vectors as array literals: 50 clusters in 10 regions, a decaying spectrum.
+# The clusters are the same for every seed, so two calls give rows and queries.
+sub vectors
+{
+	my ($n, $ndims, $seed) = @_;
+	my @scale = map { (1 + $_ / 8)**-0.4 } 0 .. $ndims - 1;
+	my (@centers, @out);
+
+	$state = 20240229;
+	my @regions = map { [ map { normal() * $scale[$_] } 0 .. $ndims - 1 ] } 1 .. 10;
+	foreach my $c (0 .. 49)
+	{
+		my $region = $regions[ $c % 10 ];
+		push @centers, [ map { $region->[$_] + 0.7 * normal() * $scale[$_] } 0 .. $ndims - 1 ];
+	}
+	$state = ($seed * 2654435761 + 1) & 0xFFFFFFFF;
+	uniform() for 1 .. 10;
+	foreach my $i (1 .. $n)
+	{
+		my $center = $centers[ int(uniform() * 50) ];
+		push @out, '{'
+		  . join(',', map { sprintf '%.4f', $center->[$_] + 0.8 * normal() * $scale[$_] } 0 .. $ndims - 1) . '}';
+	}
+	return \@out;
+}
+
+# Create table name (id int, v real[]) with n vectors, ids from 1.
+sub load_vectors
+{
+	my ($node, $name, $n, $ndims, $seed) = @_;
+	my $i = 0;
+	my $rows = join '', map { ++$i . "\t$_\n" } @{ vectors($n, $ndims, $seed) };
+
+	$node->safe_psql('postgres',
+		"CREATE TABLE $name (id int PRIMARY KEY, v real[]);\nCOPY $name FROM STDIN;\n$rows\\.\n");
+	$node->safe_psql('postgres', "ANALYZE $name");
+	return;
+}
+
+# The checker finds no fault, and every row of the table in the index.
+sub sound
+{
+	my ($node, $index, $what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is($node->safe_psql('postgres', "SELECT * FROM qhnsw_check('$index', true) LIMIT 5"),
+		'', "$what: $index is sound and complete");
+	return;
+}
+
+# Rows of table are found through its index by their own values: each of some 500
+# in a pass over all codes, and all but one in a hundred by the graph.  Rows with equal values stand for
+# each other.  (That every row is in the index and can be reached is what sound() asks.)
+sub finds_all
+{
+	my ($node, $table, $column, $op, $what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	foreach my $flat ('on', 'off')
+	{
+		my $out = $node->safe_psql('postgres', qq{
+			SET enable_seqscan = off; SET enable_sort = off; SET qhnsw.flat = $flat; SET qhnsw.ef_search = 60;
+			SELECT count(*), count(*) FILTER (WHERE
+				(SELECT $column FROM $table ORDER BY $column $op sought.$column LIMIT 1) = $column)
+			FROM (SELECT *, row_number() OVER () AS nth FROM $table WHERE $column IS NOT NULL) AS sought
+			WHERE nth % greatest(1, (SELECT count(*) / 500 FROM $table)) = 0});
+		my ($sought, $found) = split /\|/, $out;
+
+		cmp_ok($found, '>=', $flat eq 'on' ? $sought : 0.99 * $sought,
+			"$what: rows of $table are found by $column, qhnsw.flat = $flat");
+		cmp_ok($sought, '>', 0, 'and there are some');
+	}
+	return;
+}
+
+# No backend crashed since the server's log was at this offset.
+sub server_survived
+{
+	my ($node, $what, $offset) = @_;
+	my $log = substr(slurp_file($node->logfile), $offset // 0);
+	my @crashes = grep { /terminated by signal|PANIC:|TRAP:/ } split /\n/, $log;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is("@crashes", '', "$what: no backend crashed");
+	return;
+}
+
+# SQLSTATE of a statement, 00000 if it succeeds.
+sub sql_state
+{
+	my ($node, $sql) = @_;
+	my ($status, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\n$sql");
+
+	return $1 if $err =~ /(?:ERROR|FATAL):\s+([0-9A-Z]{5})/;
+	return $status == 0 ? '00000' : "failed: $err";
+}
+
+# Run psql with a script beside us.  Returns the handle; finish() it.
+sub in_background
+{
+	my ($node, $sql) = @_;
+	my ($out, $err) = ('', '');
+
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
+		'<', \undef, '>', \$out, '2>', \$err);
+}
+
+# Distance of the tenth nearest row of table from each vector of table queries(id, v).
+sub exact_tenth
+{
+	my ($node, $table, $column, $op, $query) = @_;
+
+	$node->safe_psql('postgres', qq{
+		DROP TABLE IF EXISTS tenth;
+		CREATE TABLE tenth AS SELECT q.id, max(r.d) AS d
+			FROM queries AS q, LATERAL (SELECT $column $op $query AS d FROM $table ORDER BY ($column $op $query) + 0 LIMIT 10) AS r
+			GROUP BY q.id});
+	return;
+}
+
+# recall@10 against what exact_tenth() found: the share of rows returned that are no
+# farther than the tenth nearest, so of rows at equal distance any will do.
+sub recall
+{
+	my ($node, $table, $column, $op, $query, $settings) = @_;
+
+	return $node->safe_psql('postgres', qq{
+		SET enable_seqscan = off; SET enable_sort = off; $settings;
+		CREATE TEMP TABLE found AS SELECT q.id, r.d
+			FROM queries AS q, LATERAL (SELECT $column $op $query AS d FROM $table ORDER BY $column $op $query LIMIT 10) AS r;
+		SELECT round((count(*) FILTER (WHERE found.d <= tenth.d) / (10.0 * (SELECT count(*) FROM queries)))::numeric, 4)
+			FROM found JOIN tenth USING (id)});
+}
+
+# Is the query answered by the graph: an index scan that made no pass over all codes?
+sub uses_graph
+{
+	my ($node, $query, $settings) = @_;
+	my $out = $node->safe_psql('postgres', qq{
+		SET enable_seqscan = off; $settings;
+		CREATE TEMP TABLE answer AS $query;
+		SELECT flat_passes, codes_scored > 0, rows_returned > 0 FROM qhnsw_last_scan()});
+
+	return $out eq '0|t|t';
+}
+
+1;
