@@ -367,11 +367,11 @@ hop_allowed(QhSearch *search)
 	{
 		size_t		held = bytes_held(search);
 
+		/* what grows is held twice, old and new, while it is copied: count that before it happens */
 		if (nslots != search->nslots)
-			held += (nslots - search->nslots) * sizeof(QhNode);
-		/* the overflow doubles as it grows: count that before it happens */
+			held += nslots * sizeof(QhNode);
 		if (search->limits.resumable && search->noverflow + degree > search->overflow_capacity)
-			held += search->overflow_capacity * sizeof(Entry);
+			held += 2 * search->overflow_capacity * sizeof(Entry);
 		if (search->limits.max_nbytes != 0 && held > search->limits.max_nbytes)
 			return false;
 	}
@@ -492,6 +492,7 @@ reset_memory(QhSearch *search)
 	give(search, search->visited);
 	search->visited = NULL;
 	search->nslots = 0;
+	search->nvisited = 0;
 	search->capacity = WINDOW_MIN;
 	search->window = take(search, WINDOW_MIN * sizeof(Entry));
 	search->overflow_capacity = OVERFLOW_MIN;
