@@ -131,5 +131,30 @@ SELECT rows, test_sound('turned_b') FROM qhnsw_info('turned_b');
 ANALYZE turned;
 SELECT relname, reltuples FROM pg_class WHERE relname ~ '^turned_' ORDER BY relname COLLATE "C";
 
+-- Sessions that insert one row each share the free slots of a page, rather than use up the pages.
+CREATE TABLE shared (id int, b bitvec(32)) WITH (autovacuum_enabled = off);
+INSERT INTO shared SELECT id, b FROM source WHERE id <= 250;
+CREATE INDEX shared_b ON shared USING qhnsw (b);
+DELETE FROM shared WHERE id % 2 = 0;
+VACUUM shared;
+SELECT link_blocks FROM qhnsw_info('shared_b');
+INSERT INTO sizes VALUES (4, 0, pg_relation_size('shared_b'));
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1001;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1002;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1003;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1004;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1005;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id = 1006;
+\c -
+INSERT INTO shared SELECT id, b FROM source WHERE id BETWEEN 1007 AND 1106;
+SELECT pg_relation_size('shared_b') <= b AS no_larger, test_sound('shared_b') FROM sizes WHERE turn = 4;
+DROP TABLE shared;
+
 DROP TABLE changing, source, turned, sizes;
 DROP FUNCTION state();

@@ -249,6 +249,13 @@ qh_slot_reserve(QhRelStore *rs, const uint8 *code)
 			continue;
 		}
 		ix->insert_target = more ? blkno : InvalidBlockNumber;
+
+		/*
+		 * The map gave the page to us alone, and we may forget it before it is full (the session
+		 * ends, the cached index is read anew): let it stay on the map until somebody finds it full.
+		 */
+		if (from_map && more)
+			qh_slots_record_free(rs->index, blkno);
 		return node;
 	}
 }
