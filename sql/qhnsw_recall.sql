@@ -61,12 +61,20 @@ SET qhnsw.oversample = 100;
 SELECT qhnsw_recall('few_index', 10, 50);
 
 -- expressions and parts of a table
-CREATE FUNCTION embed(id int) RETURNS real[] LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN id % 10 > 0 THEN a_vector(id, 32) END $$;
+CREATE FUNCTION embed(id int) RETURNS real[] LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN id % 10 > 0 THEN public.a_vector(id, 32) END $$;
 CREATE INDEX computed ON few USING qhnsw (embed(id) real_l2_ops);
 CREATE INDEX part ON few USING qhnsw (embedding) WHERE id > 310;
 CREATE INDEX nothing ON few USING qhnsw (embedding) WITH (dims = 32) WHERE id < 0;
 SELECT qhnsw_recall('computed', 10, 50), qhnsw_recall('part', 10, 50), qhnsw_recall('part', 100, 50) AS whole_part, qhnsw_recall('nothing', 10, 50) AS nothing;
 RESET qhnsw.oversample;
+-- whose functions are run as the owner, and may not change anything
+CREATE ROLE regress_qvec_owner;
+CREATE FUNCTION embed_as(id int) RETURNS real[] LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+    RETURN CASE current_user WHEN 'regress_qvec_owner' THEN public.a_vector(id, 32) END; END $$;
+CREATE TABLE theirs AS SELECT id FROM generate_series(1, 30) AS id;
+ALTER TABLE theirs OWNER TO regress_qvec_owner;
+CREATE INDEX theirs_index ON theirs USING qhnsw (embed_as(id));
+SELECT qhnsw_recall('theirs_index', 3, 10), current_user = session_user AS oneself;
 
 -- errors
 SELECT qhnsw_recall('few_index', 0, 10);
@@ -79,7 +87,6 @@ SELECT qhnsw_recall('plain', 10, 10);
 SELECT qhnsw_recall(NULL, 10, 10);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'part'::regclass;
 SELECT qhnsw_recall('part', 10, 10);
-CREATE ROLE regress_qvec_owner;
 CREATE ROLE regress_qvec_other;
 GRANT CREATE ON SCHEMA public TO regress_qvec_owner;
 ALTER TABLE few OWNER TO regress_qvec_owner;
@@ -96,7 +103,7 @@ ALTER TABLE few FORCE ROW LEVEL SECURITY;
 SELECT qhnsw_recall('few_index', 10, 10);
 RESET ROLE;
 
-DROP TABLE few, ties;
+DROP TABLE few, ties, theirs;
 REVOKE ALL ON SCHEMA public FROM regress_qvec_owner;
 DROP ROLE regress_qvec_owner, regress_qvec_other;
-DROP FUNCTION a_vector, embed;
+DROP FUNCTION a_vector, embed, embed_as;

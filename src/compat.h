@@ -86,6 +86,13 @@
 #define qh_owns_relation(relid) pg_class_ownercheck(relid, GetUserId())
 #endif
 
+/* Maintenance runs other people's functions under a search path of its own since version 17. */
+#if PG_VERSION_NUM >= 170000
+#define qh_restrict_search_path() RestrictSearchPath()
+#else
+#define qh_restrict_search_path() ((void) 0)
+#endif
+
 /* Vacuum's pause for cost limits; needs commands/vacuum.h. */
 #if PG_VERSION_NUM >= 180000
 #define qh_vacuum_delay() vacuum_delay_point(false)

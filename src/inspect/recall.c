@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
@@ -322,6 +323,9 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 	Recall		recall = {0};
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
 	double		result = 0;
+	Oid			user;
+	int			security;
+	int			nest_level;
 
 	recall.k = PG_GETARG_INT32(1);
 	recall.max_samples = PG_GETARG_INT32(2);
@@ -335,6 +339,12 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 	recall.heap = table_open(recall.index->rd_index->indrelid, AccessShareLock);
 	check_rights(recall.heap);
 
+	/* functions of an index are run as everywhere in maintenance: as the table's owner, without his rights to change things */
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(recall.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	nest_level = NewGUCNestLevel();
+	qh_restrict_search_path();
+
 	begin(&recall);
 	each_row(&recall, snapshot, draw);
 	if (recall.nsamples > 0)
@@ -345,6 +355,8 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 		result = search_index(&recall, snapshot);
 	}
 
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(user, security);
 	ExecDropSingleTupleTableSlot(recall.slot);
 	FreeExecutorState(recall.estate);
 	UnregisterSnapshot(snapshot);
