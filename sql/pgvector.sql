@@ -113,6 +113,31 @@ CREATE INDEX ON short USING qhnsw (v vector_l2_ops);
 CREATE INDEX ON short USING qhnsw (h halfvec_ip_ops);
 SELECT v FROM short ORDER BY v <-> '[-1]';
 SELECT h FROM short ORDER BY h <#> '[1]';
+-- what is no vector is refused, and reads nothing beyond its end: too short for a header, no dimension, a negative one,
+-- one too many, fewer and more elements than it says, and something in the place that is unused
+CREATE CAST (bytea AS vector) WITHOUT FUNCTION;
+CREATE CAST (bytea AS halfvec) WITHOUT FUNCTION;
+CREATE FUNCTION refused(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    type text;
+    answer text := '';
+BEGIN
+    FOREACH type IN ARRAY '{vector,halfvec}'::text[] LOOP
+        BEGIN
+            EXECUTE format('CREATE TEMPORARY TABLE broken AS SELECT %L::bytea::%s AS v; CREATE INDEX ON broken USING qhnsw (v)', bytes, type);
+            DROP TABLE broken;
+            answer := answer || type || ' accepted ';
+        EXCEPTION WHEN data_corrupted THEN answer := answer || SQLERRM || '; ';
+        END;
+    END LOOP;
+    RETURN answer;
+END $$;
+SELECT refused(b) FROM unnest(ARRAY['\x', '\x01', '\x010100', '\x00000000', '\x0000000000000000', '\xffff000000000000', '\x7f7f000000000000', '\x0101000000000000',
+    '\x01010000' || decode(repeat('3c3c', 256), 'hex'), '\x01010000' || decode(repeat('3c3c', 258), 'hex'), '\x01010000' || decode(repeat('3c3c', 515), 'hex'),
+    '\x01010101' || decode(repeat('3c3c', 257), 'hex'), '\x01010001' || decode(repeat('3c3c', 514), 'hex')]::bytea[]) AS b;
+SELECT refused('\x01010000' || decode(repeat('3c3c', 257), 'hex')) LIKE '%halfvec accepted%' AS halfvec, refused('\x01010000' || decode(repeat('3c3c', 514), 'hex')) LIKE 'vector accepted%' AS vector;
+DROP CAST (bytea AS vector);
+DROP CAST (bytea AS halfvec);
 CREATE TABLE empty (v vector(5));
 CREATE INDEX empty_index ON empty USING qhnsw (v);
 SELECT dims FROM qhnsw_info('empty_index');
@@ -137,4 +162,4 @@ DROP EXTENSION qvec_pgvector CASCADE;
 SELECT count(*) FROM pg_indexes WHERE tablename = 'items';
 DROP TABLE items, halves, long, short, empty;
 DROP EXTENSION vector;
-DROP FUNCTION a_vector, in_order;
+DROP FUNCTION a_vector, in_order, refused;
