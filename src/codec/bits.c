@@ -34,6 +34,8 @@ bits_params_fault(const QvCodecParams *params)
 		return "number of dimensions is out of range";
 	if (params->nbits != 1)
 		return "codes of bits have one bit a dimension";
+	if (params->purpose != QV_PURPOSE_TRAVERSE)
+		return "codes of bits refine nothing";
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
  * codec.c
- *		The public functions of the room: choose the kind, cut long runs into batches.
+ *		The public functions of the room: choose the kind and width, cut long runs into batches.
  *
  * Must not know what any kind keeps in its slots.  See README.md, "Kinds".
  */
@@ -8,14 +8,14 @@
 
 /* NULL for a kind that does not exist: only parameters read from disk can name one. */
 static const QvCodeOps *
-ops_of(QvCodeKind kind)
+ops_of(QvCodeKind kind, uint32_t nbits)
 {
 	switch (kind)
 	{
 		case QV_CODE_BITS:
 			return &qv_bits_ops;
 		case QV_CODE_RABITQ:
-			return &qv_rabitq_ops;
+			return nbits == 1 ? &qv_rabitq_ops : &qv_finer_ops;
 	}
 	return NULL;
 }
@@ -23,7 +23,7 @@ ops_of(QvCodeKind kind)
 const char *
 qv_codec_params_fault(const QvCodecParams *params)
 {
-	const QvCodeOps *ops = ops_of(params->kind);
+	const QvCodeOps *ops = ops_of(params->kind, params->nbits);
 
 	return ops == NULL ? "unknown kind of code" : ops->params_fault(params);
 }
@@ -31,18 +31,19 @@ qv_codec_params_fault(const QvCodecParams *params)
 size_t
 qv_codec_sizeof(const QvCodecParams *params)
 {
-	return ops_of(params->kind)->codec_nbytes(params);
+	return ops_of(params->kind, params->nbits)->codec_nbytes(params);
 }
 
 QvCodec *
 qv_codec_init(void *mem, const QvCodecParams *params)
 {
-	const QvCodeOps *ops = ops_of(params->kind);
+	const QvCodeOps *ops = ops_of(params->kind, params->nbits);
 	QvCodec    *codec = mem;
 
 	codec->kind = params->kind;
 	codec->metric = params->metric;
 	codec->ndims = params->ndims;
+	codec->nbits = params->nbits;
 	codec->nbytes = (ops->code_nbits(params) + 7) / 8;
 	ops->init(codec, params);
 	return codec;
@@ -51,37 +52,37 @@ qv_codec_init(void *mem, const QvCodecParams *params)
 size_t
 qv_codec_slot_nbytes(const QvCodecParams *params)
 {
-	return ops_of(params->kind)->slot_nbytes(params);
+	return ops_of(params->kind, params->nbits)->slot_nbytes(params);
 }
 
 uint32_t
 qv_codec_code_nbits(const QvCodecParams *params)
 {
-	return ops_of(params->kind)->code_nbits(params);
+	return ops_of(params->kind, params->nbits)->code_nbits(params);
 }
 
 size_t
 qv_codec_scratch_nbytes(const QvCodec *codec)
 {
-	return ops_of(codec->kind)->scratch_nbytes(codec);
+	return ops_of(codec->kind, codec->nbits)->scratch_nbytes(codec);
 }
 
 void
 qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch)
 {
-	ops_of(codec->kind)->encode(codec, value, slot, scratch);
+	ops_of(codec->kind, codec->nbits)->encode(codec, value, slot, scratch);
 }
 
 const char *
 qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot)
 {
-	return ops_of(codec->kind)->slot_fault(codec, slot);
+	return ops_of(codec->kind, codec->nbits)->slot_fault(codec, slot);
 }
 
 size_t
 qv_query_sizeof(const QvCodec *codec)
 {
-	return ops_of(codec->kind)->query_nbytes(codec);
+	return ops_of(codec->kind, codec->nbits)->query_nbytes(codec);
 }
 
 QvQuery *
@@ -91,8 +92,9 @@ qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch)
 
 	query->kind = codec->kind;
 	query->metric = codec->metric;
+	query->nbits = codec->nbits;
 	query->nbytes = codec->nbytes;
-	ops_of(codec->kind)->query_init(query, codec, value, scratch);
+	ops_of(codec->kind, codec->nbits)->query_init(query, codec, value, scratch);
 	return query;
 }
 
@@ -116,7 +118,7 @@ batch_size(int nleft)
 static void
 score_run(const QvQuery *query, QvSlots run, int nslots, float *dist)
 {
-	const QvCodeOps *ops = ops_of(query->kind);
+	const QvCodeOps *ops = ops_of(query->kind, query->nbits);
 
 	for (int i = 0; i < nslots; i += QV_BATCH)
 		ops->score(query, run_from(run, i), batch_size(nslots - i), dist + i);
@@ -137,13 +139,13 @@ qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride,
 float
 qv_query_error(const QvQuery *query, const uint8_t *slot)
 {
-	return ops_of(query->kind)->error(query, slot);
+	return ops_of(query->kind, query->nbits)->error(query, slot);
 }
 
 static void
 pair_run(const QvCodec *codec, const uint8_t *slot, QvSlots run, int nslots, float *dist)
 {
-	const QvCodeOps *ops = ops_of(codec->kind);
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
 
 	for (int i = 0; i < nslots; i += QV_BATCH)
 		ops->pair(codec, slot, run_from(run, i), batch_size(nslots - i), dist + i);

@@ -30,20 +30,29 @@ typedef enum QvCodeKind
 	QV_CODE_RABITQ = 2			/* centred, rotated, nbits a dimension, with factors */
 } QvCodeKind;
 
+/* What the slots are for; decides what they leave out. */
+typedef enum QvCodecPurpose
+{
+	QV_PURPOSE_TRAVERSE = 0,	/* scored and paired: graphs are built and walked with them */
+	QV_PURPOSE_REFINE = 1		/* scored only, beside other codes of the same values: no sign plane; RABITQ of more than 1 bit */
+} QvCodecPurpose;
+
 /* What must be known to build a codec; all of it is stored in the index. */
 typedef struct QvCodecParams
 {
 	QvCodeKind	kind;
 	QvMetric	metric;
 	uint32_t	ndims;			/* of the column's values */
-	uint32_t	nbits;			/* a dimension; 1 at this stage for RABITQ */
+	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ */
+	QvCodecPurpose purpose;
 	uint64_t	seed;			/* of the rotation */
 	float		max_norm;		/* inner product only: largest norm in the sample, else 0 */
 	const float *centroid;		/* ndims floats, or NULL for the origin; unused for BITS.  Cosine: mean of normalised vectors */
 } QvCodecParams;
 
 #define QV_BITS_MAX_NDIMS		64000	/* as the type bitvec */
-#define QV_RABITQ_MAX_NDIMS		16000	/* as the types qvec8 and vector */
+#define QV_RABITQ_MAX_NDIMS		16000	/* as the types qvec8 and vector; fewer where nbits > 4 */
+#define QV_SLOT_MAX_NBYTES		8160	/* a slot must fit a page beside its header */
 
 typedef struct QvCodec QvCodec; /* immutable once made: may be shared */
 typedef struct QvQuery QvQuery; /* a prepared query */
@@ -67,7 +76,7 @@ extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies
  * BITS.  Slots may lie at any address.  Layout: README.md, "Slots".
  */
 extern size_t qv_codec_slot_nbytes(const QvCodecParams *params);
-/* Bits of the code after padding (ndims for BITS, >= 256 and a multiple of 64 for RABITQ). */
+/* Coordinates of the code after padding (ndims for BITS, >= 256 and a multiple of 64 for RABITQ), whatever nbits. */
 extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
 
 /*
@@ -101,7 +110,8 @@ extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 
 /*
  * Distance between codes, symmetric, finite, in the unit of the estimates (inner product: the
- * squared augmented L2 that turns MIPS into L2).  Coarser than a query's estimate: both sides are signs.
+ * squared augmented L2 that turns MIPS into L2).  Coarser than a query's estimate: both sides are signs,
+ * whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
  */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);

@@ -37,14 +37,16 @@ struct QvCodec
 	QvCodeKind	kind;
 	QvMetric	metric;
 	uint32_t	ndims;			/* of the column's values */
-	uint32_t	nbytes;			/* of the bits of a slot */
+	uint32_t	nbits;			/* a dimension */
+	uint32_t	nbytes;			/* of one bit of every dimension of a slot */
 };
 
 struct QvQuery
 {
 	QvCodeKind	kind;
 	QvMetric	metric;
-	uint32_t	nbytes;			/* of the bits of a slot */
+	uint32_t	nbits;			/* a dimension */
+	uint32_t	nbytes;			/* of one bit of every dimension of a slot */
 };
 
 /* codec.h says what each function promises; n is at most QV_BATCH. */
@@ -68,6 +70,7 @@ typedef struct QvCodeOps
 } QvCodeOps;
 
 extern const QvCodeOps qv_bits_ops;
-extern const QvCodeOps qv_rabitq_ops;
+extern const QvCodeOps qv_rabitq_ops;	/* 1 bit a dimension */
+extern const QvCodeOps qv_finer_ops;	/* more */
 
 #endif							/* QV_CODEC_KINDS_H */

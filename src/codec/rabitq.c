@@ -1,48 +1,22 @@
 /*
  * rabitq.c
- *		Kind RABITQ: one bit a dimension of the centred and rotated vector, with
+ *		Kind RABITQ, one bit a dimension of the centred and rotated vector, with
  *		the factors that turn counted bits into an unbiased estimate.
  *
  * Source: RaBitQ (arXiv 2405.12497).  Formulas, the slot's layout and where we
  * differ from the paper: README.md, "Slots" and "Estimates".  Must not know
  * pages, graphs or where a vector comes from.
  */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "codec/kinds.h"
+#include "codec/rabitq.h"
 #include "codec/rotation.h"
 #include "kernel/kernel.h"
 
-/*
- * 1/x0 is stored in steps of 1/4096 up to 16: rotated vectors have 1.25 or so,
- * which the step makes 0.01 % of an error against the estimate's own 0.6 % and more.
- */
-#define INV_X0_STEPS	4096
 #define INV_X0_TYPICAL	1.2533	/* sqrt(pi/2), that of a Gaussian vector */
 
 #define QUERY_MAX_LEVEL 15		/* of a 4-bit query */
-
-/* What follows the bits in a slot; members and order are the format (README.md, "Slots"). */
-typedef struct QvFactors
-{
-	float		norm;			/* |r| */
-	uint16_t	inv_x0;			/* |r| sqrt(D) / |r|_1, in steps of 1/INV_X0_STEPS */
-	uint16_t	nset;			/* bits set in the code */
-} QvFactors;
-
-_Static_assert(sizeof(QvFactors) == 8, "QvFactors is an on-disk layout");
-_Static_assert(QV_RABITQ_MAX_NDIMS <= UINT16_MAX, "nset must hold every count");
-
-typedef struct QvRabitq
-{
-	QvCodec		head;
-	uint32_t	code_ndims;		/* D: coordinates after padding, and bits */
-	float		centroid_sq;	/* |c|^2 */
-	float		max_norm_sq;	/* M^2, inner product only */
-	float		floats[];		/* centroid, rotation, cosines: see the functions below */
-} QvRabitq;
 
 typedef struct QvRabitqQuery
 {
@@ -52,10 +26,7 @@ typedef struct QvRabitqQuery
 	/* <r,q'> = norm * inv_x0 * (step * (2S - level_sum) + low * (2 nset - D)) */
 	float		step;
 	float		low;
-	/* distance = constant + norm_weight * norm^2 + ip_weight * (<r,q'> + <x,c>) */
-	float		constant;
-	float		norm_weight;
-	float		ip_weight;
+	QvWeights	weights;
 	/* sigma = norm * sqrt(error_sign * (inv_x0^2 - 1) + error_round * inv_x0^2) */
 	float		error_sign;
 	float		error_round;
@@ -73,22 +44,18 @@ typedef struct FactorBatch
 
 /* ---- the codec object ---- */
 
-static bool
-is_finite_at_least_zero(float x)
-{
-	return x >= 0.0f && x <= FLT_MAX;
-}
-
-static const char *
-rabitq_params_fault(const QvCodecParams *params)
+const char *
+qv_rabitq_params_fault(const QvCodecParams *params)
 {
 	if (params->metric != QV_METRIC_L2 && params->metric != QV_METRIC_IP && params->metric != QV_METRIC_COSINE)
 		return "metric does not fit codes of floats";
 	if (params->ndims < 1 || params->ndims > QV_RABITQ_MAX_NDIMS)
 		return "number of dimensions is out of range";
-	if (params->nbits != 1)
-		return "number of bits a dimension is not supported";
-	if (!is_finite_at_least_zero(params->max_norm))
+	if (params->purpose != QV_PURPOSE_TRAVERSE && params->purpose != QV_PURPOSE_REFINE)
+		return "unknown purpose of codes";
+	if (params->purpose == QV_PURPOSE_REFINE && params->nbits == 1)
+		return "codes of one bit a dimension refine nothing";
+	if (!qv_is_finite_at_least_zero(params->max_norm))
 		return "largest norm is not a finite number of at least zero";
 	for (uint32_t i = 0; params->centroid != NULL && i < params->ndims; i++)
 	{
@@ -99,8 +66,8 @@ rabitq_params_fault(const QvCodecParams *params)
 }
 
 /* Centroid (D floats, zero padded), rotation, cosines (D + 1 floats), in this order. */
-static size_t
-rabitq_codec_nbytes(const QvCodecParams *params)
+size_t
+qv_rabitq_codec_nbytes(const QvCodecParams *params)
 {
 	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
 
@@ -108,40 +75,21 @@ rabitq_codec_nbytes(const QvCodecParams *params)
 		(code_ndims + qv_rotation_nfloats(code_ndims) + code_ndims + 1) * sizeof(float);
 }
 
-static inline const float *
-centroid_of(const QvRabitq *codec)
-{
-	return codec->floats;
-}
-
-static inline const float *
-rotation_of(const QvRabitq *codec)
-{
-	return codec->floats + codec->code_ndims;
-}
-
-/* Element h: the cosine two vectors most likely have whose codes differ in h bits. */
-static inline const float *
-cosines_of(const QvRabitq *codec)
-{
-	return rotation_of(codec) + qv_rotation_nfloats(codec->code_ndims);
-}
-
-static uint32_t
-rabitq_code_nbits(const QvCodecParams *params)
+uint32_t
+qv_rabitq_code_nbits(const QvCodecParams *params)
 {
 	return qv_rotation_ndims(params->ndims);
 }
 
-static size_t
-rabitq_slot_nbytes(const QvCodecParams *params)
+size_t
+qv_rabitq_slot_nbytes(const QvCodecParams *params)
 {
 	return qv_rotation_ndims(params->ndims) / 8 + sizeof(QvFactors) +
 		(params->metric == QV_METRIC_IP ? sizeof(float) : 0);
 }
 
-static void
-rabitq_init(QvCodec *head, const QvCodecParams *params)
+void
+qv_rabitq_init(QvCodec *head, const QvCodecParams *params)
 {
 	const double pi = 3.14159265358979323846;
 	QvRabitq   *codec = (QvRabitq *) head;
@@ -150,13 +98,14 @@ rabitq_init(QvCodec *head, const QvCodecParams *params)
 	float	   *cosines;
 
 	codec->code_ndims = code_ndims;
+	codec->purpose = params->purpose;
 	memset(centroid, 0, code_ndims * sizeof(float));
 	if (params->centroid != NULL)
 		memcpy(centroid, params->centroid, params->ndims * sizeof(float));
 	codec->centroid_sq = (float) qv_kernels()->dot_f32(centroid, centroid, code_ndims);
 	codec->max_norm_sq = params->max_norm * params->max_norm;
-	qv_rotation_init((float *) rotation_of(codec), code_ndims, params->seed);
-	cosines = (float *) cosines_of(codec);
+	qv_rotation_init((float *) qv_rotation_of(codec), code_ndims, params->seed);
+	cosines = (float *) qv_cosines_of(codec);
 	for (uint32_t h = 0; h <= code_ndims; h++)
 		cosines[h] = (float) cos(pi * h / code_ndims);
 }
@@ -172,11 +121,10 @@ rabitq_scratch_nbytes(const QvCodec *head)
 	return codec->code_ndims * (sizeof(float) + 1);
 }
 
-/* P(x - c) into out; x is normalised first under cosine, and a zero vector stays one. */
-static void
-rotate_residual(const QvRabitq *codec, const float *value, float *out)
+void
+qv_rabitq_rotate(const QvRabitq *codec, const float *value, float *out)
 {
-	const float *centroid = centroid_of(codec);
+	const float *centroid = qv_centroid_of(codec);
 	uint32_t	ndims = codec->head.ndims;
 
 	if (codec->head.metric == QV_METRIC_COSINE)
@@ -193,7 +141,7 @@ rotate_residual(const QvRabitq *codec, const float *value, float *out)
 			out[i] = value[i] - centroid[i];
 	}
 	memset(out + ndims, 0, (codec->code_ndims - ndims) * sizeof(float));
-	qv_rotation_apply(rotation_of(codec), codec->code_ndims, out);
+	qv_rotation_apply(qv_rotation_of(codec), codec->code_ndims, out);
 }
 
 /* Lanes spelled out: a compiler may not reorder a float sum by itself.  n is a multiple of 64. */
@@ -234,28 +182,35 @@ factors_of(const float *r, uint32_t code_ndims, uint32_t nset)
 	return factors;
 }
 
+void
+qv_rabitq_encode_signs(const QvRabitq *codec, const void *value, const float *r, uint8_t *slot)
+{
+	const QvKernels *kernels = qv_kernels();
+	uint32_t	nbytes = codec->head.nbytes;
+	QvFactors	factors;
+
+	kernels->signs_f32(r, codec->code_ndims, slot);
+	factors = factors_of(r, codec->code_ndims, kernels->popcount(slot, nbytes));
+	memcpy(slot + nbytes, &factors, sizeof(factors));
+	if (codec->head.metric == QV_METRIC_IP)
+	{
+		float		xc = (float) kernels->dot_f32(value, qv_centroid_of(codec), codec->head.ndims);
+
+		memcpy(slot + nbytes + sizeof(factors), &xc, sizeof(xc));
+	}
+}
+
 static void
 rabitq_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
-	const QvKernels *kernels = qv_kernels();
-	float	   *r = scratch;
-	QvFactors	factors;
 
-	rotate_residual(codec, value, r);
-	kernels->signs_f32(r, codec->code_ndims, slot);
-	factors = factors_of(r, codec->code_ndims, kernels->popcount(slot, head->nbytes));
-	memcpy(slot + head->nbytes, &factors, sizeof(factors));
-	if (head->metric == QV_METRIC_IP)
-	{
-		float		xc = (float) kernels->dot_f32(value, centroid_of(codec), head->ndims);
-
-		memcpy(slot + head->nbytes + sizeof(factors), &xc, sizeof(xc));
-	}
+	qv_rabitq_rotate(codec, value, scratch);
+	qv_rabitq_encode_signs(codec, value, scratch, slot);
 }
 
-static const char *
-rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
+const char *
+qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
 {
 	QvFactors	factors;
 	float		xc = 0.0f;
@@ -265,7 +220,7 @@ rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
 		memcpy(&xc, slot + head->nbytes + sizeof(factors), sizeof(xc));
 	if (factors.nset != qv_kernels()->popcount(slot, head->nbytes))
 		return "count of set bits does not match the bits";
-	if (!is_finite_at_least_zero(factors.norm) || isnan(xc))
+	if (!qv_is_finite_at_least_zero(factors.norm) || isnan(xc))
 		return "factor is not a number a vector can have";
 	if (factors.inv_x0 < INV_X0_STEPS)
 		return "factor is smaller than any vector's";
@@ -281,8 +236,8 @@ rabitq_query_nbytes(const QvCodec *head)
 }
 
 /* Smallest and largest of n numbers, n a multiple of 64; lanes as in sum_of_magnitudes. */
-static void
-find_range(const float *x, uint32_t n, float *low, float *high)
+void
+qv_find_range(const float *x, uint32_t n, float *low, float *high)
 {
 	float		min[16];
 	float		max[16];
@@ -324,11 +279,6 @@ quantise(const float *x, uint32_t n, float low, float step, uint8_t *level)
 	return sum;
 }
 
-/*
- * Bit j of eight levels becomes one byte of plane j, the first level its most
- * significant bit: the multiplication moves bit 8i of the masked word to bit
- * 63 - i, and no two of its partial products meet above bit 55.
- */
 static void
 split_planes(const uint8_t *level, uint32_t n, uint8_t *planes)
 {
@@ -336,42 +286,39 @@ split_planes(const uint8_t *level, uint32_t n, uint8_t *planes)
 
 	for (uint32_t i = 0; i < nbytes; i++)
 	{
-		uint64_t	word = 0;
+		uint64_t	word = qv_eight_levels(level + 8 * i);
 
-		for (int b = 0; b < 8; b++)
-			word |= (uint64_t) level[8 * i + b] << (8 * b);
 		for (int j = 0; j < 4; j++)
-		{
-			uint64_t	bits = (word >> j) & UINT64_C(0x0101010101010101);
-
-			planes[j * nbytes + i] = (uint8_t) ((bits * UINT64_C(0x8040201008040201)) >> 56);
-		}
+			planes[j * nbytes + i] = qv_byte_of_plane(word, j);
 	}
 }
 
 /* What the metric makes of norms and inner products (README.md, "Estimates"). */
-static void
-set_weights(QvRabitqQuery *query, const QvRabitq *codec, const float *value, double residual_sq)
+QvWeights
+qv_rabitq_weights(const QvRabitq *codec, const float *value, double residual_sq)
 {
+	QvWeights	weights;
+
 	switch (codec->head.metric)
 	{
 		case QV_METRIC_COSINE:
-			query->norm_weight = 0.5f;
-			query->ip_weight = -1.0f;
-			query->constant = (float) (0.5 * residual_sq);
+			weights.norm_weight = 0.5f;
+			weights.ip_weight = -1.0f;
+			weights.constant = (float) (0.5 * residual_sq);
 			break;
 		case QV_METRIC_IP:
-			query->norm_weight = 0.0f;
-			query->ip_weight = -1.0f;
-			query->constant = (float) (codec->centroid_sq -
-									   qv_kernels()->dot_f32(value, centroid_of(codec), codec->head.ndims));
+			weights.norm_weight = 0.0f;
+			weights.ip_weight = -1.0f;
+			weights.constant = (float) (codec->centroid_sq -
+										qv_kernels()->dot_f32(value, qv_centroid_of(codec), codec->head.ndims));
 			break;
 		default:				/* QV_METRIC_L2 */
-			query->norm_weight = 1.0f;
-			query->ip_weight = -2.0f;
-			query->constant = (float) residual_sq;
+			weights.norm_weight = 1.0f;
+			weights.ip_weight = -2.0f;
+			weights.constant = (float) residual_sq;
 			break;
 	}
+	return weights;
 }
 
 static void
@@ -388,9 +335,9 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 	float		high;
 	float		step;
 
-	rotate_residual(codec, value, rotated);
+	qv_rabitq_rotate(codec, value, rotated);
 	residual_sq = qv_kernels()->dot_f32(rotated, rotated, n);
-	find_range(rotated, n, &low, &high);
+	qv_find_range(rotated, n, &low, &high);
 	step = (high - low) / QUERY_MAX_LEVEL;
 	/* All numbers equal (a query at the centroid), or beyond float: the grid is one point. */
 	if (step >= FLT_MIN && step <= FLT_MAX)
@@ -403,24 +350,16 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 	}
 	split_planes(level, n, query->planes);
 
-	set_weights(query, codec, value, residual_sq);
+	query->weights = qv_rabitq_weights(codec, value, residual_sq);
 	query->code_ndims = (int32_t) n;
 	query->step = (float) (step / (INV_X0_STEPS * sqrt((double) n)));
 	query->low = (float) (low / (INV_X0_STEPS * sqrt((double) n)));
-	weight = (double) query->ip_weight * query->ip_weight;
+	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
 	query->error_sign = (float) (weight * residual_sq / (n - 1));
 	query->error_round = (float) (weight * step * step / 12.0);
 }
 
 /* ---- distances ---- */
-
-/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
-static inline float
-clamp_finite(float x)
-{
-	x = x <= FLT_MAX ? x : FLT_MAX;
-	return x >= -FLT_MAX ? x : -FLT_MAX;
-}
 
 static void
 load_factors(QvMetric metric, size_t nbytes, QvSlots run, int n, FactorBatch *batch)
@@ -463,8 +402,7 @@ rabitq_score(const QvQuery *head, QvSlots run, int n, float *dist)
 		float		norm = batch.norm[i];
 		float		ip = norm * batch.inv_x0[i] * (query->step * steps + query->low * excess);
 
-		dist[i] = clamp_finite(query->constant + query->norm_weight * norm * norm +
-							   query->ip_weight * (ip + batch.xc[i]));
+		dist[i] = qv_distance_of(&query->weights, norm, ip + batch.xc[i]);
 	}
 }
 
@@ -479,7 +417,7 @@ rabitq_error(const QvQuery *head, const uint8_t *slot)
 	memcpy(&factors, slot + head->nbytes, sizeof(factors));
 	inv_x0_sq = (double) factors.inv_x0 * factors.inv_x0 / ((double) INV_X0_STEPS * INV_X0_STEPS);
 	variance = query->error_sign * (inv_x0_sq - 1.0) + query->error_round * inv_x0_sq;
-	return clamp_finite((float) (factors.norm * sqrt(variance > 0.0 ? variance : 0.0)));
+	return qv_clamp_finite((float) (factors.norm * sqrt(variance > 0.0 ? variance : 0.0)));
 }
 
 /* sqrt(M^2 - |x|^2), the coordinate that gives every vector the norm M; 0 for those beyond the sample's largest. */
@@ -491,12 +429,12 @@ augment(const QvRabitq *codec, float norm, float xc)
 	return sqrtf(left > 0.0f ? left : 0.0f);
 }
 
-static void
-rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist)
+void
+qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
 	const QvKernels *kernels = qv_kernels();
-	const float *cosines = cosines_of(codec);
+	const float *cosines = qv_cosines_of(codec);
 	float		scale = head->metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
 	FactorBatch one;
 	FactorBatch batch;
@@ -529,19 +467,19 @@ rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float 
 		}
 	}
 	for (int i = 0; i < n; i++)
-		dist[i] = clamp_finite(dist[i]);
+		dist[i] = qv_clamp_finite(dist[i]);
 }
 
 const QvCodeOps qv_rabitq_ops = {
-	.params_fault = rabitq_params_fault,
-	.codec_nbytes = rabitq_codec_nbytes,
-	.code_nbits = rabitq_code_nbits,
-	.slot_nbytes = rabitq_slot_nbytes,
-	.init = rabitq_init,
+	.params_fault = qv_rabitq_params_fault,
+	.codec_nbytes = qv_rabitq_codec_nbytes,
+	.code_nbits = qv_rabitq_code_nbits,
+	.slot_nbytes = qv_rabitq_slot_nbytes,
+	.init = qv_rabitq_init,
 	.scratch_nbytes = rabitq_scratch_nbytes,
 	.encode = rabitq_encode,
-	.slot_fault = rabitq_slot_fault,
-	.pair = rabitq_pair,
+	.slot_fault = qv_rabitq_slot_fault,
+	.pair = qv_rabitq_pair,
 	.query_nbytes = rabitq_query_nbytes,
 	.query_init = rabitq_query_init,
 	.score = rabitq_score,

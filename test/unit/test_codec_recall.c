@@ -1,7 +1,7 @@
 /*
  * test_codec_recall.c
  *		How many of the true ten nearest are among the best by estimate: floors
- *		on seeded clustered data, above sign bits, and on few dimensions.
+ *		on seeded clustered data, above sign bits, by width, and on few dimensions.
  */
 #include "codec_fixture.h"
 #include "kernel/kernel.h"
@@ -187,10 +187,82 @@ test_few_dimensions(void)
 	}
 }
 
+/* Mean share of the true ten among the best c by codes of a width. */
+static double
+measure_width(const Sample *s, uint32_t nbits, QvCodecPurpose purpose, int c)
+{
+	QvCodecParams params = float_params(s->metric, (uint32_t) s->ndims, 7, s->centroid);
+	CodecFixture fx;
+	uint8_t    *slots;
+	double	   *exact = aligned_memory(sizeof(double) * (size_t) s->n);
+	float	   *dist = float_memory((size_t) s->n);
+	double		recall = 0.0;
+
+	params.nbits = nbits;
+	params.purpose = purpose;
+	fx = fixture_open(params);
+	slots = fixture_encode(&fx, s->data, s->n);
+	for (int q = 0; q < s->nqueries; q++)
+	{
+		const float *query = s->queries + (size_t) q * s->ndims;
+
+		for (int i = 0; i < s->n; i++)
+			exact[i] = exact_distance(s->metric, s->data + (size_t) i * s->ndims, query, s->ndims);
+		fixture_query(&fx, query);
+		qv_query_score_strided(fx.query, slots, fx.slot_nbytes, s->n, dist);
+		recall += recall_among(exact, dist, s->n, K, c) / s->nqueries;
+	}
+	free(exact);
+	free(dist);
+	free(slots);
+	fixture_close(&fx);
+	return recall;
+}
+
+/*
+ * The ten best by codes alone, wider codes finding more.  Measured: .78 to .83, .90
+ * to .92, .96 to .97, .995 and more, all, all.
+ */
+static void
+test_widths(void)
+{
+	static const struct
+	{
+		QvMetric	metric;
+		const char *name;
+		double		floor[6];
+	}			rows[] = {
+		{QV_METRIC_COSINE, "cosine", {0.74, 0.87, 0.94, 0.985, 0.999, 0.999}},
+		{QV_METRIC_L2, "L2", {0.74, 0.87, 0.94, 0.985, 0.999, 0.999}},
+		{QV_METRIC_IP, "inner product", {0.74, 0.87, 0.94, 0.985, 0.999, 0.999}},
+	};
+	static const uint32_t widths[] = {1, 2, 4, 8, 16, 32};
+
+	for (int i = 0; i < 3; i++)
+	{
+		Sample		s = sample_open(rows[i].metric, 3000, 256, 1.0, 5);
+		double		last = 0.0;
+
+		for (int w = 0; w < 6; w++)
+		{
+			double		recall = measure_width(&s, widths[w], QV_PURPOSE_TRAVERSE, K);
+
+			ok(recall >= rows[i].floor[w] && recall >= last - 0.001,
+			   "%s, %u bits: %.4f of the true ten are the best ten", rows[i].name, widths[w], recall);
+			if (widths[w] == 4 || widths[w] == 8)
+				ok(measure_width(&s, widths[w], QV_PURPOSE_REFINE, K) == recall,
+				   "%s, %u bits to refine: the same", rows[i].name, widths[w]);
+			last = recall;
+		}
+		sample_close(&s);
+	}
+}
+
 int
 main(void)
 {
 	test_many_dimensions();
+	test_widths();
 	test_few_dimensions();
 	return done_testing();
 }

@@ -17,31 +17,60 @@
 #include <time.h>
 
 #include "codec/codec.h"
+#include "codec/rotation.h"
 #include "kernel/kernel.h"
+#include "rivals.h"
 
 #define K			10
 #define NCUTS		5
 #define MAX_CUT		80
 #define SEED		UINT64_C(1)
-#define NREPEATS	5			/* timings: the best of as many */
+#define NREPEATS	25			/* timings: the best of as many */
+#define CACHE_NBYTES	1e6
 
 static const int cuts[NCUTS] = {10, 20, 30, 40, MAX_CUT};
 
-typedef enum Way
+/* How codes are compared with a query. */
+typedef enum Method
 {
-	WAY_SIGN,
-	WAY_CODE_HAMMING,
-	WAY_PAIR,
-	WAY_RABITQ,
-	NWAYS
+	METHOD_SIGN,				/* Hamming distance of the signs of the raw vectors */
+	METHOD_CODE_HAMMING,		/* Hamming distance of the codes */
+	METHOD_PAIR,				/* code against code */
+	METHOD_SCORE,				/* query against code */
+	METHOD_RIVAL				/* query's floats against what a rival's code stands for */
+} Method;
+
+typedef struct Way
+{
+	const char *name;
+	Method		method;
+	uint32_t	nbits;
+	QvCodecPurpose purpose;
+	Rival		rival;
+	bool		rotated;		/* the rival's vectors */
 } Way;
 
-static const char *const way_names[NWAYS] = {
-	"sign, Hamming",
-	"centred + rotated sign, Hamming",
-	"code against code (pair)",
-	"RaBitQ 1 bit, 4-bit query"
+static const Way ways[] = {
+	{"sign, Hamming", METHOD_SIGN, 1, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"centred + rotated sign, Hamming", METHOD_CODE_HAMMING, 1, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"code against code (pair)", METHOD_PAIR, 1, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"RaBitQ 1 bit", METHOD_SCORE, 1, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"OSQ 1 bit", METHOD_RIVAL, 1, QV_PURPOSE_TRAVERSE, rival_osq, false},
+	{"Gaussian 1 bit", METHOD_RIVAL, 1, QV_PURPOSE_TRAVERSE, rival_gaussian, true},
+	{"RaBitQ 2 bits", METHOD_SCORE, 2, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"OSQ 2 bits", METHOD_RIVAL, 2, QV_PURPOSE_TRAVERSE, rival_osq, false},
+	{"Gaussian 2 bits", METHOD_RIVAL, 2, QV_PURPOSE_TRAVERSE, rival_gaussian, true},
+	{"RaBitQ 4 bits", METHOD_SCORE, 4, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"OSQ 4 bits", METHOD_RIVAL, 4, QV_PURPOSE_TRAVERSE, rival_osq, false},
+	{"Gaussian 4 bits", METHOD_RIVAL, 4, QV_PURPOSE_TRAVERSE, rival_gaussian, true},
+	{"RaBitQ 8 bits", METHOD_SCORE, 8, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"RaBitQ half", METHOD_SCORE, 16, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"RaBitQ float", METHOD_SCORE, 32, QV_PURPOSE_TRAVERSE, NULL, false},
+	{"RaBitQ 4 bits to refine", METHOD_SCORE, 4, QV_PURPOSE_REFINE, NULL, false},
+	{"RaBitQ 8 bits to refine", METHOD_SCORE, 8, QV_PURPOSE_REFINE, NULL, false},
 };
+
+#define NWAYS	((int) (sizeof(ways) / sizeof(ways[0])))
 
 typedef struct Data
 {
@@ -51,9 +80,10 @@ typedef struct Data
 	float	   *rows;			/* base rows, then queries */
 } Data;
 
-/* Everything that is kept of the base rows. */
+/* Everything that is kept of the base rows for one way. */
 typedef struct Coded
 {
+	const Way  *way;
 	QvMetric	metric;
 	QvCodec    *codec;
 	QvQuery    *query;
@@ -64,6 +94,12 @@ typedef struct Coded
 	uint8_t    *slots;
 	uint8_t    *signs;
 	const uint8_t **shuffled;	/* slots in random order */
+	/* of a rival */
+	float	   *centroid;
+	float	   *rotation;
+	uint32_t	code_ndims;
+	float	   *rows;			/* code_ndims floats each */
+	double	   *squares;		/* squared norms of the centred rows */
 } Coded;
 
 static void *
@@ -180,18 +216,55 @@ centroid_of(const Data *data, QvMetric metric, float *max_norm)
 	return mean;
 }
 
+/* x - c, of unit vectors under cosine, rotated where the way wants it; code_ndims floats. */
+static double
+centre(const Coded *coded, uint32_t ndims, const float *x, float *out)
+{
+	double		norm = coded->metric == QV_METRIC_COSINE ? sqrt(qv_kernels()->dot_f32(x, x, ndims)) : 1.0;
+
+	memset(out, 0, sizeof(float) * coded->code_ndims);
+	for (uint32_t i = 0; i < ndims; i++)
+		out[i] = (float) (x[i] / norm) - coded->centroid[i];
+	if (coded->way->rotated)
+		qv_rotation_apply(coded->rotation, coded->code_ndims, out);
+	return qv_kernels()->dot_f32(out, out, coded->code_ndims);
+}
+
+static void
+encode_rival(const Data *data, Coded *coded)
+{
+	coded->code_ndims = coded->way->rotated ? qv_rotation_ndims(data->ndims) : data->ndims;
+	coded->rotation = get_memory(sizeof(float) * qv_rotation_nfloats(coded->code_ndims));
+	if (coded->way->rotated)
+		qv_rotation_init(coded->rotation, coded->code_ndims, SEED);
+	coded->rows = get_memory(sizeof(float) * coded->code_ndims * data->n);
+	coded->squares = get_memory(sizeof(double) * data->n);
+	for (uint32_t i = 0; i < data->n; i++)
+	{
+		float	   *x = coded->rows + (size_t) i * coded->code_ndims;
+
+		coded->squares[i] = centre(coded, data->ndims, row(data, i), x);
+		coded->way->rival(x, coded->code_ndims, (int) coded->way->nbits);
+	}
+}
+
 static Coded
-encode(const Data *data, QvMetric metric)
+encode(const Data *data, QvMetric metric, const Way *way)
 {
 	float		max_norm;
-	float	   *centroid = centroid_of(data, metric, &max_norm);
+	Coded		coded = {.way = way, .metric = metric, .centroid = centroid_of(data, metric, &max_norm)};
 	QvCodecParams params = {
-		.kind = QV_CODE_RABITQ, .metric = metric, .ndims = data->ndims, .nbits = 1, .seed = SEED,
-		.max_norm = metric == QV_METRIC_IP ? max_norm : 0.0f, .centroid = centroid
+		.kind = QV_CODE_RABITQ, .metric = metric, .ndims = data->ndims, .nbits = way->nbits, .purpose = way->purpose, .seed = SEED,
+		.max_norm = metric == QV_METRIC_IP ? max_norm : 0.0f, .centroid = coded.centroid
 	};
-	Coded		coded = {.metric = metric};
 	uint64_t	state = SEED;
+	uint64_t	nshuffled;
 
+	if (way->method == METHOD_RIVAL)
+	{
+		encode_rival(data, &coded);
+		return coded;
+	}
 	coded.codec = qv_codec_init(get_memory(qv_codec_sizeof(&params)), &params);
 	coded.query = get_memory(qv_query_sizeof(coded.codec));
 	coded.scratch = get_memory(qv_codec_scratch_nbytes(coded.codec));
@@ -205,41 +278,76 @@ encode(const Data *data, QvMetric metric)
 	{
 		qv_codec_encode(coded.codec, row(data, i), coded.slots + coded.slot_nbytes * i, coded.scratch);
 		qv_kernels()->signs_f32(row(data, i), data->ndims, coded.signs + coded.sign_nbytes * i);
-		coded.shuffled[i] = coded.slots + coded.slot_nbytes * (next_random(&state) % data->n);
 	}
-	free(centroid);
+	nshuffled = (uint64_t) (CACHE_NBYTES / (double) coded.slot_nbytes);
+	nshuffled = nshuffled < data->n ? nshuffled : data->n;
+	for (uint32_t i = 0; i < data->n; i++)
+		coded.shuffled[i] = coded.slots + coded.slot_nbytes * (next_random(&state) % nshuffled);
 	return coded;
 }
 
-/* Distances of every base row to one query, in one way. */
 static void
-distances(const Data *data, const Coded *coded, Way way, const float *query, float *dist)
+forget(Coded *coded)
 {
-	uint8_t		own[QV_RABITQ_MAX_NDIMS / 8 + 64];
-	uint32_t   *count = get_memory(sizeof(uint32_t) * data->n);
+	free(coded->codec);
+	free(coded->query);
+	free(coded->scratch);
+	free(coded->slots);
+	free(coded->signs);
+	free(coded->shuffled);
+	free(coded->centroid);
+	free(coded->rotation);
+	free(coded->rows);
+	free(coded->squares);
+}
 
-	switch (way)
+/* |r|^2 - 2 <r,q'>: the metric adds the query's own norm, and nothing else that matters to the order. */
+static void
+rival_distances(const Data *data, const Coded *coded, const float *query, float *dist)
+{
+	float	   *centred = get_memory(sizeof(float) * coded->code_ndims);
+
+	centre(coded, data->ndims, query, centred);
+	for (uint32_t i = 0; i < data->n; i++)
+		dist[i] = (float) (coded->squares[i] -
+						   2.0 * qv_kernels()->dot_f32(coded->rows + (size_t) i * coded->code_ndims, centred, coded->code_ndims));
+	free(centred);
+}
+
+/* Distances of every base row to one query. */
+static void
+distances(const Data *data, const Coded *coded, const float *query, float *dist)
+{
+	uint8_t    *own = get_memory(coded->slot_nbytes + QV_RABITQ_MAX_NDIMS / 8);
+	uint32_t   *count = get_memory(sizeof(uint32_t) * data->n);
+	Method		method = coded->way->method;
+
+	switch (method)
 	{
-		case WAY_SIGN:
+		case METHOD_SIGN:
 			qv_kernels()->signs_f32(query, data->ndims, own);
 			qv_kernels()->hamming_strided(own, coded->signs, coded->sign_nbytes, (int) data->n, coded->sign_nbytes, count);
 			break;
-		case WAY_CODE_HAMMING:
+		case METHOD_CODE_HAMMING:
 			qv_codec_encode(coded->codec, query, own, coded->scratch);
 			qv_kernels()->hamming_strided(own, coded->slots, coded->slot_nbytes, (int) data->n, coded->code_nbytes, count);
 			break;
-		case WAY_PAIR:
+		case METHOD_PAIR:
 			qv_codec_encode(coded->codec, query, own, coded->scratch);
 			qv_codec_pair_strided(coded->codec, own, coded->slots, coded->slot_nbytes, (int) data->n, dist);
 			break;
-		default:
+		case METHOD_SCORE:
 			qv_query_init(coded->query, coded->codec, query, coded->scratch);
 			qv_query_score_strided(coded->query, coded->slots, coded->slot_nbytes, (int) data->n, dist);
 			break;
+		case METHOD_RIVAL:
+			rival_distances(data, coded, query, dist);
+			break;
 	}
-	for (uint32_t i = 0; (way == WAY_SIGN || way == WAY_CODE_HAMMING) && i < data->n; i++)
+	for (uint32_t i = 0; (method == METHOD_SIGN || method == METHOD_CODE_HAMMING) && i < data->n; i++)
 		dist[i] = (float) count[i];
 	free(count);
+	free(own);
 }
 
 /*
@@ -267,47 +375,56 @@ nearest(const float *dist, uint32_t n, int c, uint32_t *best)
 	}
 }
 
-static void
-print_recall(const Data *data, const Coded *coded)
+/* The true K nearest of every query. */
+static uint32_t *
+find_truth(const Data *data, QvMetric metric)
 {
-	double		found[NWAYS][NCUTS] = {{0}};
+	uint32_t   *truth = get_memory(sizeof(uint32_t) * K * data->nqueries);
 	float	   *dist = get_memory(sizeof(float) * data->n);
 
 	for (uint32_t q = 0; q < data->nqueries; q++)
 	{
-		const float *query = row(data, data->n + q);
-		uint32_t	truth[K];
-		uint32_t	best[MAX_CUT];
-
 		for (uint32_t i = 0; i < data->n; i++)
-			dist[i] = (float) exact_distance(coded->metric, row(data, i), query, data->ndims);
-		nearest(dist, data->n, K, truth);
-		for (int way = 0; way < NWAYS; way++)
+			dist[i] = (float) exact_distance(metric, row(data, i), row(data, data->n + q), data->ndims);
+		nearest(dist, data->n, K, truth + (size_t) K * q);
+	}
+	free(dist);
+	return truth;
+}
+
+static void
+print_recall(const Data *data, const Coded *coded, const uint32_t *truth)
+{
+	double		found[NCUTS] = {0};
+	float	   *dist = get_memory(sizeof(float) * data->n);
+	uint32_t	best[MAX_CUT];
+
+	for (uint32_t q = 0; q < data->nqueries; q++)
+	{
+		distances(data, coded, row(data, data->n + q), dist);
+		nearest(dist, data->n, MAX_CUT, best);
+		for (int cut = 0; cut < NCUTS; cut++)
 		{
-			distances(data, coded, (Way) way, query, dist);
-			nearest(dist, data->n, MAX_CUT, best);
-			for (int cut = 0; cut < NCUTS; cut++)
+			for (int i = 0; i < K; i++)
 			{
-				for (int i = 0; i < K; i++)
-				{
-					for (int j = 0; j < cuts[cut]; j++)
-						found[way][cut] += truth[i] == best[j];
-				}
+				for (int j = 0; j < cuts[cut]; j++)
+					found[cut] += truth[(size_t) K * q + i] == best[j];
 			}
 		}
 	}
-	printf("| code | c=10 | 20 | 30 | 40 | 80 |\n|---|---|---|---|---|---|\n");
-	for (int way = 0; way < NWAYS; way++)
-	{
-		/* under inner product pairs estimate the augmented distance, which is no answer to a query */
-		if (way == WAY_PAIR && coded->metric == QV_METRIC_IP)
-			continue;
-		printf("| %s |", way_names[way]);
-		for (int cut = 0; cut < NCUTS; cut++)
-			printf(" %.3f |", found[way][cut] / (K * (double) data->nqueries));
-		printf("\n");
-	}
+	printf("| %s |", coded->way->name);
+	for (int cut = 0; cut < NCUTS; cut++)
+		printf(" %.3f |", found[cut] / (K * (double) data->nqueries));
+	printf("\n");
+	fflush(stdout);
 	free(dist);
+}
+
+/* Under inner product pairs estimate the augmented distance, which is no answer to a query, and rivals are not written. */
+static bool
+answers(const Way *way, QvMetric metric)
+{
+	return metric != QV_METRIC_IP || (way->method != METHOD_PAIR && way->method != METHOD_RIVAL);
 }
 
 typedef enum Work
@@ -329,13 +446,16 @@ static double
 time_of(const Data *data, const Coded *coded, Work work)
 {
 	float	   *dist = get_memory(sizeof(float) * data->n);
-	uint8_t		slot[QV_RABITQ_MAX_NDIMS / 8 + 64];
+	uint8_t		slot[QV_SLOT_MAX_NBYTES];
 	double		best = INFINITY;
+	/* as many as the second-level cache holds, which is what kernels are judged by; pages cost what they cost */
+	uint32_t	n = (uint32_t) (CACHE_NBYTES / coded->slot_nbytes);
+
+	n = n < data->n ? n : data->n;
 
 	qv_query_init(coded->query, coded->codec, row(data, data->n), coded->scratch);
 	for (int repeat = 0; repeat < NREPEATS; repeat++)
 	{
-		uint32_t	n = data->n < 20000 ? data->n : 20000;
 		double		start = now_ns();
 
 		switch (work)
@@ -370,23 +490,61 @@ print_times(const Data *data, const Coded *coded)
 	const QvKernels *level;
 	bool		usable;
 
-	printf("\n| ns |");
-	for (int work = 0; work < NWORKS; work++)
-		printf(" %s |", work_names[work]);
-	printf("\n|---|---|---|---|---|---|\n");
 	for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
 	{
 		if (!usable || !qv_kernels_force(level->name))
 			continue;
-		printf("| %s |", level->name);
+		printf("| %s | %s | %zu |", coded->way->name, level->name, coded->slot_nbytes);
 		for (int work = 0; work < NWORKS; work++)
 		{
-			double		ns = time_of(data, coded, (Work) work);
+			double		ns;
 
+			if (work == WORK_PAIR_STRIDED && coded->way->purpose == QV_PURPOSE_REFINE)
+			{
+				printf(" |");
+				continue;
+			}
+			ns = time_of(data, coded, (Work) work);
 			printf(" %.*f |", ns < 100 ? 1 : 0, ns);
 		}
 		printf("\n");
+		fflush(stdout);
 	}
+	qv_kernels_force("auto");
+}
+
+/* Tables of what every way finds, and of what the room's own codes cost. */
+static void
+print_tables(const Data *data, QvMetric metric)
+{
+	uint32_t   *truth = find_truth(data, metric);
+
+	printf("| code | c=10 | 20 | 30 | 40 | 80 |\n|---|---|---|---|---|---|\n");
+	for (int i = 0; i < NWAYS; i++)
+	{
+		Coded		coded;
+
+		if (!answers(&ways[i], metric))
+			continue;
+		coded = encode(data, metric, &ways[i]);
+		print_recall(data, &coded, truth);
+		forget(&coded);
+	}
+	printf("\n| ns | level | slot |");
+	for (int work = 0; work < NWORKS; work++)
+		printf(" %s |", work_names[work]);
+	printf("\n|---|---|---|---|---|---|---|---|\n");
+	for (int i = 0; i < NWAYS; i++)
+	{
+		Coded		coded;
+
+		if (ways[i].method != METHOD_SCORE)
+			continue;
+		coded = encode(data, metric, &ways[i]);
+		print_times(data, &coded);
+		forget(&coded);
+	}
+	free(truth);
 }
 
 static QvMetric
@@ -406,7 +564,6 @@ int
 main(int argc, char **argv)
 {
 	Data		data;
-	Coded		coded;
 	int			nqueries = argc > 2 ? atoi(argv[2]) : 500;
 
 	if (argc < 2 || argc > 4 || nqueries < 1)
@@ -415,9 +572,8 @@ main(int argc, char **argv)
 		return 1;
 	}
 	data = load(argv[1], (uint32_t) nqueries);
-	coded = encode(&data, metric_named(argc > 3 ? argv[3] : "cosine"));
-	printf("%u rows and %u queries of %u dimensions, %zu bytes a slot\n\n", data.n, data.nqueries, data.ndims, coded.slot_nbytes);
-	print_recall(&data, &coded);
-	print_times(&data, &coded);
+	printf("%u rows and %u queries of %u dimensions\n\n", data.n, data.nqueries, data.ndims);
+	print_tables(&data, metric_named(argc > 3 ? argv[3] : "cosine"));
+	free(data.rows);
 	return 0;
 }

@@ -1,0 +1,134 @@
+/*
+ * rabitq.h
+ *		What the two files of kind RABITQ share: the codec, the sign plane with
+ *		its factors, and what a metric makes of norms and inner products.
+ *
+ * Private to rabitq.c (one bit a dimension) and finer.c (more).  See README.md,
+ * "Slots" and "Estimates".
+ */
+#ifndef QV_CODEC_RABITQ_H
+#define QV_CODEC_RABITQ_H
+
+#include <float.h>
+
+#include "codec/kinds.h"
+#include "codec/rotation.h"
+
+/*
+ * 1/x0 is stored in steps of 1/4096 up to 16: rotated vectors have 1.25 or so,
+ * which the step makes 0.01 % of an error against the estimate's own 0.6 % and more.
+ */
+#define INV_X0_STEPS	4096
+
+/* What follows the sign plane in a slot; members and order are the format (README.md, "Slots"). */
+typedef struct QvFactors
+{
+	float		norm;			/* |r| */
+	uint16_t	inv_x0;			/* |r| sqrt(D) / |r|_1, in steps of 1/INV_X0_STEPS */
+	uint16_t	nset;			/* bits set in the sign plane */
+} QvFactors;
+
+_Static_assert(sizeof(QvFactors) == 8, "QvFactors is an on-disk layout");
+_Static_assert(QV_RABITQ_MAX_NDIMS <= UINT16_MAX, "nset must hold every count");
+
+typedef struct QvRabitq
+{
+	QvCodec		head;
+	QvCodecPurpose purpose;
+	uint32_t	code_ndims;		/* D: coordinates after padding, and bits of a plane */
+	float		centroid_sq;	/* |c|^2 */
+	float		max_norm_sq;	/* M^2, inner product only */
+	float		floats[];		/* centroid, rotation, cosines: see the functions below */
+} QvRabitq;
+
+/* distance = constant + norm_weight * norm^2 + ip_weight * (<r,q'> + <x,c>) */
+typedef struct QvWeights
+{
+	float		constant;
+	float		norm_weight;
+	float		ip_weight;
+} QvWeights;
+
+static inline const float *
+qv_centroid_of(const QvRabitq *codec)
+{
+	return codec->floats;
+}
+
+static inline const float *
+qv_rotation_of(const QvRabitq *codec)
+{
+	return codec->floats + codec->code_ndims;
+}
+
+/* Element h: the cosine two vectors most likely have whose sign planes differ in h bits. */
+static inline const float *
+qv_cosines_of(const QvRabitq *codec)
+{
+	return qv_rotation_of(codec) + qv_rotation_nfloats(codec->code_ndims);
+}
+
+static inline bool
+qv_is_finite_at_least_zero(float x)
+{
+	return x >= 0.0f && x <= FLT_MAX;
+}
+
+/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
+static inline float
+qv_clamp_finite(float x)
+{
+	x = x <= FLT_MAX ? x : FLT_MAX;
+	return x >= -FLT_MAX ? x : -FLT_MAX;
+}
+
+static inline float
+qv_distance_of(const QvWeights *weights, float norm, float ip)
+{
+	return qv_clamp_finite(weights->constant + weights->norm_weight * norm * norm + weights->ip_weight * ip);
+}
+
+/* Eight levels as one word, the first its lowest byte. */
+static inline uint64_t
+qv_eight_levels(const uint8_t *level)
+{
+	uint64_t	word = 0;
+
+	for (int b = 0; b < 8; b++)
+		word |= (uint64_t) level[b] << (8 * b);
+	return word;
+}
+
+/*
+ * Bit j of eight levels becomes one byte of plane j, the first level its most
+ * significant bit: the multiplication moves bit 8i of the masked word to bit
+ * 63 - i, and no two of its partial products meet above bit 55.
+ */
+static inline uint8_t
+qv_byte_of_plane(uint64_t word, int j)
+{
+	uint64_t	bits = (word >> j) & UINT64_C(0x0101010101010101);
+
+	return (uint8_t) ((bits * UINT64_C(0x8040201008040201)) >> 56);
+}
+
+/* As the operations of kinds.h have them; of slots, the first part: sign plane, QvFactors, <x,c>. */
+extern const char *qv_rabitq_params_fault(const QvCodecParams *params);
+extern size_t qv_rabitq_codec_nbytes(const QvCodecParams *params);
+extern uint32_t qv_rabitq_code_nbits(const QvCodecParams *params);
+extern size_t qv_rabitq_slot_nbytes(const QvCodecParams *params);
+extern void qv_rabitq_init(QvCodec *head, const QvCodecParams *params);
+extern const char *qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot);
+extern void qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist);
+
+/* P(x - c) into r, D floats; x is normalised first under cosine, and a zero vector stays one. */
+extern void qv_rabitq_rotate(const QvRabitq *codec, const float *value, float *r);
+/* The first part of a slot of value, whose P(x - c) is r. */
+extern void qv_rabitq_encode_signs(const QvRabitq *codec, const void *value, const float *r, uint8_t *slot);
+
+/* Smallest and largest of n numbers, n a multiple of 64. */
+extern void qv_find_range(const float *x, uint32_t n, float *low, float *high);
+/* What the metric makes of norms and inner products; residual_sq is |q'|^2 of the query value. */
+extern QvWeights qv_rabitq_weights(const QvRabitq *codec, const float *value, double residual_sq);
+
+#endif							/* QV_CODEC_RABITQ_H */
