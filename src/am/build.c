@@ -344,7 +344,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_cxt);
 
-	if (build->ix == NULL && build->nnodes > 1024 && (build->nnodes & 1023) == 0 &&
+	if (build->ix == NULL && build->nnodes > 0 && ((int64) build->nindexed & 1023) == 0 &&
 		memory_used(build) > build->memory_limit)
 	{
 		ereport(NOTICE,

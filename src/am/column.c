@@ -71,7 +71,8 @@ qh_column_indexable(const QhColumn *column, const QhValue *value, uint32 ndims)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected %u dimensions, not %u", ndims, value->ndims),
-				 errdetail("All vectors of a qhnsw index have one dimension.")));
+				 errdetail("All vectors of a qhnsw index have one dimension."),
+				 errhint("Where neither type nor \"dims\" states it, the first row ever inserted decided; REINDEX decides anew.")));
 	if (column->kind == QV_CODE_BITS)
 		return true;
 	if (!value->finite)

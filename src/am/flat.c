@@ -13,6 +13,13 @@
 #include "am/scan.h"
 #include "miscadmin.h"
 
+/*
+ * Candidates the first pass keeps, and how that grows from pass to pass up to what memory allows:
+ * putting many in order costs more than the scores, and most scans want few.
+ */
+#define FIRST_PASS	256
+#define PASS_GROWTH 8
+
 static inline bool
 before(QhCandidate a, QhCandidate b)
 {
@@ -135,7 +142,8 @@ qh_flat_start(QhScan *scan)
 	max = Max(max, 64);
 	max = Min(max, (Size) scan->ix->nslots);
 	max = Min(max, (Size) PG_INT32_MAX / 2);
-	flat->max = (int) Max(max, 1);
+	flat->limit = (int) Max(max, 1);
+	flat->max = Min(flat->limit, Max(FIRST_PASS, 16 * scan->ef));
 	flat->best = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * (Size) flat->max);
 	flat->bounded = false;
 
@@ -162,6 +170,12 @@ qh_flat_next(QhScan *scan, QhCandidate *out)
 			return false;
 		flat->bound = flat->best[flat->nbest - 1];
 		flat->bounded = true;
+		if (flat->max < flat->limit)
+		{
+			flat->max = (int) Min((int64) flat->max * PASS_GROWTH, flat->limit);
+			pfree(flat->best);
+			flat->best = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * (Size) flat->max);
+		}
 		run_pass(scan);
 		if (flat->nbest == 0)
 			return false;

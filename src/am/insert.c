@@ -43,26 +43,48 @@ typedef struct QhInsert
 	int			nlinks;
 } QhInsert;
 
-/* The ef_construction nearest nodes.  Nodes that are not live are left out: nothing new may link to them. */
+/*
+ * The ef_construction nearest live nodes, searched from these seeds: nothing new may link to others, and
+ * those that are on their way out must not use up the places.
+ */
 static void
-find_candidates(QhInsert *ins)
+search_candidates(QhInsert *ins, const QhCandidate *seeds, int nseeds)
 {
-	QhSearchLimits limits = {0};
-	QhCandidate seeds[MAX_SEEDS];
-	int			nseeds = qh_choose_seeds(&ins->rs, MAX_SEEDS, seeds);
+	QhSearchLimits limits = {.resumable = true};
 	int			ef = Max(ins->ix->meta.ef_construction, ins->ix->meta.m);
+	uint64		npassed = 0;
 	QhSearch   *search;
 	QhCandidate cand;
 
 	ins->cands = palloc(sizeof(QhCandidate) * ef);
 	search = qh_search_create(&ins->alloc, &ins->rs.store);
 	qh_search_start(search, &limits, seeds, nseeds);
-	while (ins->ncands < ef && qh_search_next(search, ef, &cand))
+	while (ins->ncands < ef && qh_search_next(search, ef + npassed, &cand))
 	{
 		if (qh_read_row(&ins->rs, cand.node).flags != QH_ROW_NONE)
 			ins->cands[ins->ncands++] = cand;
+		else
+			npassed++;
 	}
 	qh_search_destroy(search);
+}
+
+static void
+find_candidates(QhInsert *ins)
+{
+	QhCandidate *seeds;
+	int			nseeds;
+
+	seeds = palloc(sizeof(QhCandidate) * Max(ins->ix->nentries, 1));
+	nseeds = qh_choose_seeds(&ins->rs, MAX_SEEDS, seeds);
+	search_candidates(ins, seeds, nseeds);
+	if (ins->ncands == 0 && ins->ix->nentries > 0)
+	{
+		/* nothing live around the nearest entry points: ask all of them before calling the index empty */
+		nseeds = qh_choose_seeds(&ins->rs, ins->ix->nentries, seeds);
+		search_candidates(ins, seeds, nseeds);
+	}
+	pfree(seeds);
 }
 
 /* Give the row to a node that has its code, if one of the nearest has. */
@@ -206,10 +228,10 @@ add_entry(QhInsert *ins, uint32 limit)
 	}
 	xlog = GenericXLogStart(index);
 	entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
+	entry->nchanges++;
 	entry->nodes[entry->nentries++] = ins->node;
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buf);
-	CacheInvalidateRelcache(index);
 	return true;
 }
 
@@ -279,8 +301,12 @@ settle_ndims(Relation index, uint32 ndims)
 	qh_meta_check(index, BufferGetPage(buf));
 	if (QhPageGetMeta(BufferGetPage(buf))->ndims == 0)
 	{
+		QhMetaData	meta = *QhPageGetMeta(BufferGetPage(buf));
+
+		/* what can fail comes before the record is begun */
+		qh_meta_set_ndims(&meta, ndims);
 		xlog = GenericXLogStart(index);
-		qh_meta_set_ndims(QhPageGetMeta(GenericXLogRegisterBuffer(xlog, buf, 0)), ndims);
+		*QhPageGetMeta(GenericXLogRegisterBuffer(xlog, buf, 0)) = meta;
 		GenericXLogFinish(xlog);
 		CacheInvalidateRelcache(index);
 	}

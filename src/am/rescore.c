@@ -35,6 +35,9 @@
  * this many times ef_search of them; chosen by hand.
  */
 #define MAX_DOUBT		10
+/* A row that came late shows that too few were looked at: it counts for this many. Chosen by hand. */
+#define LATE_WEIGHT		10
+
 #define FETCH_BATCH		64
 
 static int
@@ -145,6 +148,7 @@ fetch_batch(IndexScanDesc desc, int n)
 			scan->exhausted = true;
 			break;
 		}
+		qh_scan_check_tid(desc, &tids[ntids]);
 		ntids++;
 	}
 	qsort(tids, ntids, sizeof(ItemPointerData), compare_tids);
@@ -181,7 +185,7 @@ static void
 look_ahead(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
-	double		rank = Max(scan->stats.nreturned + scan->stats.nlate + 1, LEAST_WANTED);
+	double		rank = Max(scan->stats.nreturned + LATE_WEIGHT * scan->stats.nlate + 1, LEAST_WANTED);
 	double		wanted = scan->oversample * rank + LOOKAHEAD;
 	double		most = wanted + (double) MAX_DOUBT * qhnsw_ef_search;
 
@@ -231,6 +235,7 @@ look_ahead_codes(IndexScanDesc desc)
 			scan->exhausted = true;
 			break;
 		}
+		qh_scan_check_tid(desc, &tid);
 		enqueue(scan, &tid, scan->rows_exact);
 	}
 }

@@ -97,8 +97,9 @@ is_orderless(QhScan *scan, const QhValue *value)
 {
 	if (scan->column->kind == QV_CODE_BITS)
 		return false;
-	return !value->finite || value->norm2 > FLT_MAX / 16 ||
-		(scan->column->metric == QV_METRIC_COSINE && value->norm2 == 0);
+	if (scan->column->metric == QV_METRIC_COSINE)
+		return !value->finite || value->norm2 == 0;
+	return !value->finite || value->norm2 > FLT_MAX / 16;
 }
 
 static void
@@ -224,9 +225,22 @@ note_pulled(QhScan *scan, QhNode node)
 	scan->pulled_nodes[scan->npulled++] = node;
 }
 
+/* Leave the graph for a pass over all codes. */
+static bool
+go_on_flat(QhScan *scan, QhCandidate *out)
+{
+	qh_search_destroy(scan->search);
+	scan->search = NULL;
+	qh_flat_start(scan);
+	scan->source = QH_SOURCE_FLAT;
+	return qh_flat_next(scan, out);
+}
+
 static bool
 graph_candidate(QhScan *scan, QhCandidate *out)
 {
+	const QhSearchStats *stats;
+	bool		found;
 	uint64		ef_total = scan->ef;
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
@@ -243,17 +257,21 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 		ef_total = Max(ef_total, scan->npulled + 1 + (scan->rescore ? scan->ef : scan->ef / 2));
 	}
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
-	{
-		qh_search_destroy(scan->search);
-		scan->search = NULL;
-		qh_flat_start(scan);
-		scan->source = QH_SOURCE_FLAT;
-		return qh_flat_next(scan, out);
-	}
-	if (!qh_search_next(scan->search, ef_total, out))
-		return false;
-	note_pulled(scan, out->node);
-	return true;
+		return go_on_flat(scan, out);
+	found = qh_search_next(scan->search, ef_total, out);
+	stats = qh_search_stats(scan->search);
+
+	/*
+	 * Fewer nodes expanded than asked for: there are no more to be reached from where the search
+	 * began.  From the other entry points there may be, so look at everything, before a row
+	 * is returned that one of those should have come before.
+	 */
+	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && !stats->limited &&
+		(!found || stats->nexpanded < ef_total))
+		return go_on_flat(scan, out);
+	if (found)
+		note_pulled(scan, out->node);
+	return found;
 }
 
 bool
@@ -334,14 +352,32 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 	return true;
 }
 
+void
+qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+
+	if (unlikely(!ItemPointerIsValid(tid)))
+		qh_report_corrupt(desc->indexRelation, QH_META_BLKNO, "a row pointer is not valid");
+	if (likely(ItemPointerGetBlockNumber(tid) < scan->heap_nblocks))
+		return;
+
+	/* nobody can truncate the table while we hold a lock on it, so it only grows */
+	scan->heap_nblocks = RelationGetNumberOfBlocks(desc->heapRelation);
+	if (ItemPointerGetBlockNumber(tid) >= scan->heap_nblocks)
+		qh_report_corrupt(desc->indexRelation, QH_META_BLKNO, "a row pointer leads past the end of the table");
+}
+
 /* The next row in code order; in strict order one that comes too late is left out. */
 static bool
-next_by_code(QhScan *scan, ItemPointer tid)
+next_by_code(IndexScanDesc desc, ItemPointer tid)
 {
+	QhScan	   *scan = (QhScan *) desc->opaque;
 	float		dist;
 
 	while (qh_scan_row(scan, tid, &dist))
 	{
+		qh_scan_check_tid(desc, tid);
 		if (scan->have_last && dist < scan->last_dist &&
 			qhnsw_iterative_scan == QH_ITERATIVE_STRICT)
 		{
@@ -381,7 +417,7 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 	if (scan->rescore || scan->rescore_codes)
 		found = qh_rescore_next(desc, &desc->xs_heaptid);
 	else
-		found = next_by_code(scan, &desc->xs_heaptid);
+		found = next_by_code(desc, &desc->xs_heaptid);
 	desc->xs_recheck = false;
 	desc->xs_recheckorderby = false;
 	if (found)

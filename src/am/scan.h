@@ -23,7 +23,8 @@ typedef struct QhFlat
 {
 	QhCandidate *best;
 	int			nbest;
-	int			max;
+	int			max;			/* of this pass */
+	int			limit;			/* of any: what memory allows */
 	int			next;			/* of best, to be returned */
 	QhCandidate bound;			/* last one of the pass before: only what is behind it counts */
 	bool		bounded;
@@ -82,6 +83,7 @@ typedef struct QhScan
 
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
+	BlockNumber heap_nblocks;	/* as last looked up */
 	float		rows_dist;
 	double		rows_exact;		/* Jaccard: the distance itself */
 
@@ -107,6 +109,9 @@ typedef struct QhScan
 extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
 /* Next row in the order of the codes; code receives the node's code if not NULL. */
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
+
+/* An error if a row pointer leads nowhere in the table: the table's own is not as clear. */
+extern void qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid);
 
 /* ---- flat.c ---- */
 extern void qh_flat_start(QhScan *scan);

@@ -17,7 +17,6 @@
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "store/slots.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 
 typedef struct QhVacuum
@@ -36,6 +35,7 @@ typedef struct QhVacuum
 
 	QhNode	   *revisit;		/* nodes whose lists a splice has changed */
 	uint64		nrevisit;
+	uint64		nsteps;			/* of splices and repairs, all together */
 	uint64		max_revisit;
 
 	IndexBulkDeleteCallback callback;
@@ -44,10 +44,11 @@ typedef struct QhVacuum
 } QhVacuum;
 
 /*
- * Rounds in which the links of one node should be in order: one a link, and some lost to
- * inserts.  Only links that are no tree any more take longer, and would take for ever.
+ * Steps that all splices together may take: some for each tree link of a dying node, and some lost to
+ * inserts.  Only links that are no tree any more take longer, and would take for ever.  Chosen by hand.
  */
-#define MAX_ROUNDS		1000
+#define STEPS_PER_LINK	16
+#define STEPS_TO_SPARE	1000000
 
 #define set_bit(bits, i)	((bits)[(i) / 8] |= 1 << ((i) % 8))
 #define get_bit(bits, i)	(((bits)[(i) / 8] & (1 << ((i) % 8))) != 0)
@@ -71,37 +72,64 @@ tid_is_dead(ItemPointer tid, void *arg)
 /* ---- step 1: forget dead rows ---- */
 
 static void
-forget_rows(QhVacuum *vac)
+forget_rows_of(QhVacuum *vac, QhNode node)
 {
 	QhLink		slot[2 * QH_MAX_M];
+	int64		nremoved = 0;
+	int64		kept = qh_row_vacuum(&vac->rs, node, tid_is_dead, vac, &nremoved);
 
-	for (QhNode node = 0; node < vac->nslots; node++)
+	vac->stats->tuples_removed += nremoved;
+	vac->stats->num_index_tuples += kept;
+	if (kept == 0 && qh_read_slot(&vac->rs, node, slot) == QH_SLOT_DYING)
 	{
-		QhSlotState state;
-		int64		nremoved = 0;
+		set_bit(vac->dying, node);
+		vac->ndying++;
+	}
+}
 
-		if (node % 64 == 0)
-			qh_vacuum_delay();
-		state = qh_read_slot(&vac->rs, node, slot);
-		if (state == QH_SLOT_LIVE && vac->callback != NULL)
-		{
-			int64		kept = qh_row_vacuum(&vac->rs, node, tid_is_dead, vac, &nremoved);
+/* The slots of one link page, whose states and row slots are read at once: most have nothing to forget. */
+static void
+forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *states)
+{
+	QhRowData	rows[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
 
-			vac->stats->tuples_removed += nremoved;
-			vac->stats->num_index_tuples += kept;
-			if (kept == 0)
-				state = qh_read_slot(&vac->rs, node, slot);
-		}
-		if (state == QH_SLOT_DYING)
+	qh_read_row_range(&vac->rs, first, count, rows);
+	for (uint32 i = 0; i < count; i++)
+	{
+		ItemPointerData tid;
+
+		memcpy(&tid, rows[i].w, sizeof(tid));
+		if (states[i] == QH_SLOT_DYING)
 		{
-			set_bit(vac->dying, node);
+			set_bit(vac->dying, first + i);
 			vac->ndying++;
 		}
-		else if (state == QH_SLOT_RESERVED)
+		else if (states[i] == QH_SLOT_RESERVED)
 		{
-			set_bit(vac->leaked, node);
+			set_bit(vac->leaked, first + i);
 			vac->nleaked++;
 		}
+		else if (states[i] == QH_SLOT_LIVE && rows[i].flags == QH_ROW_SINGLE && !tid_is_dead(&tid, vac))
+			vac->stats->num_index_tuples++;
+		else if (states[i] == QH_SLOT_LIVE)
+			forget_rows_of(vac, first + i);
+	}
+}
+
+static void
+forget_rows(QhVacuum *vac)
+{
+	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
+	QhNode		first = 0;
+
+	while (first < vac->nslots)
+	{
+		uint32		count = qh_read_states(&vac->rs, first, states);
+
+		qh_vacuum_delay();
+		count = Min(count, vac->nslots - first);
+		forget_rows_of_page(vac, first, count, states);
+		first += count;
 	}
 }
 
@@ -133,6 +161,7 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 		GenericXLogState *xlog = GenericXLogStart(vac->index);
 
 		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
+		entry->nchanges++;
 		if (heir != QH_INVALID_NODE && find_entry(entry, nentries, heir) < 0)
 			entry->nodes[i] = heir;
 		else
@@ -141,9 +170,6 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 			entry->nentries = nentries - 1;
 		}
 		GenericXLogFinish(xlog);
-		/* a parallel worker may not send invalidations: cleanup, which is the leader's, does it then */
-		if (!IsParallelWorker())
-			CacheInvalidateRelcache(vac->index);
 	}
 	UnlockReleaseBuffer(buf);
 }
@@ -183,10 +209,14 @@ wait_for_inserts(QhVacuum *vac)
 /* ---- step 3: repair ---- */
 
 static void
-report_stuck(QhVacuum *vac, QhNode node)
+count_step(QhVacuum *vac, QhNode node)
 {
-	qh_report_corrupt(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno,
-					  "tree links do not form a tree");
+	uint64		most = (vac->ndying + 1) * vac->rs.store.max_degree * STEPS_PER_LINK + STEPS_TO_SPARE +
+		(uint64) vac->ix->nslots * 4;
+
+	if (++vac->nsteps > most)
+		qh_report_corrupt(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno,
+						  "tree links do not form a tree");
 }
 
 /* A node that a splice gave a tree child, which may be dying itself: look at it again. */
@@ -245,17 +275,22 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 		steps[i].old_links = lists[2 * i];
 		steps[i].new_links = lists[2 * i + 1];
 	}
-	for (int round = 0;; round++)
+	for (;;)
 	{
 		QhNode		heir = QH_INVALID_NODE;
 		int			n;
 
-		if (round > MAX_ROUNDS)
-			report_stuck(vac, dead);
+		count_step(vac, dead);
 		qh_vacuum_delay();
 		n = qh_plan_splice(&vac->alloc, &vac->rs.store, parent, dead, steps, &heir);
 		if (n == 0)
-			break;
+		{
+			/* an heir that is dying too: its turn (a loop, for there may be as many as nodes) */
+			if (parent != QH_INVALID_NODE || entry == dead || !is_dying(vac, entry))
+				break;
+			dead = entry;
+			continue;
+		}
 		if (parent == QH_INVALID_NODE && heir != QH_INVALID_NODE)
 		{
 			replace_entry(vac, entry, heir);
@@ -266,8 +301,6 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 	}
 	if (parent == QH_INVALID_NODE && entry == dead)
 		replace_entry(vac, dead, QH_INVALID_NODE);
-	else if (parent == QH_INVALID_NODE && is_dying(vac, entry))
-		splice_out(vac, QH_INVALID_NODE, entry);
 }
 
 /* Entry points that are dying. */
@@ -298,15 +331,14 @@ repair_node(QhVacuum *vac, QhNode node)
 	QhLink		old_links[2 * QH_MAX_M];
 	QhLink		new_links[2 * QH_MAX_M];
 
-	for (int round = 0;; round++)
+	for (;;)
 	{
 		QhSlotState state = qh_read_slot(&vac->rs, node, old_links);
 		QhSlotChange change = {node, state, state, old_links, new_links};
 		QhNode		child = QH_INVALID_NODE;
 		bool		any = false;
 
-		if (round > MAX_ROUNDS)
-			report_stuck(vac, node);
+		count_step(vac, node);
 		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
 			return;
 		for (int i = 0; i < vac->rs.store.max_degree && old_links[i] != QH_INVALID_NODE; i++)
@@ -432,19 +464,17 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 static void
 record_free(QhVacuum *vac)
 {
-	QhLink		slot[2 * QH_MAX_M];
-	BlockNumber last = InvalidBlockNumber;
+	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
+	QhNode		first = 0;
 
-	for (QhNode node = 0; node < vac->nslots; node++)
+	while (first < vac->nslots)
 	{
-		BlockNumber blkno = qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno;
+		uint32		count = Min(qh_read_states(&vac->rs, first, states), vac->nslots - first);
 
-		if (node % 64 == 0)
-			qh_vacuum_delay();
-		if (blkno == last || qh_read_slot(&vac->rs, node, slot) != QH_SLOT_FREE)
-			continue;
-		RecordFreeIndexPage(vac->index, blkno);
-		last = blkno;
+		qh_vacuum_delay();
+		if (memchr(states, QH_SLOT_FREE, count) != NULL)
+			RecordFreeIndexPage(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, first).blkno);
+		first += count;
 	}
 	IndexFreeSpaceMapVacuum(vac->index);
 }
@@ -462,8 +492,6 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats->num_index_tuples = info->num_heap_tuples;
 		stats->estimated_count = true;
 	}
-	else
-		CacheInvalidateRelcache(info->index);	/* for workers, see replace_entry() */
 	begin(&vac, info, stats);
 	record_free(&vac);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);

@@ -12,6 +12,8 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "am/am.h"
 #include "catalog/index.h"
 #include "common/hashfn.h"
@@ -383,6 +385,21 @@ check_heap(Check *check, Snapshot snapshot)
 	table_index_build_scan(check->heap, check->index, info, true, false, check_heap_row, check, scan);
 }
 
+/*
+ * An index built over broken HOT chains is not to be used by snapshots older than it; one of
+ * REPEATABLE READ may be, and would find rows missing that nobody looks up (as amcheck does).
+ */
+static void
+refuse_old_snapshot(Relation index, Snapshot snapshot)
+{
+	if (IsolationUsesXactSnapshot() && index->rd_index->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), snapshot->xmin))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("index \"%s\" cannot be verified using transaction snapshot",
+						RelationGetRelationName(index))));
+}
+
 /* ---- SQL ---- */
 
 static void
@@ -416,8 +433,7 @@ qhnsw_check(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	check.index = qh_inspect_open(PG_GETARG_OID(0));
-	check.heap = table_open(check.index->rd_index->indrelid, AccessShareLock);
+	check.index = qh_inspect_open(PG_GETARG_OID(0), &check.heap);
 	check.heap_nblocks = RelationGetNumberOfBlocks(check.heap);
 	check.column = qh_column(check.index);
 	check.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
@@ -429,6 +445,7 @@ qhnsw_check(PG_FUNCTION_ARGS)
 	{
 		/* before the index is read: rows of this snapshot must be there by then */
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+		refuse_old_snapshot(check.index, snapshot);
 		check.filter = bloom_create(Max((int64) check.heap->rd_rel->reltuples, 10000), maintenance_work_mem, 0);
 	}
 	if (check.ix->meta.ndims > 0)

@@ -6,6 +6,8 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
+#include "catalog/index.h"
 #include "am/scan.h"
 #include "catalog/pg_am.h"
 #include "commands/defrem.h"
@@ -21,17 +23,26 @@ PG_FUNCTION_INFO_V1(qhnsw_info);
 PG_FUNCTION_INFO_V1(qhnsw_last_scan);
 
 Relation
-qh_inspect_open(Oid relid)
+qh_inspect_open(Oid relid, Relation *heap)
 {
-	Relation	rel = relation_open(relid, AccessShareLock);
+	/* the table first, as everybody locks them; ownership before anything is waited for */
+	Oid			heap_oid = IndexGetRelation(relid, true);
+	Relation	rel;
 
-	if (rel->rd_rel->relkind != RELKIND_INDEX ||
+	if (OidIsValid(heap_oid))
+	{
+		if (!qh_owns_relation(relid))
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(relid));
+		*heap = table_open(heap_oid, AccessShareLock);
+	}
+	else
+		*heap = NULL;
+	rel = relation_open(relid, AccessShareLock);
+	if (*heap == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
 		rel->rd_rel->relam != get_index_am_oid("qhnsw", false))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a qhnsw index", RelationGetRelationName(rel))));
-	if (!qh_owns_relation(relid))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, RelationGetRelationName(rel));
 	if (RELATION_IS_OTHER_TEMP(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -112,7 +123,8 @@ count_slots(QhRelStore *rs, Counts *counts)
 Datum
 qhnsw_info(PG_FUNCTION_ARGS)
 {
-	Relation	index = qh_inspect_open(PG_GETARG_OID(0));
+	Relation	heap;
+	Relation	index = qh_inspect_open(PG_GETARG_OID(0), &heap);
 	TupleDesc	desc;
 	QhIndex    *ix;
 	Counts		counts = {0};
@@ -159,6 +171,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(counts.rows == 0 ? 0 : (double) nblocks * BLCKSZ / counts.rows);
 	values[n++] = BoolGetDatum(ix->meta.nparam_pages > 0);
 	index_close(index, AccessShareLock);
+	table_close(heap, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 

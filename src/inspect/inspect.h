@@ -9,8 +9,8 @@
 
 /*
  * Open a qhnsw index for a function of this room: an error unless it is one and the caller
- * owns it.  Closed with index_close(index, AccessShareLock).
+ * owns it.  Its table is opened first.  Both under AccessShareLock, and closed with it.
  */
-extern Relation qh_inspect_open(Oid relid);
+extern Relation qh_inspect_open(Oid relid, Relation *heap);
 
 #endif							/* QH_INSPECT_H */

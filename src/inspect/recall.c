@@ -331,12 +331,11 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 	recall.max_samples = PG_GETARG_INT32(2);
 	check_argument("k", recall.k, MAX_K);
 	check_argument("samples", recall.max_samples, MAX_SAMPLES);
-	recall.index = qh_inspect_open(PG_GETARG_OID(0));
+	recall.index = qh_inspect_open(PG_GETARG_OID(0), &recall.heap);
 	if (!recall.index->rd_index->indisvalid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid", RelationGetRelationName(recall.index))));
-	recall.heap = table_open(recall.index->rd_index->indrelid, AccessShareLock);
 	check_rights(recall.heap);
 
 	/* functions of an index are run as everywhere in maintenance: as the table's owner, without his rights to change things */

@@ -103,6 +103,7 @@ StaticAssertDecl(sizeof(QhMetaData) == 112, "metapage layout");
 /* Block 1, after the page header. */
 typedef struct QhEntryData
 {
+	uint32		nchanges;		/* goes up with every change of the list, in the same record */
 	uint32		nentries;
 	uint32		nodes[FLEXIBLE_ARRAY_MEMBER];
 } QhEntryData;
@@ -112,7 +113,7 @@ typedef QhEntryData *QhEntry;
 #define QhPageGetEntry(page) ((QhEntry) PageGetContents(page))
 #define QH_MAX_ENTRIES		2000
 
-StaticAssertDecl(sizeof(uint32) * (QH_MAX_ENTRIES + 1) <= QH_PAGE_NBYTES, "entry points fit one page");
+StaticAssertDecl(sizeof(uint32) * (QH_MAX_ENTRIES + 2) <= QH_PAGE_NBYTES, "entry points fit one page");
 
 /* A centroid page holds this many floats. */
 #define QH_PARAM_NFLOATS	(QH_PAGE_NBYTES / sizeof(float4))

@@ -143,6 +143,13 @@ load_entries(QhIndex *ix, Relation index)
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
 	int			nentries = Min(entry->nentries, QH_MAX_ENTRIES);
 
+	ix->nentry_changes = entry->nchanges;
+	ix->nentries = 0;
+	if (ix->entries != NULL)
+		pfree(ix->entries);
+	if (ix->entry_codes != NULL)
+		pfree(ix->entry_codes);
+	ix->entry_codes = NULL;
 	ix->entries = palloc(sizeof(QhNode) * Max(nentries, 1));
 	memcpy(ix->entries, entry->nodes, sizeof(QhNode) * nentries);
 	UnlockReleaseBuffer(buf);
@@ -189,6 +196,27 @@ load(Relation index)
 	return ix;
 }
 
+/*
+ * Have the entry points changed since they were read?  Asked for every scan: an
+ * invalidation would come only when the change commits, and not at all if it does not.
+ */
+static bool
+entries_changed(QhIndex *ix, Relation index)
+{
+	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
+	uint32		nchanges;
+
+	if (buf == InvalidBuffer ||
+		!ReadRecentBuffer(qh_locator(index), MAIN_FORKNUM, QH_ENTRY_BLKNO, buf))
+		buf = ReadBuffer(index, QH_ENTRY_BLKNO);
+	ix->hints[QH_ENTRY_BLKNO] = buf;
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	qh_page_check(index, QH_ENTRY_BLKNO, BufferGetPage(buf), QH_PAGE_ENTRY, 0);
+	nchanges = QhPageGetEntry(BufferGetPage(buf))->nchanges;
+	UnlockReleaseBuffer(buf);
+	return nchanges != ix->nentry_changes;
+}
+
 QhIndex *
 qh_index_acquire(Relation index, MemoryContext owner)
 {
@@ -206,8 +234,8 @@ qh_index_acquire(Relation index, MemoryContext owner)
 		if (ix->relid == RelationGetRelid(index) && !ix->stale)
 			break;
 	}
-	/* an index without entry points costs nothing to read again, and may have got some */
-	if (ix != NULL && (ix->relfilenumber != qh_relfilenumber(index) || ix->nentries == 0))
+	/* an index without a dimension costs nothing to read again, and may have got one */
+	if (ix != NULL && (ix->relfilenumber != qh_relfilenumber(index) || ix->codec == NULL))
 	{
 		ix->stale = true;
 		drop_unused(ix);
@@ -220,6 +248,13 @@ qh_index_acquire(Relation index, MemoryContext owner)
 		ix = load(index);
 		ix->next = known;
 		known = ix;
+	}
+	else if (entries_changed(ix, index))
+	{
+		MemoryContext old = MemoryContextSwitchTo(ix->cxt);
+
+		load_entries(ix, index);
+		MemoryContextSwitchTo(old);
 	}
 	holder->ix = ix;
 	holder->callback.func = release;

@@ -29,6 +29,7 @@ typedef struct QhIndex
 	QvCodec    *codec;			/* NULL where meta.ndims = 0 */
 	uint32		code_nbytes;
 
+	uint32		nentry_changes; /* of the entry page, when the list was read */
 	int			nentries;
 	QhNode	   *entries;
 	uint8	   *entry_codes;	/* code_nbytes apart */

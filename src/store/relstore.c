@@ -242,7 +242,7 @@ qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
 #define NEAREST_ENTRIES 16
 
 static int
-nearest_entries(QhRelStore *rs, QhCandidate *nearest)
+nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 {
 	QhIndex    *ix = rs->ix;
 	float		dist[256];
@@ -258,9 +258,9 @@ nearest_entries(QhRelStore *rs, QhCandidate *nearest)
 		{
 			int			at;
 
-			if (n == NEAREST_ENTRIES && dist[i] >= nearest[n - 1].dist)
+			if (n == max && dist[i] >= nearest[n - 1].dist)
 				continue;
-			at = n < NEAREST_ENTRIES ? n++ : n - 1;
+			at = n < max ? n++ : n - 1;
 			for (; at > 0 && nearest[at - 1].dist > dist[i]; at--)
 				nearest[at] = nearest[at - 1];
 			nearest[at].dist = dist[i];
@@ -274,19 +274,21 @@ nearest_entries(QhRelStore *rs, QhCandidate *nearest)
 int
 qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 {
-	QhCandidate nearest[NEAREST_ENTRIES];
+	int			nwanted = Max(NEAREST_ENTRIES, max);
+	QhCandidate *nearest = palloc(sizeof(QhCandidate) * nwanted);
 	QhLink		links[2 * QH_MAX_M];
-	int			n = nearest_entries(rs, nearest);
+	int			n = nearest_entries(rs, nwanted, nearest);
 	int			nseeds = 0;
 
 	for (int i = 0; i < n && nseeds < max; i++)
 	{
 		QhSlotState state = qh_read_slot(rs, nearest[i].node, links);
 
-		/* vacuum may have freed it: what it changed is made known when it commits */
+		/* vacuum may have freed it since the list was read */
 		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
 			seeds[nseeds++] = nearest[i];
 	}
+	pfree(nearest);
 	return nseeds;
 }
 
@@ -329,6 +331,46 @@ qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links)
 	memcpy(links, BufferGetPage(buf) + addr.offset, rs->store.max_degree * sizeof(QhLink));
 	UnlockReleaseBuffer(buf);
 	return state;
+}
+
+uint32
+qh_read_states(QhRelStore *rs, QhNode first, uint8 *states)
+{
+	QhSlotAddress addr;
+	Buffer		buf = lock_slot(rs, QH_ARRAY_LINK, first, BUFFER_LOCK_SHARE, &addr);
+	uint32		count = qh_geometry_page_nslots(&rs->ix->geo, addr.blkno);
+
+	Assert(addr.index == 0);
+	if (!BufferIsValid(buf))
+	{
+		memset(states, QH_SLOT_FREE, count);
+		return count;
+	}
+	memcpy(states, slot_states(rs, BufferGetPage(buf)), count);
+	UnlockReleaseBuffer(buf);
+	return count;
+}
+
+void
+qh_read_row_range(QhRelStore *rs, QhNode first, uint32 count, QhRowData *rows)
+{
+	while (count > 0)
+	{
+		QhSlotAddress addr;
+		Buffer		buf = lock_slot(rs, QH_ARRAY_ROW, first, BUFFER_LOCK_SHARE, &addr);
+		uint32		here = Min(count, qh_geometry_page_nslots(&rs->ix->geo, addr.blkno) - addr.index);
+
+		if (BufferIsValid(buf))
+		{
+			memcpy(rows, BufferGetPage(buf) + addr.offset, here * sizeof(QhRowData));
+			UnlockReleaseBuffer(buf);
+		}
+		else
+			memset(rows, 0, here * sizeof(QhRowData));
+		first += here;
+		rows += here;
+		count -= here;
+	}
 }
 
 QhRowData

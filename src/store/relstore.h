@@ -90,6 +90,10 @@ extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, 
 
 /* State of a slot and its links as they are (2m words, raw), under a short share lock. */
 extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
+/* States of all slots of the link page that begins with first; returns how many.  All FREE where it was never formatted. */
+extern uint32 qh_read_states(QhRelStore *rs, QhNode first, uint8 *states);
+/* Row slots of count nodes from first on, a lock a page. */
+extern void qh_read_row_range(QhRelStore *rs, QhNode first, uint32 count, QhRowData *rows);
 extern QhRowData qh_read_row(QhRelStore *rs, QhNode node);
 
 /* ---- slots.c ---- */

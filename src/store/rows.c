@@ -23,6 +23,18 @@ release_reserved(QhRelStore *rs, QhNode *slot)
 	*slot = QH_INVALID_NODE;
 }
 
+/* Read a row slot that is to be changed. */
+static QhRowData
+read_row(QhRelStore *rs, QhNode node)
+{
+	QhRowData	row = qh_read_row(rs, node);
+
+	if (row.flags > QH_ROW_POSTING)
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, node).blkno,
+						  "row slot is broken");
+	return row;
+}
+
 /*
  * The slot that a row slot names as the head of its chain is none: either the row slot
  * has changed since it was read, or this is damage that would not go away by looking again.
@@ -90,7 +102,7 @@ qh_row_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid)
 
 	for (;;)
 	{
-		QhRowData	row = qh_read_row(rs, node);
+		QhRowData	row = read_row(rs, node);
 		bool		full = row.flags == QH_ROW_SINGLE;
 		bool		added = false;
 
@@ -244,7 +256,7 @@ qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *
 {
 	for (;;)
 	{
-		QhRowData	row = qh_read_row(rs, node);
+		QhRowData	row = read_row(rs, node);
 		QhRowChange row_change = {node, row, no_row};
 		QhSlotChange change = {node, QH_SLOT_LIVE, QH_SLOT_DYING, NULL, NULL};
 		ItemPointerData tid;
