@@ -16,6 +16,12 @@
 #define HOSTS_WEIGHED		32
 #define HOSTS_LOOKED_AT		256
 
+/*
+ * Nodes that may wait to be looked at: the tree links of a damaged graph may lead in
+ * circles.  In a tree so many only wait behind thousands of nodes with nothing but tree links.
+ */
+#define HOSTS_WAITING		262144
+
 /* Candidates a repair selects from, in multiples of max_degree; chosen by hand, as in prune.c. */
 #define REPAIR_CANDIDATES	4
 
@@ -106,7 +112,7 @@ find_host(const QhAlloc *alloc, QhStore *store, QhNode root, QhNode child)
 		weigh_host(&hs, hs.queue[hs.head++]);
 		if (hs.rank == HOST_ROOMY && hs.nhosts == HOSTS_WEIGHED)
 			break;
-		if (hs.head >= HOSTS_LOOKED_AT && hs.nhosts > 0)
+		if (hs.head >= HOSTS_LOOKED_AT && (hs.nhosts > 0 || hs.tail >= HOSTS_WAITING))
 			break;
 	}
 	alloc->release(alloc->ctx, hs.queue);
