@@ -1,0 +1,279 @@
+# Damaged pages: everything that meets one says so, or goes on; nothing crashes
+# and nothing hangs.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use QvecTest;
+
+use constant { PAGE => 8192, SPECIAL => 8184 };
+
+my $node = new_node('corrupt', 'shared_buffers = 16MB');
+
+# The files of a sound table and its indexes, with dead rows that vacuum has to take out.
+sub files_of
+{
+	my ($table) = @_;
+	my @paths = split /\n/, $node->safe_psql('postgres',
+		"SELECT pg_relation_filepath(r) FROM unnest(ARRAY['$table', '${table}_v', '${table}_b']::regclass[]) WITH ORDINALITY AS x(r, n) ORDER BY n");
+
+	return map { $node->data_dir . '/' . $_ } @paths;
+}
+
+# ---- the format, from src/store/README.md
+
+sub page_kind { return unpack 'v', substr($_[0], $_[1] * PAGE + SPECIAL + 4, 2) }
+sub pages_of
+{
+	my ($image, $kind) = @_;
+	return grep { page_kind($image, $_) == $kind } 0 .. length($image) / PAGE - 1;
+}
+my ($M, $LINK_NBYTES) = (16, 128);
+my $LINK_NSLOTS = int((PAGE - 24 - 8) / ($LINK_NBYTES + 1));
+
+# Where link slots begin: on a cache line where that costs no slot.
+my $LINK_AT = int((PAGE - 24 - 8 - 40) / ($LINK_NBYTES + 1)) == $LINK_NSLOTS ? 64 : 24;
+my $STATE_AT = $LINK_AT + $LINK_NSLOTS * $LINK_NBYTES;
+
+sub put { substr($_[0], $_[1], length $_[2]) = $_[2]; return }
+
+# For each slot of each link page: code(offset of slot, state).
+sub each_slot
+{
+	my ($image, $do) = @_;
+
+	foreach my $page (pages_of($image, 5))
+	{
+		foreach my $i (0 .. $LINK_NSLOTS - 1)
+		{
+			my $state = ord substr($image, $page * PAGE + $STATE_AT + $i, 1);
+			$do->($page * PAGE + $LINK_AT + $i * $LINK_NBYTES, $state, $page * PAGE + $STATE_AT + $i);
+		}
+	}
+	return;
+}
+
+# Numbers that look random and are the same every time.
+my $seed = 1;
+sub number { $seed = ($seed * 1103515245 + 12345) & 0x7FFFFFFF; return ($seed >> 8) % $_[0] }
+sub noise { return join '', map { chr number(256) } 1 .. $_[0] }
+
+# Change 4-byte words of every live node's links.
+sub change_links
+{
+	my ($image, $how) = @_;
+
+	each_slot($image, sub {
+		my ($at, $state) = @_;
+		return if $state != 2;
+		my @links = unpack 'V*', substr($image, $at, $LINK_NBYTES);
+		$how->(\@links);
+		put($image, $at, pack 'V*', @links) });
+	return $image;
+}
+
+my %damage;
+foreach my $kind ([ 0 => 'metapage' ], [ 1 => 'entry page' ])
+{
+	my ($page, $name) = @$kind;
+	$damage{"zero $name"} = sub { my $i = shift; put($i, $page * PAGE, "\0" x PAGE); $i };
+	$damage{"noise on $name"} = sub { my $i = shift; put($i, $page * PAGE, noise(PAGE)); $i };
+	$damage{"noise in $name"} = sub { my $i = shift; put($i, $page * PAGE + 24, noise(2000)); $i };
+}
+foreach my $kind ([ 4 => 'row' ], [ 5 => 'link' ], [ 6 => 'code' ])
+{
+	my ($number, $name) = @$kind;
+	$damage{"zero $name page"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE, "\0" x PAGE); $i };
+	$damage{"noise on $name page"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE, noise(PAGE)); $i };
+	$damage{"noise in all $name pages"} = sub {
+		my $i = shift;
+		put($i, $_ * PAGE + 24, noise(SPECIAL - 24)) for pages_of($i, $number);
+		$i;
+	};
+	$damage{"$name page of another kind"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE + SPECIAL + 4, pack 'v', 7); $i };
+	$damage{"$name page of another group"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE + SPECIAL, pack 'V', 99); $i };
+	$damage{"$name page without its mark"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE + SPECIAL + 6, "\0\0"); $i };
+}
+
+# fields of the metapage: name => [ offset, bytes ]
+my %meta = (
+	'magic' => [ 0, pack 'V', 1 ], 'version' => [ 4, pack 'V', 2 ], 'metric' => [ 8, "\x77" ], 'metric of another kind' => [ 8, "\x03" ],
+	'code kind' => [ 9, "\x63" ], 'bits' => [ 10, "\x20" ], 'm' => [ 12, pack 'v', 60000 ], 'm of another size' => [ 12, pack 'v', 20 ],
+	'dimension' => [ 16, pack 'V', 0xFFFFFFFF ], 'dimension of another size' => [ 16, pack 'V', 900 ], 'dimension 0' => [ 16, pack 'V', 0 ],
+	'centroid pages' => [ 36, pack 'V', 0xFFFFFFFF ], 'one centroid page more' => [ 36, pack 'V', 2 ], 'code size' => [ 40, pack 'V', 0x7FFFFFFF ],
+	'slots a group' => [ 52, pack 'V', 0xFFFFFFF0 ], 'pages a group' => [ 56, pack 'V', 0 ], 'norm' => [ 32, pack 'V', 0x7FC00000 ],
+	'spread' => [ 80, pack 'V', 0x7FC00000 ]);
+foreach my $field (keys %meta)
+{
+	$damage{"meta: $field"} = sub { my $i = shift; put($i, 24 + $meta{$field}[0], $meta{$field}[1]); $i };
+}
+$damage{'entry points: too many'} = sub { my $i = shift; put($i, PAGE + 24, pack 'V', 0xFFFFFFFF); $i };
+$damage{'entry points: past the end'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V*', (0x7FFFFFF0) x 60); $i };
+$damage{'entry points: no nodes'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V*', 2000 .. 2060); $i };
+$damage{'entry points: none'} = sub { my $i = shift; put($i, PAGE + 24, pack 'V', 0); $i };
+$damage{'links past the end'} = sub { change_links(shift, sub { $_[0][$_] = 0x00FFFFFF for 0 .. 3 }) };
+$damage{'tree links past the end'} = sub { change_links(shift, sub { $_[0][0] = 0x80000000 | 0x00FFFFFF }) };
+$damage{'links to oneself and to one'} = sub { change_links(shift, sub { $_[0][$_] = 5 for 0 .. 31 }) };
+$damage{'links of noise in range'} = sub { change_links(shift, sub { $_[0][$_] = number(2000) for 0 .. 31 }) };
+$damage{'tree links in loops'} = sub { my $n = 0; change_links(shift, sub { $_[0][$_] = 0x80000000 | (($n + $_) % 1300) for 0 .. 31; $n++ }) };
+$damage{'tree links everywhere to one'} = sub { change_links(shift, sub { $_[0][0] = 0x80000000 | 17; $_[0][1] = 0xFFFFFFFF; $_[0][2] = 3 }) };
+$damage{'no tree links'} = sub { change_links(shift, sub { $_ != 0xFFFFFFFF and $_ &= 0x7FFFFFFF for @{ $_[0] } }) };
+$damage{'no links'} = sub { change_links(shift, sub { $_ = 0xFFFFFFFF for @{ $_[0] } }) };
+
+# postings
+sub change_postings
+{
+	my ($image, $how) = @_;
+
+	each_slot($image, sub { put($image, $_[0], $how->(substr($image, $_[0], $LINK_NBYTES))) if $_[1] == 4 });
+	return $image;
+}
+$damage{'row lists in a loop'} = sub {
+	my $image = shift;
+	my $first = 0;
+	# find a posting's own id through a row slot that names one
+	foreach my $page (pages_of($image, 4))
+	{
+		foreach my $i (0 .. 1000)
+		{
+			my ($high, $low, undef, $flags) = unpack 'v4', substr($image, $page * PAGE + 64 + 8 * $i, 8);
+			$first = ($high << 16) | $low if $flags == 2;
+		}
+	}
+	return change_postings($image, sub { pack('V', $first) . substr($_[0], 4) });
+};
+$damage{'row lists past the end'} = sub { change_postings(shift, sub { pack('V', 0x7FFFFF00) . substr($_[0], 4) }) };
+$damage{'row lists into nodes'} = sub { change_postings(shift, sub { pack('V', 1) . substr($_[0], 4) }) };
+$damage{'row lists too long'} = sub { change_postings(shift, sub { substr($_[0], 0, 4) . pack('v', 65535) . substr($_[0], 6) }) };
+$damage{'row lists of row pointers to nowhere'} = sub { change_postings(shift, sub { substr($_[0], 0, 8) . noise($LINK_NBYTES - 8) }) };
+$damage{'row slots with row pointers to nowhere'} = sub {
+	my $image = shift;
+	foreach my $page (pages_of($image, 4))
+	{
+		put($image, $page * PAGE + 64 + 8 * $_, pack('v4', number(65536), number(65536), number(65536), 1)) for 0 .. 1000;
+	}
+	$image;
+};
+$damage{'row slots that lead to lists in nodes'} = sub {
+	my $image = shift;
+	foreach my $page (pages_of($image, 4))
+	{
+		put($image, $page * PAGE + 64 + 8 * $_, pack('v4', 0, number(2000), 0, 2)) for 0 .. 1000;
+	}
+	$image;
+};
+
+# states
+foreach my $state (0, 1, 3, 4, 9, 255)
+{
+	$damage{"all slots in state $state"} = sub {
+		my $image = shift;
+		my @at;
+		each_slot($image, sub { push @at, $_[2] });
+		put($image, $_, chr $state) for @at;
+		$image;
+	};
+}
+$damage{'states of noise'} = sub {
+	my $image = shift;
+	my @at;
+	each_slot($image, sub { push @at, $_[2] });
+	put($image, $_, chr number(5)) for @at;
+	$image;
+};
+
+# file length
+$damage{'file cut to nothing'} = sub { '' };
+$damage{'file cut after the metapage'} = sub { substr $_[0], 0, PAGE };
+$damage{'file cut in the middle'} = sub { substr $_[0], 0, PAGE * int(length($_[0]) / PAGE / 2) };
+$damage{'file with noise behind its end'} = sub { $_[0] . noise(PAGE) };
+$damage{'file with zeros behind its end'} = sub { $_[0] . "\0" x (40 * PAGE) };
+
+# These are no faults: what is left is another sound index, or one that is only worse.
+my %harmless = map { $_ => 1 } ('file with zeros behind its end', 'meta: spread');
+
+# ---- what is tried with each
+
+my $rows = q{SELECT count(*) FROM (SELECT id FROM TABLE ORDER BY %s LIMIT 40) AS a};
+my @tries = (
+	[ 'scan by v', sprintf("SET enable_seqscan = off; SET qhnsw.ef_search = 20; $rows", 'v <=> (SELECT v FROM source WHERE id = 3)') ],
+	[ 'scan by b', sprintf("SET enable_seqscan = off; SET qhnsw.ef_search = 20; $rows", 'b <~> (SELECT binary_quantize(v) FROM source WHERE id = 3)') ],
+	[ 'scan of all codes', sprintf("SET enable_seqscan = off; SET qhnsw.flat = on; $rows", 'b <~> (SELECT binary_quantize(v) FROM source WHERE id = 5)') ],
+	[ 'scan without order', sprintf("SET enable_seqscan = off; $rows", 'v <=> NULL') ],
+	[ 'info on v', q{SELECT nodes FROM qhnsw_info('TABLE_v')} ],
+	[ 'info on b', q{SELECT nodes FROM qhnsw_info('TABLE_b')} ],
+	[ 'insert', 'INSERT INTO TABLE (v, b) SELECT v, binary_quantize(v) FROM source WHERE id BETWEEN 2001 AND 2020 OR id < 5' ],
+	[ 'vacuum', 'VACUUM (INDEX_CLEANUP on, PARALLEL 0) TABLE' ],
+	[ 'insert after vacuum', 'INSERT INTO TABLE (v, b) SELECT v, binary_quantize(v) FROM source WHERE id BETWEEN 2021 AND 2040' ],
+	[ 'scan after vacuum', sprintf("SET enable_seqscan = off; SET qhnsw.ef_search = 20; $rows", 'v <=> (SELECT v FROM source WHERE id = 9)') ],
+	[ 'reindex', 'REINDEX TABLE TABLE' ]);
+
+# Index corrupted, not this format, a dimension that is none of ours; or success.
+my $acceptable = qr/^(00000|XX002|XX001|0A000|22000)$/;
+
+# A table for each damage.  They are there before the sound one has rows, and are given
+# the files of that: so no row is older than vacuum finds believable.
+my @names = sort keys %damage;
+load_vectors($node, 'source', 2200, 64, 11);
+$node->safe_psql('postgres', 'CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, v real[], b bitvec(64))');
+$node->safe_psql('postgres', join '', map {
+	"CREATE TABLE d$_ (LIKE t INCLUDING IDENTITY);\nCREATE INDEX d${_}_v ON d$_ USING qhnsw (v);\nCREATE INDEX d${_}_b ON d$_ USING qhnsw (b);\n"
+} 0 .. $#names);
+$node->safe_psql('postgres', q{
+	INSERT INTO t (v, b) SELECT v, binary_quantize(v) FROM source WHERE id <= 2000;
+	INSERT INTO t (v, b) SELECT v, binary_quantize(v) FROM source, generate_series(1, 30) WHERE source.id <= 8;
+	CREATE INDEX t_v ON t USING qhnsw (v);
+	CREATE INDEX t_b ON t USING qhnsw (b);
+	DELETE FROM t WHERE id % 3 = 0});
+my @sound_files = files_of('t');
+my @files = map { [ files_of("d$_") ] } 0 .. $#names;
+$node->stop;
+my @sound = map { slurp_file($_) } @sound_files;
+foreach my $nth (0 .. $#names)
+{
+	foreach my $i (0 .. 2)
+	{
+		open my $f, '>:raw', $files[$nth][$i] or die $!;
+		print $f $i == 0 ? $sound[0] : $damage{ $names[$nth] }->($sound[$i]);
+		close $f;
+	}
+}
+$node->start;
+
+foreach my $nth (0 .. $#names)
+{
+	my $name = $names[$nth];
+	my $offset = -s $node->logfile;
+
+	# one connection, so that what a backend remembers is tried too; each statement on its own
+	my $sql = "\\set VERBOSITY sqlstate\nSET statement_timeout = '5s';\n"
+	  . "\\echo check\nSELECT 'fault' FROM qhnsw_check('TABLE_v', true) LIMIT 1;\nSELECT 'fault' FROM qhnsw_check('TABLE_b', true) LIMIT 1;\n"
+	  . join('', map { "\\echo $_->[0]\nRESET ALL; SET statement_timeout = '5s';\n$_->[1];\n" } @tries);
+	my ($out, $err) = ('', '');
+
+	$sql =~ s/TABLE(?= \(v|_|;| ORDER)|(?<=PARALLEL 0\) )TABLE/d$nth/g;
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$sql, '>', \$out, '2>&1');
+	my @states = $out =~ /(?:ERROR|FATAL|PANIC):\s+(\w{5})/g;
+	my @bad = grep { $_ !~ $acceptable } @states;
+	my ($check) = $out =~ /^check\n(.*?)scan by v/ms;
+
+	is("@bad", '', "$name: only errors that name the damage") or diag($out);
+	unlike($out, qr/server closed|connection to server was lost|could not connect/, "$name: the session went on");
+	if ($harmless{$name})
+	{
+		is($check, '', "$name: is no fault");
+	}
+	else
+	{
+		like($check, qr/fault|XX00|0A000/, "$name: the checker sees it");
+	}
+	server_survived($node, $name, $offset);
+	unlike($out, qr/reindex\n.*(?:ERROR|FATAL)/s, "$name: REINDEX works");
+	$check = $node->safe_psql('postgres', "SELECT * FROM qhnsw_check('d${nth}_v', true) UNION ALL SELECT * FROM qhnsw_check('d${nth}_b', true) LIMIT 5");
+	is($check, '', "$name: and mends it");
+}
+$node->stop;
+done_testing();
