@@ -126,14 +126,14 @@ Install these packages as root (or run this as root), then try again."
 
 # -------------------------------------------------------- user and directory
 
-# Run a command as the unprivileged user, with nothing of the caller's
+# Run a command as the unprivileged user, in SCRATCH, with nothing of the caller's
 # PostgreSQL environment.
 as_user()
 {
     if is_root; then
-        runuser -u "$RUN_USER" -- env HOME="$SCRATCH" LC_ALL=C.UTF-8 "$@"
+        runuser -u "$RUN_USER" -- env -C "$SCRATCH" HOME="$SCRATCH" LC_ALL=C.UTF-8 "$@"
     else
-        env HOME="$SCRATCH" LC_ALL=C.UTF-8 "$@"
+        env -C "$SCRATCH" HOME="$SCRATCH" LC_ALL=C.UTF-8 "$@"
     fi
 }
 
