@@ -35,6 +35,11 @@ SELECT qhnsw_estimate_size(1000000000, 768) > 2e11 AS billion, qhnsw_estimate_si
 -- it grows with each of these
 SELECT qhnsw_estimate_size(20000, 768) > qhnsw_estimate_size(10000, 768) AS rows, qhnsw_estimate_size(10000, 1024) > qhnsw_estimate_size(10000, 768) AS dims, qhnsw_estimate_size(10000, 768, m => 24) > qhnsw_estimate_size(10000, 768) AS m,
     qhnsw_estimate_size(10000, 768) > qhnsw_estimate_size(10000, 768, distinct_share => 0.3) AS distinct_share;
+-- half the compression, twice the bits, and what the finer codes and the ends of pages add
+SELECT compression, round((qhnsw_estimate_size(100000, 768, compression => compression) - qhnsw_estimate_size(100000, 768)) / 100000.0) BETWEEN 0.95 * bytes AND 1.5 * bytes + 20 AS code_grows
+FROM (VALUES ('32x', 0), ('16x', 96), ('8x', 3 * 96), ('4x', 7 * 96), ('2x', 15 * 96), ('1x', 31 * 96)) AS c(compression, bytes);
+SELECT refine, round((qhnsw_estimate_size(100000, 768, refine => refine) - qhnsw_estimate_size(100000, 768)) / 100000.0) BETWEEN 0.95 * bytes AND 1.5 * bytes + 20 AS refine_adds
+FROM (VALUES ('none', 0), ('int4', 3 * 96), ('int8', 7 * 96)) AS c(refine, bytes);
 
 -- errors
 SELECT qhnsw_estimate_size(-1, 768);
@@ -47,6 +52,8 @@ SELECT qhnsw_estimate_size(100, 768, m => 101);
 SELECT qhnsw_estimate_size(100, 768, compression => '3x');
 SELECT qhnsw_estimate_size(100, 768, compression => '8x', type => 'bitvec');
 SELECT qhnsw_estimate_size(100, 768, refine => 'int2');
+SELECT qhnsw_estimate_size(100, 768, refine => 'int8', type => 'bitvec');
+SELECT qhnsw_estimate_size(100, 4000, compression => '1x');
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 0);
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 1.5);
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 'NaN');

@@ -50,7 +50,7 @@ is_float_type(const char *type)
 	return false;
 }
 
-/* Bits a dimension. */
+/* Bits a dimension of the code that the graph is walked with. */
 static int
 compression_nbits(const char *compression)
 {
@@ -63,36 +63,62 @@ compression_nbits(const char *compression)
 	return 0;
 }
 
-/* What the codes of the index will be; an error for those this version does not have. */
+/* Bits a dimension of the finer code, 0 for none. */
+static int
+refine_nbits(const char *refine)
+{
+	if (strcmp(refine, "none") == 0)
+		return 0;
+	if (strcmp(refine, "int4") == 0)
+		return 4;
+	if (strcmp(refine, "int8") == 0)
+		return 8;
+	refuse("refine", refine, "\"none\", \"int4\" and \"int8\"");
+	return 0;
+}
+
+/* Bytes of a slot; an error where no page holds one. */
+static uint32
+slot_nbytes(const QvCodecParams *params)
+{
+	const char *fault = qv_codec_params_fault(params);
+
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot index %u dimensions: %s", params->ndims, fault)));
+	return qv_codec_slot_nbytes(params);
+}
+
+/*
+ * The codes of the index.  Those of inner products are 4 bytes longer than these, of the other
+ * metrics, which is no matter beside the links.
+ */
 static void
-choose_code(QhMeta meta, const char *type, const char *compression, const char *refine)
+choose_codes(QhMeta meta, const char *type, const char *compression, const char *refine)
 {
 	bool		bits = strcmp(type, "bitvec") == 0;
 	QvCodecParams params = {0};
-	const char *fault;
 
-	meta->code_nbits = compression_nbits(compression);
-	if (!is_float_type(type) && meta->code_nbits != 1)
+	params.kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
+	params.metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
+	params.ndims = meta->ndims;
+	params.nbits = compression_nbits(compression);
+	params.purpose = QV_PURPOSE_TRAVERSE;
+	if (!is_float_type(type) && params.nbits != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("compression applies only to float columns, not to type %s", type)));
-	if (strcmp(refine, "none") != 0 && strcmp(refine, "int4") != 0 && strcmp(refine, "int8") != 0)
-		refuse("refine", refine, "\"none\", \"int4\" and \"int8\"");
-	if (strcmp(refine, "none") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("refine \"%s\" is not supported yet", refine)));
+	meta->code_kind = params.kind;
+	meta->code_nbytes = slot_nbytes(&params);
 
-	meta->code_kind = params.kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
-	meta->metric = params.metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
-	params.ndims = meta->ndims;
-	params.nbits = meta->code_nbits;
-	fault = qv_codec_params_fault(&params);
-	if (fault != NULL)
+	params.nbits = refine_nbits(refine);
+	params.purpose = QV_PURPOSE_REFINE;
+	if (bits && params.nbits != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("compression \"%s\" is not supported yet", compression),
-				 errdetail("The codec says: %s.", fault)));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("refine does not apply to type %s, whose codes are exact", type)));
+	meta->refine_nbytes = params.nbits == 0 ? 0 : slot_nbytes(&params);
 }
 
 /* Slots of posting lists where rows are spread evenly over nodes. */
@@ -123,7 +149,7 @@ index_nbytes(QhMeta meta, double nrows, double distinct)
 						QH_MAX_NODES / 2, nslots)));
 	if (meta->code_kind != QV_CODE_BITS)
 		meta->nparam_pages = (meta->ndims + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS;
-	qh_meta_set_ndims(meta, meta->ndims);
+	qh_geometry_choose(meta);
 	fault = qh_geometry_init(&geo, meta);
 	if (fault != NULL)
 		elog(ERROR, "cannot lay out an index: %s", fault);
@@ -160,7 +186,7 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 
 	meta.m = m;
 	meta.ndims = ndims;
-	choose_code(&meta, type, compression, refine);
+	choose_codes(&meta, type, compression, refine);
 	/* an empty index is its two head pages */
 	if (nrows == 0)
 		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);
