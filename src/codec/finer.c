@@ -631,14 +631,13 @@ prepare_words(QvFinerQuery *query, const float *rotated)
 	per_step = is_usable_step(step) ? 1.0f / step : 0.0f;
 	for (uint32_t i = 0; i < n; i++)
 	{
-		float		x = per_step > 0.0f ? rotated[i] * per_step : 0.0f;
+		float		x = rotated[i] * per_step + (QUERY_MAX_WORD + 0.5f);
 		int32_t		w;
 		int32_t		upper;
 
-		x = x <= QUERY_MAX_WORD ? x : QUERY_MAX_WORD;
-		x = x >= -QUERY_MAX_WORD ? x : -QUERY_MAX_WORD;
-		w = (int32_t) (x < 0 ? x - 0.5f : x + 0.5f);
-		upper = (w + QUERY_MAX_WORD + 64) / 128 - 127;
+		x = x <= 2 * QUERY_MAX_WORD ? x : 2 * QUERY_MAX_WORD;
+		w = (int32_t) (x >= 0.0f ? x : 0.0f) - QUERY_MAX_WORD;
+		upper = ((w + QUERY_MAX_WORD + 64) >> 7) - 127;
 		high_bytes[i] = (int8_t) upper;
 		low_bytes[i] = (int8_t) (w - 128 * upper);
 		sum += w;
