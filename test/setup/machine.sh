@@ -43,7 +43,7 @@ installed_major()
 }
 
 # Names of the packages that stand for what is not there yet.  Arguments: what
-# is needed, out of: compiler make postgres prove fasttext.
+# is needed, out of: compiler make postgres prove fasttext bench.
 missing_packages()
 {
     for need in "$@"; do
@@ -64,6 +64,10 @@ missing_packages()
             prove)
                 command -v prove >/dev/null || say perl
                 perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
+                ;;
+            bench)
+                /usr/bin/python3 -c 'import numpy' 2>/dev/null || say python3-numpy
+                /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
                 ;;
             fasttext)
                 command -v fasttext >/dev/null || say fasttext

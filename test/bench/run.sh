@@ -1,0 +1,31 @@
+#!/bin/sh
+# test/bench/run.sh
+#       run.py on a throw-away server with this checkout's qvec, and pgvector where
+#       the machine's PostgreSQL has it.
+#
+# usage: sh test/bench/run.sh [--shared-buffers SIZE] [arguments of run.py]
+
+top=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+. "$top/test/setup/machine.sh"
+. "$top/test/setup/server.sh"
+
+buffers=4GB
+if [ "${1:-}" = --shared-buffers ]; then
+    buffers=${2:?a size}
+    shift 2
+fi
+# Debian's own python, whose modules apt installs.
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
+need compiler make postgres bench
+begin_scratch qvec-bench
+copy_checkout "$top" "$SCRATCH/source"
+copy_postgres "$(find_postgres)" "$SCRATCH/postgres"
+as_user make -s -C "$SCRATCH/source" -j"$CPUS" PG_CONFIG="$PG/pg_config" install >"$SCRATCH/build.log" 2>&1 ||
+    { tail -n 40 "$SCRATCH/build.log"; die "the build failed"; }
+start_server "$SCRATCH/data" "shared_buffers = $buffers" "max_wal_size = 16GB" "autovacuum = off" \
+    "effective_cache_size = 8GB" "random_page_cost = 1.1" || die "the server did not start"
+
+# As the caller: the set may lie where the server's user cannot read.
+PGDATABASE=postgres $python "$top/test/bench/run.py" "$@"
