@@ -782,7 +782,7 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT m integer, OUT ef_construction integer, OUT nodes bigint, OUT rows bigint, OUT entry_points integer,
     OUT links bigint, OUT free_slots bigint, OUT reserved_slots bigint, OUT dying_slots bigint, OUT posting_slots bigint,
     OUT code_bytes integer, OUT link_bytes integer, OUT blocks bigint, OUT code_blocks bigint, OUT link_blocks bigint,
-    OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean)
+    OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';
@@ -795,7 +795,8 @@ COMMENT ON FUNCTION qhnsw_check(regclass, boolean) IS 'faults of a qhnsw index, 
 
 CREATE FUNCTION qhnsw_last_scan(
     OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
-    OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint)
+    OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint,
+    OUT finer_codes_scored bigint)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';

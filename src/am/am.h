@@ -85,14 +85,13 @@ typedef struct QhOptions
 	int			compression;	/* QhCompression */
 	int			mode;			/* QhMode */
 	double		oversample;		/* 0 = by compression */
+	int			refine;			/* bits a dimension of the finer code, 0 = none */
 	int			dims;			/* 0 = from the type or the first row */
 } QhOptions;
 
 #define QH_DEFAULT_M				16
 #define QH_DEFAULT_EF_CONSTRUCTION	64
 #define QH_DEFAULT_EF_SEARCH		40
-/* of 32x, the mission's default for one bit a dimension */
-#define QH_DEFAULT_OVERSAMPLE		3.0
 
 typedef enum QhIterativeScan
 {
@@ -113,7 +112,11 @@ extern void qhnsw_init(void);	/* called once, when the library is loaded */
 extern bytea *qhnswoptions(Datum reloptions, bool validate);
 extern int	qh_option_m(Relation index);
 extern int	qh_option_ef_construction(Relation index);
-extern double qh_option_oversample(Relation index);	/* setting, else index option, else default */
+/* Bits a dimension of the traversal code, and of the finer one (0 = none). */
+extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
+extern int	qh_option_refine_nbits(Relation index);
+/* Setting, else index option, else the default for codes of so many bits. */
+extern double qh_option_oversample(Relation index, int code_nbits);
 /* Check the options against the column; an error where they do not fit.  Returns the dimension they and the type state, 0 if none. */
 extern uint32 qh_option_check(Relation index, const QhColumn *column);
 
@@ -145,7 +148,7 @@ extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer
 						Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
 						IndexInfo *info);
 /* Insert an encoded value: value is what the codec encoded code from. */
-extern void qh_insert_code(Relation index, QhIndex *ix, const void *value, const uint8 *code, ItemPointer tid);
+extern void qh_insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid);
 
 /*
  * Heavyweight lock of block 0: shared by an insert while it holds node ids, taken

@@ -83,6 +83,8 @@ typedef struct QhBuild
 	float	   *centroid;		/* NULL = origin */
 	QvCodecParams params;
 	QvCodec    *codec;			/* NULL until the dimension is known */
+	QvCodecParams refine_params;
+	QvCodec    *refine_codec;	/* NULL where there are no finer codes */
 	void	   *scratch;
 
 	MemoryContext cxt;			/* of codes and rows; huge */
@@ -91,6 +93,7 @@ typedef struct QhBuild
 
 	CodeSet		set;
 	uint8	   *codes;			/* room for one more than nnodes */
+	uint8	   *refine_codes;	/* the same of the finer codes */
 	ItemPointerData *tids;		/* first row of each node */
 	uint32		nnodes;
 	uint32		max_nodes;
@@ -124,8 +127,20 @@ qh_meta_set_ndims(QhMeta meta, uint32 ndims)
 	qh_meta_params(meta, &params);
 	fault = qv_codec_params_fault(&params);
 	if (fault != NULL)
-		elog(ERROR, "cannot index %u dimensions: %s", ndims, fault);
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot index %u dimensions: %s", ndims, fault)));
 	meta->code_nbytes = qv_codec_slot_nbytes(&params);
+	if (meta->refine_nbits != 0)
+	{
+		qh_meta_refine_params(meta, &params);
+		fault = qv_codec_params_fault(&params);
+		if (fault != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("cannot index %u dimensions: %s", ndims, fault)));
+		meta->refine_nbytes = qv_codec_slot_nbytes(&params);
+	}
 	qh_geometry_choose(meta);
 }
 
@@ -137,7 +152,8 @@ init_meta(QhMeta meta, Relation index, const QhColumn *column)
 	meta->version = QH_FORMAT_VERSION;
 	meta->metric = column->metric;
 	meta->code_kind = column->kind;
-	meta->code_nbits = 1;
+	meta->code_nbits = qh_option_code_nbits(index, column);
+	meta->refine_nbits = qh_option_refine_nbits(index);
 	meta->m = qh_option_m(index);
 	meta->ef_construction = qh_option_ef_construction(index);
 	meta->seed = QH_SEED;
@@ -146,6 +162,8 @@ init_meta(QhMeta meta, Relation index, const QhColumn *column)
 static void
 set_ndims(QhBuild *build, uint32 ndims)
 {
+	Size		scratch_nbytes;
+
 	qh_meta_set_ndims(&build->meta, ndims);
 	if (build->sample_ndims != ndims)
 		build->centroid = NULL;
@@ -155,7 +173,16 @@ set_ndims(QhBuild *build, uint32 ndims)
 	build->params.centroid = build->centroid;
 	build->codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->params), 64),
 								 &build->params);
-	build->scratch = qh_alloc_aligned(build->cxt, qv_codec_scratch_nbytes(build->codec), 64);
+	scratch_nbytes = qv_codec_scratch_nbytes(build->codec);
+	if (build->meta.refine_nbits != 0)
+	{
+		qh_meta_refine_params(&build->meta, &build->refine_params);
+		build->refine_params.centroid = build->centroid;
+		build->refine_codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->refine_params), 64),
+											&build->refine_params);
+		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(build->refine_codec));
+	}
+	build->scratch = qh_alloc_aligned(build->cxt, scratch_nbytes, 64);
 	build->set.nbytes = build->meta.code_nbytes;
 }
 
@@ -273,6 +300,10 @@ grow_nodes(QhBuild *build)
 		build->codes = repalloc_huge(build->codes, code_nbytes * max);
 		build->tids = repalloc_huge(build->tids, sizeof(ItemPointerData) * (Size) max);
 	}
+	if (build->refine_codec != NULL && build->max_nodes == 0)
+		build->refine_codes = MemoryContextAllocHuge(build->cxt, build->meta.refine_nbytes * (Size) max);
+	else if (build->refine_codec != NULL)
+		build->refine_codes = repalloc_huge(build->refine_codes, build->meta.refine_nbytes * (Size) max);
 	build->set.codes = build->codes;
 	build->max_nodes = max;
 }
@@ -307,9 +338,14 @@ gather(QhBuild *build, const void *data, ItemPointer tid)
 	qv_codec_encode(build->codec, data, build->codes + build->nnodes * build->set.nbytes, build->scratch);
 	entry = codeset_insert(build->hash, build->nnodes, &found);
 	if (found)
+	{
 		add_extra(build, entry->node, tid);
-	else
-		build->tids[build->nnodes++] = *tid;
+		return;
+	}
+	if (build->refine_codec != NULL)
+		qv_codec_encode(build->refine_codec, data,
+						build->refine_codes + build->nnodes * (Size) build->meta.refine_nbytes, build->scratch);
+	build->tids[build->nnodes++] = *tid;
 }
 
 static void write_index(QhBuild *build);
@@ -331,10 +367,9 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 			set_ndims(build, value.ndims);
 		if (build->ix != NULL)
 		{
-			uint8	   *code = palloc(build->set.nbytes);
+			QhCode		code = qh_encode(build->ix, value.data);
 
-			qv_codec_encode(build->codec, value.data, code, build->scratch);
-			qh_insert_code(index, build->ix, value.data, code, tid);
+			qh_insert_code(index, build->ix, value.data, &code, tid);
 		}
 		else
 			gather(build, value.data, tid);
@@ -523,6 +558,9 @@ fill_page(Layout *layout, BlockNumber blkno, Page page)
 			fill_link_slot(layout, id, slot, (uint8 *) page + geo->state_offset + i);
 		else if (array == QH_ARRAY_CODE && id < layout->nnodes)
 			memcpy(slot, layout->build->codes + layout->graph->order[id] * (Size) geo->slot_nbytes[array],
+				   geo->slot_nbytes[array]);
+		else if (array == QH_ARRAY_REFINE && id < layout->nnodes)
+			memcpy(slot, layout->build->refine_codes + layout->graph->order[id] * (Size) geo->slot_nbytes[array],
 				   geo->slot_nbytes[array]);
 	}
 }

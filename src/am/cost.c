@@ -46,6 +46,7 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		per_fetch;
 	double		nrescored;
 	double		oversample;
+	const QhColumn *column;
 	Cost		per_row;
 	Relation	index;
 
@@ -61,7 +62,11 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	get_tablespace_page_costs(info->reltablespace, &random_page_cost, &seq_page_cost);
 	index = index_open(info->indexoid, NoLock);
-	oversample = qh_column(index)->kind == QV_CODE_BITS || !qhnsw_rescore ? 0 : qh_option_oversample(index);
+	column = qh_column(index);
+	oversample = 0;
+	if (column->kind != QV_CODE_BITS && qhnsw_rescore)
+		oversample = qh_option_refine_nbits(index) != 0 ? 1 :
+			qh_option_oversample(index, qh_option_code_nbits(index, column));
 	index_close(index, NoLock);
 
 	per_code = cpu_operator_cost + UNCACHED * random_page_cost;

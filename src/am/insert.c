@@ -34,7 +34,7 @@ typedef struct QhInsert
 	QhRelStore	rs;
 	QhAlloc		alloc;
 	QhIndex    *ix;
-	const uint8 *code;
+	const QhCode *code;
 	ItemPointer tid;
 	QhCandidate *cands;			/* live nodes found, nearest first */
 	int			ncands;
@@ -96,8 +96,8 @@ join_node(QhInsert *ins)
 	for (int i = 0; i < Min(ins->ncands, SAME_CODE_TRIES); i++)
 	{
 		if (qh_read_code(&ins->rs, ins->cands[i].node, code) &&
-			memcmp(code, ins->code, ins->ix->code_nbytes) == 0 &&
-			qh_row_append(&ins->rs, ins->cands[i].node, ins->code, ins->tid))
+			memcmp(code, ins->code->code, ins->ix->code_nbytes) == 0 &&
+			qh_row_append(&ins->rs, ins->cands[i].node, ins->code->code, ins->tid))
 			return true;
 	}
 	return false;
@@ -270,7 +270,7 @@ insert_node(QhInsert *ins)
 }
 
 void
-qh_insert_code(Relation index, QhIndex *ix, const void *value, const uint8 *code, ItemPointer tid)
+qh_insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid)
 {
 	QhInsert	ins = {0};
 	void	   *scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(ix->codec), 64);
@@ -333,7 +333,7 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 	qh_column_read(column, values[0], &value);
 	if (qh_column_indexable(column, &value, ix->meta.ndims))
 	{
-		uint8	   *code;
+		QhCode		code;
 
 		if (ix->meta.ndims == 0)
 		{
@@ -341,10 +341,8 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			ix = qh_index_acquire(index, cxt);
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}
-		code = palloc(ix->code_nbytes);
-		qv_codec_encode(ix->codec, value.data, code,
-						qh_alloc_aligned(cxt, qv_codec_scratch_nbytes(ix->codec), 64));
-		qh_insert_code(index, ix, value.data, code, heap_tid);
+		code = qh_encode(ix, value.data);
+		qh_insert_code(index, ix, value.data, &code, heap_tid);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

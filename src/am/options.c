@@ -44,6 +44,13 @@ static relopt_enum_elt_def mode_values[] = {
 	{NULL, 0}
 };
 
+static relopt_enum_elt_def refine_values[] = {
+	{"none", 0},
+	{"int4", 4},
+	{"int8", 8},
+	{NULL, 0}
+};
+
 static void
 define_reloptions(void)
 {
@@ -66,6 +73,11 @@ define_reloptions(void)
 	add_real_reloption(qhnsw_relopt_kind, "oversample",
 					   "Candidates rescored for each row wanted",
 					   0, 1, 100, ShareUpdateExclusiveLock);
+	add_enum_reloption(qhnsw_relopt_kind, "refine",
+					   "Finer code kept beside the one searches walk by",
+					   refine_values, 0,
+					   gettext_noop("Valid values are \"none\", \"int4\" and \"int8\"."),
+					   AccessExclusiveLock);
 	add_int_reloption(qhnsw_relopt_kind, "dims",
 					  "Dimension of the column, where neither its type nor its rows say",
 					  0, 1, 64000, AccessExclusiveLock);
@@ -120,6 +132,7 @@ qhnswoptions(Datum reloptions, bool validate)
 		{"compression", RELOPT_TYPE_ENUM, offsetof(QhOptions, compression)},
 		{"mode", RELOPT_TYPE_ENUM, offsetof(QhOptions, mode)},
 		{"oversample", RELOPT_TYPE_REAL, offsetof(QhOptions, oversample)},
+		{"refine", RELOPT_TYPE_ENUM, offsetof(QhOptions, refine)},
 		{"dims", RELOPT_TYPE_INT, offsetof(QhOptions, dims)},
 	};
 
@@ -143,8 +156,31 @@ qh_option_ef_construction(Relation index)
 	return options ? options->ef_construction : QH_DEFAULT_EF_CONSTRUCTION;
 }
 
+/* "compression" says how many times smaller than 32 bits; "mode" says it in words. */
+int
+qh_option_code_nbits(Relation index, const QhColumn *column)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+	int			compression = options ? options->compression : QH_COMPRESSION_DEFAULT;
+
+	if (!column->compressible)
+		return 1;
+	if (compression == QH_COMPRESSION_DEFAULT)
+		compression = options && options->mode == QH_MODE_IN_MEMORY ? QH_COMPRESSION_1X : QH_COMPRESSION_32X;
+	return 32 / compression;
+}
+
+int
+qh_option_refine_nbits(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	return options ? options->refine : 0;
+}
+
+/* The defaults are those of the mission's manuals: 3.0 for 32x, 2.0 for 16x and 8x. */
 double
-qh_option_oversample(Relation index)
+qh_option_oversample(Relation index, int code_nbits)
 {
 	QhOptions  *options = (QhOptions *) index->rd_options;
 
@@ -152,7 +188,7 @@ qh_option_oversample(Relation index)
 		return Max(qhnsw_oversample, 1);
 	if (options && options->oversample > 0)
 		return options->oversample;
-	return QH_DEFAULT_OVERSAMPLE;
+	return code_nbits == 1 ? 3.0 : code_nbits <= 4 ? 2.0 : 1.0;
 }
 
 uint32
@@ -168,13 +204,11 @@ qh_option_check(Relation index, const QhColumn *column)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("storage parameter \"compression\" applies only to float columns, not to type %s",
 						column->type_name)));
-	if (compression == QH_COMPRESSION_DEFAULT)
-		compression = options && options->mode == QH_MODE_IN_MEMORY ? QH_COMPRESSION_1X : QH_COMPRESSION_32X;
-	if (column->compressible && compression != QH_COMPRESSION_32X)
+	if (column->kind == QV_CODE_BITS && qh_option_refine_nbits(index) != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("compression \"%dx\" is not supported yet", compression),
-				 errhint("Use compression \"32x\".")));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("storage parameter \"refine\" does not apply to type %s", column->type_name),
+				 errdetail("Its codes are the values themselves.")));
 	if (typed > 0 && dims > 0 && typed != dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -29,6 +29,9 @@
 #define LEAST_WANTED	10
 #define LOOKAHEAD		10
 
+/* The same where a finer code has put the candidates in order: five rows more than wanted. */
+#define LOOKAHEAD_REFINED 5
+
 /*
  * Beyond that, candidates estimated nearer than the row about to be returned are fetched
  * too: in a cluster tighter than the error of the codes the rank says little.  At most
@@ -186,7 +189,7 @@ look_ahead(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	double		rank = Max(scan->stats.nreturned + LATE_WEIGHT * scan->stats.nlate + 1, LEAST_WANTED);
-	double		wanted = scan->oversample * rank + LOOKAHEAD;
+	double		wanted = scan->refine_prepared ? rank + LOOKAHEAD_REFINED : scan->oversample * rank + LOOKAHEAD;
 	double		most = wanted + (double) MAX_DOUBT * qhnsw_ef_search;
 
 	while (!scan->exhausted)

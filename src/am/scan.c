@@ -130,6 +130,13 @@ choose_source(QhScan *scan, const QhValue *value)
 								   ix->codec, value->data,
 								   qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->codec), 64));
 	scan->rs.query = scan->prepared;
+	if (ix->refine_codec != NULL)
+	{
+		scan->refine_prepared = qv_query_init(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->refine_codec), 64),
+											  ix->refine_codec, value->data,
+											  qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->refine_codec), 64));
+		scan->rs.refine_query = scan->refine_prepared;
+	}
 	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef || !start_graph(scan))
 	{
 		qh_flat_start(scan);
@@ -171,12 +178,17 @@ start(IndexScanDesc desc)
 	scan->peeked = scan->exhausted = scan->have_last = scan->fetch_all = false;
 	scan->search = NULL;
 	scan->prepared = NULL;
+	scan->refine_prepared = NULL;
+	scan->refined = NULL;
+	scan->nrefined = scan->max_refined = 0;
+	scan->nrefine_taken = scan->nrefine_given = 0;
+	scan->no_candidates = false;
 
-	scan->oversample = qh_option_oversample(index);
 	scan->ef = qhnsw_ef_search;
 	scan->rescore_codes = scan->column->metric == QV_METRIC_JACCARD;
 	scan->rescore = scan->column->kind != QV_CODE_BITS && qhnsw_rescore;
 	scan->ix = qh_index_acquire(index, scan->query_cxt);
+	scan->oversample = qh_option_oversample(index, scan->ix->meta.code_nbits);
 	qh_relstore_init(&scan->rs, index, scan->ix);
 
 	scan->query_null = (desc->orderByData[0].sk_flags & SK_ISNULL) != 0;
@@ -203,7 +215,10 @@ start(IndexScanDesc desc)
 static bool
 outgrown(QhScan *scan)
 {
-	return scan->npulled > (uint64) scan->ef &&
+	/* refining alone takes more than ef for ten rows */
+	uint64		enough = scan->refine_prepared ? 2 * scan->ef : scan->ef;
+
+	return scan->npulled > enough &&
 		qh_search_stats(scan->search)->nscored > scan->ix->nslots / FLAT_FRACTION;
 }
 
@@ -254,7 +269,7 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 		 * The last of ef candidates are the worst found: what is returned as final, or looked
 		 * at in the heap at a hundred times the cost of a code, wants some behind it.
 		 */
-		ef_total = Max(ef_total, scan->npulled + 1 + (scan->rescore ? scan->ef : scan->ef / 2));
+		ef_total = Max(ef_total, scan->npulled + 1 + (scan->rescore || scan->refine_prepared ? scan->ef : scan->ef / 2));
 	}
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
 		return go_on_flat(scan, out);
@@ -325,6 +340,20 @@ jaccard(QhScan *scan, const uint8 *code)
 	return either == 0 ? 0 : 1 - (double) both / (double) either;
 }
 
+/* The next node in the order of the finest code there is. */
+static bool
+next_node(QhScan *scan, QhRefined *out)
+{
+	QhCandidate cand;
+
+	if (scan->refine_prepared != NULL)
+		return qh_refine_next(scan, out);
+	if (!qh_scan_candidate(scan, &cand))
+		return false;
+	*out = (QhRefined) {cand.dist, cand.dist, cand.node};
+	return true;
+}
+
 bool
 qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 {
@@ -332,16 +361,16 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 
 	while (scan->next_row >= scan->rows.ntids)
 	{
-		QhCandidate cand;
+		QhRefined	cand;
 		MemoryContext old = MemoryContextSwitchTo(scan->query_cxt);
-		bool		found = qh_scan_candidate(scan, &cand);
+		bool		found = next_node(scan, &cand);
 
 		MemoryContextSwitchTo(old);
 		if (!found)
 			return false;
 		scan->next_row = 0;
 		if (qh_read_rows(&scan->rs, cand.node, &scan->rows, code) > 0 &&
-			!still_scored(scan, code, cand.dist))
+			!still_scored(scan, code, cand.coarse))
 			scan->rows.ntids = 0;
 		scan->rows_dist = cand.dist;
 		if (scan->rescore_codes)
@@ -398,6 +427,7 @@ publish_stats(QhScan *scan)
 	scan->stats.nexpanded = scan->rs.nlinks;
 	scan->stats.npins = scan->rs.npins;
 	scan->stats.nmisses = scan->rs.nmisses;
+	scan->stats.nrefined = scan->rs.nrefined;
 	qh_last_scan = scan->stats;
 }
 

@@ -32,6 +32,14 @@ typedef struct QhFlat
 	uint64		npasses;
 } QhFlat;
 
+/* A candidate with its finer distance, waiting for its turn (refine.c). */
+typedef struct QhRefined
+{
+	float		dist;			/* by the finer code */
+	float		coarse;			/* by the code it was found by */
+	QhNode		node;
+} QhRefined;
+
 /* A row with its exact distance, waiting for its turn (rescore.c). */
 typedef struct QhRescored
 {
@@ -47,6 +55,7 @@ typedef struct QhScanStats
 	uint64		npins;			/* pages pinned */
 	uint64		nmisses;		/* of these, looked up in the buffer table */
 	uint64		nflat;			/* passes over all codes */
+	uint64		nrefined;		/* finer codes scored */
 	uint64		nfetched;		/* heap rows fetched to rescore */
 	uint64		nreturned;		/* rows given to the executor */
 	uint64		nlate;			/* rows left out because they came after their place in the order */
@@ -64,6 +73,7 @@ typedef struct QhScan
 	Datum		query;			/* detoasted */
 	bool		query_null;
 	QvQuery    *prepared;
+	QvQuery    *refine_prepared;	/* NULL = no finer codes, or none used */
 	QhSearch   *search;			/* made at need, in query_cxt */
 	QhAlloc		alloc;
 
@@ -81,10 +91,18 @@ typedef struct QhScan
 	QhCandidate peek;
 	bool		exhausted;
 
+	/* refining */
+	QhRefined  *refined;		/* min-heap by dist */
+	int			nrefined;
+	int			max_refined;
+	uint64		nrefine_taken;	/* candidates refined, and */
+	uint64		nrefine_given;	/* handed on */
+	bool		no_candidates;	/* the source has no more */
+
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
 	BlockNumber heap_nblocks;	/* as last looked up */
-	float		rows_dist;
+	float		rows_dist;		/* by the finest code there is */
 	double		rows_exact;		/* Jaccard: the distance itself */
 
 	/* rescoring */
@@ -112,6 +130,9 @@ extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
 /* An error if a row pointer leads nowhere in the table: the table's own is not as clear. */
 extern void qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid);
+
+/* ---- refine.c ---- */
+extern bool qh_refine_next(QhScan *scan, QhRefined *out);
 
 /* ---- flat.c ---- */
 extern void qh_flat_start(QhScan *scan);

@@ -170,6 +170,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	nulls[n] = counts.rows == 0;
 	values[n++] = Float8GetDatum(counts.rows == 0 ? 0 : (double) nblocks * BLCKSZ / counts.rows);
 	values[n++] = BoolGetDatum(ix->meta.nparam_pages > 0);
+	values[n++] = Int32GetDatum(ix->meta.refine_nbits);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
@@ -179,8 +180,8 @@ Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	Datum		values[9];
+	bool		nulls[9] = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -193,5 +194,6 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(qh_last_scan.nfetched);
 	values[n++] = Int64GetDatum(qh_last_scan.nreturned);
 	values[n++] = Int64GetDatum(qh_last_scan.nlate);
+	values[n++] = Int64GetDatum(qh_last_scan.nrefined);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -72,7 +72,7 @@ typedef struct QhMetaData
 	uint8		metric;			/* QvMetric */
 	uint8		code_kind;		/* QvCodeKind */
 	uint8		code_nbits;		/* a dimension */
-	uint8		refine_kind;	/* 0 = none; others reserved */
+	uint8		refine_nbits;	/* a dimension of the finer code; 0 = none */
 	uint16		m;
 	uint16		ef_construction;
 	uint32		ndims;			/* 0 = not known yet: no row was ever indexed */

@@ -92,6 +92,33 @@ qh_meta_params(const QhMetaData *meta, QvCodecParams *params)
 	params->max_norm = meta->max_norm;
 }
 
+void
+qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params)
+{
+	qh_meta_params(meta, params);
+	params->nbits = meta->refine_nbits;
+	params->purpose = QV_PURPOSE_REFINE;
+}
+
+QhCode
+qh_encode(const QhIndex *ix, const void *value)
+{
+	Size		nbytes = qv_codec_scratch_nbytes(ix->codec);
+	void	   *scratch;
+	QhCode		code = {palloc(ix->code_nbytes), NULL};
+
+	if (ix->refine_codec != NULL)
+		nbytes = Max(nbytes, qv_codec_scratch_nbytes(ix->refine_codec));
+	scratch = qh_alloc_aligned(CurrentMemoryContext, nbytes, 64);
+	qv_codec_encode(ix->codec, value, code.code, scratch);
+	if (ix->refine_codec != NULL)
+	{
+		code.refine = palloc(ix->refine_nbytes);
+		qv_codec_encode(ix->refine_codec, value, code.refine, scratch);
+	}
+	return code;
+}
+
 /* The centroid from its pages, or NULL for the origin. */
 static float *
 read_centroid(Relation index, const QhMetaData *meta)
@@ -125,6 +152,13 @@ load_codec(QhIndex *ix, Relation index)
 	fault = qv_codec_params_fault(&ix->params);
 	if (fault == NULL && qv_codec_slot_nbytes(&ix->params) != ix->meta.code_nbytes)
 		fault = "code size does not match the codec";
+	qh_meta_refine_params(&ix->meta, &ix->refine_params);
+	if (fault == NULL && ix->meta.refine_nbits != 0)
+	{
+		fault = qv_codec_params_fault(&ix->refine_params);
+		if (fault == NULL && qv_codec_slot_nbytes(&ix->refine_params) != ix->meta.refine_nbytes)
+			fault = "size of the finer code does not match its codec";
+	}
 	if (fault == NULL)
 		fault = qh_geometry_init(&ix->geo, &ix->meta);
 	if (fault != NULL)
@@ -132,6 +166,13 @@ load_codec(QhIndex *ix, Relation index)
 	ix->params.centroid = read_centroid(index, &ix->meta);
 	ix->codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->params), 64), &ix->params);
 	ix->code_nbytes = ix->meta.code_nbytes;
+	if (ix->meta.refine_nbits != 0)
+	{
+		ix->refine_params.centroid = ix->params.centroid;
+		ix->refine_codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->refine_params), 64),
+										 &ix->refine_params);
+		ix->refine_nbytes = ix->meta.refine_nbytes;
+	}
 }
 
 /* Entry points and, beside them, their codes: what a search scores first, in one sweep. */

@@ -28,6 +28,9 @@ typedef struct QhIndex
 	QvCodecParams params;
 	QvCodec    *codec;			/* NULL where meta.ndims = 0 */
 	uint32		code_nbytes;
+	QvCodecParams refine_params;
+	QvCodec    *refine_codec;	/* NULL where the index has no finer codes */
+	uint32		refine_nbytes;
 
 	uint32		nentry_changes; /* of the entry page, when the list was read */
 	int			nentries;
@@ -51,7 +54,18 @@ extern void qh_index_refresh_size(QhIndex *ix, Relation index);
 /* Forget what this backend knows of an index it has just changed by hand (entry points, dimensions). */
 extern void qh_index_forget(Oid relid);
 
-/* Codec parameters of a metapage; the centroid is not filled in. */
+/* A value as an index holds it. */
+typedef struct QhCode
+{
+	uint8	   *code;
+	uint8	   *refine;			/* NULL where the index has no finer codes */
+} QhCode;
+
+/* Encode a value into memory of the current context. */
+extern QhCode qh_encode(const QhIndex *ix, const void *value);
+
+/* Codec parameters of a metapage; the centroid is not filled in.  Refine: those of the finer codes, if it has any. */
 extern void qh_meta_params(const QhMetaData *meta, QvCodecParams *params);
+extern void qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params);
 
 #endif							/* QH_INDEX_CACHE_H */

@@ -110,7 +110,7 @@ relstore_links(QhStore *store, QhNode node, QhLink *out)
 
 /* Pin the codes of up to QH_PIN_BATCH nodes; ptr is a code of zeros for a node that is gone. */
 static void
-pin_codes(QhRelStore *rs, const QhNode *nodes, int n, Buffer *bufs, const uint8 **ptrs)
+pin_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, Buffer *bufs, const uint8 **ptrs)
 {
 	static const uint8 nothing[QH_PAGE_NBYTES] = {0};
 
@@ -119,7 +119,7 @@ pin_codes(QhRelStore *rs, const QhNode *nodes, int n, Buffer *bufs, const uint8 
 	{
 		QhSlotAddress addr;
 
-		bufs[i] = pin_slot(rs, QH_ARRAY_CODE, nodes[i], &addr);
+		bufs[i] = pin_slot(rs, array, nodes[i], &addr);
 		ptrs[i] = BufferIsValid(bufs[i]) ? (uint8 *) BufferGetPage(bufs[i]) + addr.offset : nothing;
 	}
 }
@@ -142,9 +142,10 @@ unpin_codes(Buffer *bufs, int n, float *dist)
  * A hint may be out of date; reading ahead from a wrong buffer does no harm.
  */
 static void
-prefetch_codes(QhRelStore *rs, const QhNode *nodes, int n)
+prefetch_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)
 {
 	QhIndex    *ix = rs->ix;
+	uint32		nbytes = Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -154,14 +155,32 @@ prefetch_codes(QhRelStore *rs, const QhNode *nodes, int n)
 
 		if (nodes[i] >= ix->nslots)
 			continue;
-		addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, nodes[i]);
+		addr = qh_slot_address(&ix->geo, array, nodes[i]);
 		buf = ix->hints[addr.blkno];
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary index in local memory */
 		pg_prefetch(GetBufferDescriptor(buf - 1));
 		code = (const char *) BufferGetBlock(buf) + addr.offset;
-		for (uint32 line = 0; line < ix->code_nbytes && line < MAX_PREFETCH_NBYTES; line += 64)
+		for (uint32 line = 0; line < nbytes; line += 64)
 			pg_prefetch(code + line);
+	}
+}
+
+/* Score slots of an array in place, a few pins at a time. */
+static void
+score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *nodes, int n, float *dist)
+{
+	CHECK_FOR_INTERRUPTS();
+	prefetch_codes(rs, array, nodes, n);
+	for (int done = 0; done < n; done += QH_PIN_BATCH)
+	{
+		int			batch = Min(n - done, QH_PIN_BATCH);
+		Buffer		bufs[QH_PIN_BATCH];
+		const uint8 *ptrs[QH_PIN_BATCH];
+
+		pin_codes(rs, array, nodes + done, batch, bufs, ptrs);
+		qv_query_score(query, ptrs, batch, dist + done);
+		unpin_codes(bufs, batch, dist + done);
 	}
 }
 
@@ -170,19 +189,15 @@ relstore_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 {
 	QhRelStore *rs = (QhRelStore *) store;
 
-	CHECK_FOR_INTERRUPTS();
 	rs->ncodes += n;
-	prefetch_codes(rs, nodes, n);
-	for (int done = 0; done < n; done += QH_PIN_BATCH)
-	{
-		int			batch = Min(n - done, QH_PIN_BATCH);
-		Buffer		bufs[QH_PIN_BATCH];
-		const uint8 *ptrs[QH_PIN_BATCH];
+	score_slots(rs, QH_ARRAY_CODE, rs->query, nodes, n, dist);
+}
 
-		pin_codes(rs, nodes + done, batch, bufs, ptrs);
-		qv_query_score(rs->query, ptrs, batch, dist + done);
-		unpin_codes(bufs, batch, dist + done);
-	}
+void
+qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist)
+{
+	rs->nrefined += n;
+	score_slots(rs, QH_ARRAY_REFINE, rs->refine_query, nodes, n, dist);
 }
 
 static void
@@ -194,14 +209,14 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	CHECK_FOR_INTERRUPTS();
 	if (!qh_read_code(rs, node, code))
 		memset(code, 0, rs->ix->code_nbytes);
-	prefetch_codes(rs, nodes, n);
+	prefetch_codes(rs, QH_ARRAY_CODE, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
 		Buffer		bufs[QH_PIN_BATCH];
 		const uint8 *ptrs[QH_PIN_BATCH];
 
-		pin_codes(rs, nodes + done, batch, bufs, ptrs);
+		pin_codes(rs, QH_ARRAY_CODE, nodes + done, batch, bufs, ptrs);
 		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
 		unpin_codes(bufs, batch, dist + done);
 	}

@@ -22,11 +22,13 @@ typedef struct QhRelStore
 	Relation	index;
 	QhIndex    *ix;				/* meta.ndims > 0 */
 	const QvQuery *query;		/* what score() measures from */
+	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
 
 	uint64		ncodes;			/* codes scored */
 	uint64		nlinks;			/* link lists read */
 	uint64		npins;			/* pages pinned */
 	uint64		nmisses;		/* of these, through the buffer mapping table */
+	uint64		nrefined;		/* finer codes scored */
 } QhRelStore;
 
 extern void qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix);
@@ -42,6 +44,9 @@ extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
  * date.  Returns how many; none does not mean that the index is empty.
  */
 extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
+
+/* The finer distance of the query to each of n nodes; INFINITY for a node that is gone. */
+extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist);
 
 /* Score the codes of one code page at once: first_node and count say which. dist has room for a page's slots. */
 extern int qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist);
@@ -98,8 +103,8 @@ extern QhRowData qh_read_row(QhRelStore *rs, QhNode node);
 
 /* ---- slots.c ---- */
 
-/* Take a free slot, extending the index if there is none; its code is written (code may be NULL for a posting slot).  State becomes RESERVED. */
-extern QhNode qh_slot_reserve(QhRelStore *rs, const uint8 *code);
+/* Take a free slot, extending the index if there is none; its codes are written (code may be NULL for a posting slot).  State becomes RESERVED. */
+extern QhNode qh_slot_reserve(QhRelStore *rs, const QhCode *code);
 
 /* ---- rows.c ---- */
 

@@ -45,7 +45,7 @@ is_unformatted(QhRelStore *rs, QhArray array, QhNode node)
  * says whether others stay free.
  */
 static QhNode
-reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more)
+reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *more)
 {
 	QhGeometry *geo = &rs->ix->geo;
 	uint32		group;
@@ -54,7 +54,10 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more
 	QhNode		node = QH_INVALID_NODE;
 	Buffer		link_buf;
 	Buffer		code_buf = InvalidBuffer;
-	QhSlotAddress addr = {0};
+	Buffer		refine_buf = InvalidBuffer;
+	QhSlotAddress code_addr = {0};
+	QhSlotAddress refine_addr = {0};
+	bool		finer = code != NULL && code->refine != NULL;
 	uint8	   *states;
 	GenericXLogState *xlog;
 	Page		page;
@@ -85,7 +88,8 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more
 	}
 	/* a slot is no use before all its pages are there: extend() formats them */
 	if (node == QH_INVALID_NODE ||
-		is_unformatted(rs, QH_ARRAY_ROW, node) || is_unformatted(rs, QH_ARRAY_CODE, node))
+		is_unformatted(rs, QH_ARRAY_ROW, node) || is_unformatted(rs, QH_ARRAY_CODE, node) ||
+		(finer && is_unformatted(rs, QH_ARRAY_REFINE, node)))
 	{
 		*more = false;
 		UnlockReleaseBuffer(link_buf);
@@ -94,9 +98,15 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more
 
 	if (code != NULL)
 	{
-		addr = qh_slot_address(geo, QH_ARRAY_CODE, node);
-		code_buf = qh_page_read(rs->index, MAIN_FORKNUM, addr.blkno, QH_PAGE_CODE, group,
+		code_addr = qh_slot_address(geo, QH_ARRAY_CODE, node);
+		code_buf = qh_page_read(rs->index, MAIN_FORKNUM, code_addr.blkno, QH_PAGE_CODE, group,
 								BUFFER_LOCK_EXCLUSIVE);
+	}
+	if (finer)
+	{
+		refine_addr = qh_slot_address(geo, QH_ARRAY_REFINE, node);
+		refine_buf = qh_page_read(rs->index, MAIN_FORKNUM, refine_addr.blkno, QH_PAGE_REFINE, group,
+								  BUFFER_LOCK_EXCLUSIVE);
 	}
 	xlog = GenericXLogStart(rs->index);
 	page = GenericXLogRegisterBuffer(xlog, link_buf, 0);
@@ -104,9 +114,16 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const uint8 *code, bool *more
 	if (code != NULL)
 	{
 		page = GenericXLogRegisterBuffer(xlog, code_buf, 0);
-		memcpy(page + addr.offset, code, rs->ix->code_nbytes);
+		memcpy(page + code_addr.offset, code->code, rs->ix->code_nbytes);
+	}
+	if (finer)
+	{
+		page = GenericXLogRegisterBuffer(xlog, refine_buf, 0);
+		memcpy(page + refine_addr.offset, code->refine, rs->ix->refine_nbytes);
 	}
 	GenericXLogFinish(xlog);
+	if (finer)
+		UnlockReleaseBuffer(refine_buf);
 	if (BufferIsValid(code_buf))
 		UnlockReleaseBuffer(code_buf);
 	UnlockReleaseBuffer(link_buf);
@@ -211,7 +228,7 @@ extend(QhRelStore *rs)
 }
 
 QhNode
-qh_slot_reserve(QhRelStore *rs, const uint8 *code)
+qh_slot_reserve(QhRelStore *rs, const QhCode *code)
 {
 	QhIndex    *ix = rs->ix;
 	bool		tried_last = false;

@@ -1,0 +1,108 @@
+/*
+ * refine.c
+ *		Candidates in the order of their finer codes.
+ *
+ * The traversal codes choose candidates; oversample times as many as are handed on are scored
+ * by the finer code in the index, which costs a hundredth of a row from the heap.  See README.md,
+ * section "Refining".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "am/scan.h"
+#include "utils/memutils.h"
+
+/* As in rescore.c: the LIMIT is not known, so this many are taken to be wanted, and some more looked at. */
+#define LEAST_WANTED	10
+#define LOOKAHEAD		10
+#define REFINE_BATCH	64
+
+static void
+push(QhScan *scan, QhRefined cand)
+{
+	int			i;
+
+	if (scan->nrefined == scan->max_refined)
+	{
+		int			max = Max(64, 2 * scan->max_refined);
+		QhRefined  *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhRefined) * (Size) max);
+
+		if (scan->nrefined > 0)
+			memcpy(grown, scan->refined, sizeof(QhRefined) * scan->nrefined);
+		if (scan->refined)
+			pfree(scan->refined);
+		scan->refined = grown;
+		scan->max_refined = max;
+	}
+	for (i = scan->nrefined++; i > 0 && scan->refined[(i - 1) / 2].dist > cand.dist; i = (i - 1) / 2)
+		scan->refined[i] = scan->refined[(i - 1) / 2];
+	scan->refined[i] = cand;
+}
+
+static QhRefined
+pop(QhScan *scan)
+{
+	QhRefined	top = scan->refined[0];
+	QhRefined	last = scan->refined[--scan->nrefined];
+	int			i = 0;
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= scan->nrefined)
+			break;
+		if (child + 1 < scan->nrefined && scan->refined[child + 1].dist < scan->refined[child].dist)
+			child++;
+		if (last.dist <= scan->refined[child].dist)
+			break;
+		scan->refined[i] = scan->refined[child];
+		i = child;
+	}
+	scan->refined[i] = last;
+	return top;
+}
+
+/* Score up to n more candidates by their finer codes. */
+static void
+refine_batch(QhScan *scan, int n)
+{
+	QhCandidate cands[REFINE_BATCH];
+	QhNode		nodes[REFINE_BATCH] = {0};
+	float		dist[REFINE_BATCH];
+	int			ncands = 0;
+
+	while (ncands < Min(n, REFINE_BATCH))
+	{
+		if (!qh_scan_candidate(scan, &cands[ncands]))
+		{
+			scan->no_candidates = true;
+			break;
+		}
+		nodes[ncands] = cands[ncands].node;
+		ncands++;
+	}
+	qh_score_refine(&scan->rs, nodes, ncands, dist);
+	for (int i = 0; i < ncands; i++)
+	{
+		if (!isinf(dist[i]))
+			push(scan, (QhRefined) {dist[i], cands[i].dist, cands[i].node});
+	}
+	scan->nrefine_taken += ncands;
+}
+
+bool
+qh_refine_next(QhScan *scan, QhRefined *out)
+{
+	double		rank = Max(scan->nrefine_given + 1, LEAST_WANTED);
+	double		wanted = scan->oversample * rank + LOOKAHEAD;
+
+	while (!scan->no_candidates && (scan->nrefine_taken < wanted || scan->nrefined == 0))
+		refine_batch(scan, (int) Max(REFINE_BATCH / 8, ceil(wanted - scan->nrefine_taken)));
+	if (scan->nrefined == 0)
+		return false;
+	*out = pop(scan);
+	scan->nrefine_given++;
+	return true;
+}
