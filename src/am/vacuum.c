@@ -209,14 +209,20 @@ wait_for_inserts(QhVacuum *vac)
 /* ---- step 3: repair ---- */
 
 static void
+report_no_tree(QhVacuum *vac, QhNode node)
+{
+	qh_report_corrupt(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno,
+					  "tree links do not form a tree");
+}
+
+static void
 count_step(QhVacuum *vac, QhNode node)
 {
 	uint64		most = (vac->ndying + 1) * vac->rs.store.max_degree * STEPS_PER_LINK + STEPS_TO_SPARE +
 		(uint64) vac->ix->nslots * 4;
 
 	if (++vac->nsteps > most)
-		qh_report_corrupt(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, node).blkno,
-						  "tree links do not form a tree");
+		report_no_tree(vac, node);
 }
 
 /* A node that a splice gave a tree child, which may be dying itself: look at it again. */
@@ -262,13 +268,17 @@ apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *step
 	}
 }
 
-/* Take a dying node out of the tree, below its parent (QH_INVALID_NODE for an entry point). */
-static void
+/*
+ * Take a dying node out of the tree, below its parent (QH_INVALID_NODE for an entry point).
+ * False if there was not one step to do.
+ */
+static bool
 splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 {
 	QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][2 * QH_MAX_M];
 	QhLinkChange steps[QH_MAX_SPLICE_CHANGES];
 	QhNode		entry = dead;	/* who stands for it among the entry points */
+	bool		any = false;
 
 	for (int i = 0; i < QH_MAX_SPLICE_CHANGES; i++)
 	{
@@ -291,6 +301,7 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 			dead = entry;
 			continue;
 		}
+		any = true;
 		if (parent == QH_INVALID_NODE && heir != QH_INVALID_NODE)
 		{
 			replace_entry(vac, entry, heir);
@@ -301,6 +312,7 @@ splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 	}
 	if (parent == QH_INVALID_NODE && entry == dead)
 		replace_entry(vac, dead, QH_INVALID_NODE);
+	return any;
 }
 
 /* Entry points that are dying. */
@@ -318,7 +330,7 @@ repair_entries(QhVacuum *vac)
 	for (int i = 0; i < nentries; i++)
 	{
 		if (is_dying(vac, nodes[i]))
-			splice_out(vac, QH_INVALID_NODE, nodes[i]);
+			(void) splice_out(vac, QH_INVALID_NODE, nodes[i]);
 	}
 	pfree(nodes);
 }
@@ -351,7 +363,11 @@ repair_node(QhVacuum *vac, QhNode node)
 		}
 		if (child != QH_INVALID_NODE)
 		{
-			splice_out(vac, node, child);
+			/* nothing to do, and the link is still there: looking again would not help */
+			if (!splice_out(vac, node, child) &&
+				qh_read_slot(&vac->rs, node, new_links) == state &&
+				memcmp(new_links, old_links, vac->rs.store.max_degree * sizeof(QhLink)) == 0)
+				report_no_tree(vac, node);
 			continue;
 		}
 		if (!any || state == QH_SLOT_DYING)

@@ -110,10 +110,10 @@ foreach my $field (keys %meta)
 {
 	$damage{"meta: $field"} = sub { my $i = shift; put($i, 24 + $meta{$field}[0], $meta{$field}[1]); $i };
 }
-$damage{'entry points: too many'} = sub { my $i = shift; put($i, PAGE + 24, pack 'V', 0xFFFFFFFF); $i };
-$damage{'entry points: past the end'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V*', (0x7FFFFFF0) x 60); $i };
-$damage{'entry points: no nodes'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V*', 2000 .. 2060); $i };
-$damage{'entry points: none'} = sub { my $i = shift; put($i, PAGE + 24, pack 'V', 0); $i };
+$damage{'entry points: too many'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V', 0xFFFFFFFF); $i };
+$damage{'entry points: past the end'} = sub { my $i = shift; put($i, PAGE + 32, pack 'V*', (0x7FFFFFF0) x 60); $i };
+$damage{'entry points: no nodes'} = sub { my $i = shift; put($i, PAGE + 32, pack 'V*', 2000 .. 2060); $i };
+$damage{'entry points: none'} = sub { my $i = shift; put($i, PAGE + 28, pack 'V', 0); $i };
 $damage{'links past the end'} = sub { change_links(shift, sub { $_[0][$_] = 0x00FFFFFF for 0 .. 3 }) };
 $damage{'tree links past the end'} = sub { change_links(shift, sub { $_[0][0] = 0x80000000 | 0x00FFFFFF }) };
 $damage{'links to oneself and to one'} = sub { change_links(shift, sub { $_[0][$_] = 5 for 0 .. 31 }) };
