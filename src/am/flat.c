@@ -111,6 +111,7 @@ run_pass(QhScan *scan)
 	QhGeometry *geo = &scan->ix->geo;
 	float		dist[QH_PAGE_NBYTES];
 	BlockNumber nblocks = scan->ix->nblocks;
+	float		farthest = INFINITY;	/* of those kept, once there are enough */
 
 	flat->nbest = 0;
 	flat->next = 0;
@@ -124,7 +125,16 @@ run_pass(QhScan *scan)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < count; i++)
+		{
+			/* nearly all codes end here: the test is spelled out so that it stays in registers */
+			if (dist[i] > farthest)
+			{
+				flat->more = true;
+				continue;
+			}
 			offer(scan, first + i, dist[i]);
+			farthest = flat->nbest == flat->max ? flat->best[0].dist : INFINITY;
+		}
 	}
 	qsort(flat->best, flat->nbest, sizeof(QhCandidate), compare);
 	flat->npasses++;
