@@ -430,6 +430,9 @@ qhnsw_check(PG_FUNCTION_ARGS)
 	bool		heap_all_indexed = PG_GETARG_BOOL(1);
 	Check		check = {0};
 	Snapshot	snapshot = NULL;
+	Oid			user;
+	int			security;
+	int			nest_level;
 
 	InitMaterializedSRF(fcinfo, 0);
 	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -437,6 +440,12 @@ qhnsw_check(PG_FUNCTION_ARGS)
 	check.heap_nblocks = RelationGetNumberOfBlocks(check.heap);
 	check.column = qh_column(check.index);
 	check.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
+
+	/* an index's functions are run as everywhere in maintenance: as the table's owner, without his rights to change things */
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(check.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	nest_level = NewGUCNestLevel();
+	qh_restrict_search_path();
 
 	/* what this backend remembers may be older than what is there */
 	qh_index_forget(RelationGetRelid(check.index));
@@ -458,6 +467,8 @@ qhnsw_check(PG_FUNCTION_ARGS)
 		check_heap(&check, snapshot);
 	if (snapshot)
 		UnregisterSnapshot(snapshot);
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(user, security);
 	table_close(check.heap, AccessShareLock);
 	index_close(check.index, AccessShareLock);
 	return (Datum) 0;
