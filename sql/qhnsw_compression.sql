@@ -1,5 +1,7 @@
 -- Every compression of float columns, with and without finer codes: build, insert, delete, vacuum, insert again.
+\set ECHO none
 \i sql/include/qhnsw.psql
+\set ECHO all
 
 CREATE TABLE wide (id int, v real[]);
 INSERT INTO wide SELECT i, test_vector(i, 48) FROM generate_series(1, 1000) AS i;

@@ -147,7 +147,6 @@ RESET enable_sort;
 RESET enable_seqscan;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM scanned WHERE b <~> :'b7' < 5;
 -- an order by something else behind the distance
-EXPLAIN (COSTS OFF) SELECT id FROM scanned ORDER BY b <~> :'b7', id LIMIT 5;
 SET enable_seqscan = off;
 SELECT count(*) = 200 AS rows FROM (SELECT id FROM scanned ORDER BY b <~> (SELECT b FROM asks WHERE ask = 5003), id LIMIT 200) s;
 -- under a lock of its rows

@@ -36,7 +36,7 @@ SELECT test_compare('made', 'r', '<->', 'test_vector(5000, 32)', 20);
 DROP INDEX made_part;
 
 -- expressions: what is compared is the expression's value, computed on the row
-CREATE FUNCTION embed(body text) RETURNS real[] LANGUAGE sql IMMUTABLE AS 'SELECT test_vector(length(body), 32)';
+CREATE FUNCTION embed(body text) RETURNS real[] LANGUAGE sql IMMUTABLE AS 'SELECT public.test_vector(length(body), 32)';
 ALTER TABLE made ADD COLUMN body text;
 UPDATE made SET body = repeat('a', id % 400) WHERE id % 3 > 0;
 CREATE INDEX made_bits ON made USING qhnsw (binary_quantize(r) bitvec_hamming_ops);

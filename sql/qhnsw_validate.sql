@@ -75,7 +75,9 @@ SELECT p, pg_index_has_property('props_b', p) FROM unnest('{clusterable,index_sc
 SELECT p, pg_index_column_has_property('props_b', 1, p)
 FROM unnest('{asc,desc,orderable,distance_orderable,returnable,search_array,search_nulls}'::text[]) AS p;
 CLUSTER props USING props_b;
+\set VERBOSITY sqlstate
 ALTER TABLE props ADD EXCLUDE USING qhnsw (b WITH =);
+\set VERBOSITY default
 DROP TABLE props;
 
 DROP OPERATOR FAMILY own_ops USING qhnsw;

@@ -17,7 +17,10 @@ CREATE INDEX vals_j ON vals USING qhnsw (b bitvec_jaccard_ops);
 INSERT INTO vals SELECT id + 10, r, q, b FROM vals;
 SELECT c.relname, i.rows, test_sound(c.oid)
 FROM pg_class c, qhnsw_info(c.oid) i WHERE c.relname ~ '^vals_' ORDER BY c.relname COLLATE "C";
+-- all rows, by sorting
+SET enable_indexscan = off;
 SELECT id, r <=> '{1,0.1}' AS d FROM vals ORDER BY r <=> '{1,0.1}', id;
+SET enable_indexscan = on;
 SELECT id FROM (SELECT id, r <=> '{1,0.1}' AS d FROM vals ORDER BY r <=> '{1,0.1}' LIMIT 100) s ORDER BY d, id;
 SELECT id, d FROM (SELECT id, r <-> '{1,0.1}' AS d FROM vals ORDER BY r <-> '{1,0.1}' LIMIT 100) s ORDER BY d, id;
 SELECT id, d FROM (SELECT id, b <~> '10' AS d FROM vals ORDER BY b <~> '10' LIMIT 100) s ORDER BY d, id;
