@@ -19,7 +19,9 @@ SELECT c.relname, i.rows, test_sound(c.oid)
 FROM pg_class c, qhnsw_info(c.oid) i WHERE c.relname ~ '^vals_' ORDER BY c.relname COLLATE "C";
 -- all rows, by sorting
 SET enable_indexscan = off;
+SET enable_seqscan = on;
 SELECT id, r <=> '{1,0.1}' AS d FROM vals ORDER BY r <=> '{1,0.1}', id;
+SET enable_seqscan = off;
 SET enable_indexscan = on;
 SELECT id FROM (SELECT id, r <=> '{1,0.1}' AS d FROM vals ORDER BY r <=> '{1,0.1}' LIMIT 100) s ORDER BY d, id;
 SELECT id, d FROM (SELECT id, r <-> '{1,0.1}' AS d FROM vals ORDER BY r <-> '{1,0.1}' LIMIT 100) s ORDER BY d, id;
