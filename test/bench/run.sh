@@ -1,14 +1,25 @@
 #!/bin/sh
 # test/bench/run.sh
-#       run.py on a throw-away server with this checkout's qvec, and pgvector where
-#       the machine's PostgreSQL has it.
+#       A benchmark on a throw-away server with this checkout's qvec, and pgvector
+#       where the machine's PostgreSQL has it.
 #
-# usage: sh test/bench/run.sh [--shared-buffers SIZE] [arguments of run.py]
+# usage: sh test/bench/run.sh [NAME] [--shared-buffers SIZE] [arguments of NAME.py]
+#
+# NAME is a script of this directory, search if left out.
 
 top=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$top/test/setup/machine.sh"
 . "$top/test/setup/server.sh"
 
+name=search
+case ${1:-} in
+'' | -* | */* | synthetic | *.fbin) ;;
+*)
+    name=$1
+    shift
+    ;;
+esac
+[ -f "$top/test/bench/$name.py" ] || die "no benchmark is called $name"
 buffers=4GB
 if [ "${1:-}" = --shared-buffers ]; then
     buffers=${2:?a size}
@@ -28,4 +39,4 @@ start_server "$SCRATCH/data" "shared_buffers = $buffers" "max_wal_size = 16GB" "
     "effective_cache_size = 8GB" "random_page_cost = 1.1" || die "the server did not start"
 
 # As the caller: the set may lie where the server's user cannot read.
-PGDATABASE=postgres $python "$top/test/bench/run.py" "$@"
+PGDATABASE=postgres $python "$top/test/bench/$name.py" "$@"
