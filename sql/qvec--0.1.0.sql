@@ -782,7 +782,9 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT m integer, OUT ef_construction integer, OUT nodes bigint, OUT rows bigint, OUT entry_points integer,
     OUT links bigint, OUT free_slots bigint, OUT reserved_slots bigint, OUT dying_slots bigint, OUT posting_slots bigint,
     OUT code_bytes integer, OUT link_bytes integer, OUT blocks bigint, OUT code_blocks bigint, OUT link_blocks bigint,
-    OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer)
+    OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer,
+    OUT trained_spread double precision, OUT spread double precision, OUT drift double precision, OUT inserted_spread double precision,
+    OUT reindex_advised boolean)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';

@@ -10,6 +10,7 @@
 
 #include "access/generic_xlog.h"
 #include "am/am.h"
+#include "common/pg_prng.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -314,6 +315,32 @@ settle_ndims(Relation index, uint32 ndims)
 	qh_index_forget(RelationGetRelid(index));
 }
 
+/*
+ * One insert in a few moves the mean by which qhnsw_info tells whether rows still come near the centroid.
+ * Not every one: all would wait for each other at the metapage.
+ */
+static void
+note_drift(Relation index, QhIndex *ix, const QhCode *code)
+{
+	float		norm2 = qv_codec_norm2(ix->codec, code->code);
+	Buffer		buf;
+	GenericXLogState *xlog;
+	QhMeta		meta;
+
+	if (ix->meta.code_kind != QV_CODE_RABITQ ||
+		pg_prng_uint64_range(&pg_global_prng_state, 1, QH_DRIFT_SAMPLING) != 1)
+		return;
+	buf = ReadBuffer(index, QH_META_BLKNO);
+	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	qh_meta_check(index, BufferGetPage(buf));
+	xlog = GenericXLogStart(index);
+	meta = QhPageGetMeta(GenericXLogRegisterBuffer(xlog, buf, 0));
+	meta->ninserts_sampled = Min(meta->ninserts_sampled, QH_DRIFT_MEMORY - 1) + 1;
+	meta->inserted_norm2 += (norm2 - meta->inserted_norm2) / meta->ninserts_sampled;
+	GenericXLogFinish(xlog);
+	UnlockReleaseBuffer(buf);
+}
+
 bool
 qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			Relation heap, IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *info)
@@ -343,6 +370,7 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 		}
 		code = qh_encode(ix, value.data);
 		qh_insert_code(index, ix, value.data, &code, heap_tid);
+		note_drift(index, ix, &code);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

@@ -162,3 +162,11 @@ qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *
 {
 	pair_run(codec, slot, (QvSlots) {NULL, base, stride}, nslots, dist);
 }
+
+float
+qv_codec_norm2(const QvCodec *codec, const uint8_t *slot)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	return ops->norm2 == NULL ? 0.0f : ops->norm2(slot, codec->nbytes);
+}

@@ -836,6 +836,7 @@ const QvCodeOps qv_finer_ops = {
 	.encode = finer_encode,
 	.slot_fault = finer_slot_fault,
 	.pair = finer_pair,
+	.norm2 = qv_rabitq_norm2,
 	.query_nbytes = finer_query_nbytes,
 	.query_init = finer_query_init,
 	.score = finer_score,

@@ -63,6 +63,8 @@ typedef struct QvCodeOps
 	const char *(*slot_fault) (const QvCodec *codec, const uint8_t *slot);
 	void		(*pair) (const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist);
 
+	float		(*norm2) (const uint8_t *slot, uint32_t nbytes);	/* NULL: 0 */
+
 	size_t		(*query_nbytes) (const QvCodec *codec);
 	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head filled in */
 	void		(*score) (const QvQuery *query, QvSlots run, int n, float *dist);

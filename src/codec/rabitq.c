@@ -470,6 +470,15 @@ qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, flo
 		dist[i] = qv_clamp_finite(dist[i]);
 }
 
+float
+qv_rabitq_norm2(const uint8_t *slot, uint32_t nbytes)
+{
+	QvFactors	factors;
+
+	memcpy(&factors, slot + nbytes, sizeof(factors));
+	return qv_clamp_finite(factors.norm * factors.norm);
+}
+
 const QvCodeOps qv_rabitq_ops = {
 	.params_fault = qv_rabitq_params_fault,
 	.codec_nbytes = qv_rabitq_codec_nbytes,
@@ -480,6 +489,7 @@ const QvCodeOps qv_rabitq_ops = {
 	.encode = rabitq_encode,
 	.slot_fault = qv_rabitq_slot_fault,
 	.pair = qv_rabitq_pair,
+	.norm2 = qv_rabitq_norm2,
 	.query_nbytes = rabitq_query_nbytes,
 	.query_init = rabitq_query_init,
 	.score = rabitq_score,

@@ -121,6 +121,9 @@ extern void qv_rabitq_init(QvCodec *head, const QvCodecParams *params);
 extern const char *qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot);
 extern void qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist);
 
+/* |r|^2, from the factors behind a sign plane of nbytes. */
+extern float qv_rabitq_norm2(const uint8_t *slot, uint32_t nbytes);
+
 /* P(x - c) into r, D floats; x is normalised first under cosine, and a zero vector stays one. */
 extern void qv_rabitq_rotate(const QvRabitq *codec, const float *value, float *r);
 /* The first part of a slot of value, whose P(x - c) is r. */

@@ -129,8 +129,9 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	QhIndex    *ix;
 	Counts		counts = {0};
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
-	Datum		values[24];
-	bool		nulls[24] = {0};
+	Datum		values[29];
+	bool		nulls[29] = {0};
+	QhDrift		drift = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -143,6 +144,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 		qh_relstore_init(&rs, index, ix);
 		qh_index_refresh_size(ix, index);
 		count_slots(&rs, &counts);
+		qh_measure_drift(&rs, &drift);
 	}
 
 	values[n++] = Int32GetDatum(ix->meta.version);
@@ -171,6 +173,16 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(counts.rows == 0 ? 0 : (double) nblocks * BLCKSZ / counts.rows);
 	values[n++] = BoolGetDatum(ix->meta.nparam_pages > 0);
 	values[n++] = Int32GetDatum(ix->meta.refine_nbits);
+	nulls[n] = ix->meta.nparam_pages == 0;
+	values[n++] = Float8GetDatum(drift.trained_spread);
+	nulls[n] = !drift.known;
+	values[n++] = Float8GetDatum(drift.spread);
+	nulls[n] = !drift.known;
+	values[n++] = Float8GetDatum(drift.drift);
+	nulls[n] = drift.ninserts == 0;
+	values[n++] = Float8GetDatum(drift.inserted_spread);
+	nulls[n] = ix->meta.code_kind != QV_CODE_RABITQ;
+	values[n++] = BoolGetDatum(qh_reindex_advised(&drift));
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

@@ -6,11 +6,27 @@
 #define QH_INSPECT_H
 
 #include "am/am.h"
+#include "store/relstore.h"
 
 /*
  * Open a qhnsw index for a function of this room: an error unless it is one and the caller
  * owns it.  Its table is opened first.  Both under AccessShareLock, and closed with it.
  */
 extern Relation qh_inspect_open(Oid relid, Relation *heap);
+
+/* How far the rows have moved from what the codec was trained on; lengths are not squared.  Of float codes only. */
+typedef struct QhDrift
+{
+	bool		known;			/* there are rows enough, and they differ */
+	double		trained_spread; /* of the sample from its mean, the centroid; 0 = untrained */
+	double		spread;			/* of the rows from their mean */
+	double		drift;			/* of their mean from the centroid, in units of spread */
+	uint32		ninserts;		/* rows inserted since the build that were looked at */
+	double		inserted_spread;	/* of these from the centroid */
+} QhDrift;
+
+/* ---- drift.c ---- */
+extern void qh_measure_drift(QhRelStore *rs, QhDrift *result);
+extern bool qh_reindex_advised(const QhDrift *drift);
 
 #endif							/* QH_INSPECT_H */
