@@ -96,6 +96,7 @@ class Server:
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self.engines = ['qvec']
+        self.counters = {}              # what the queries last measured did, a query on average
 
     def run(self, statement):
         self.cursor.execute(statement)
@@ -148,7 +149,7 @@ class Server:
         return time.time() - started, self.value(f"SELECT pg_relation_size('{relation}')")
 
     def measure(self, statement, settings=(), **fill):
-        """Milliseconds and row numbers of every query.
+        """Milliseconds and row numbers of every query; counters are those of qhnsw_last_scan().
 
         statement is a SELECT of row numbers in which $embedding, $code, $vector and
         $bits stand for the query's columns; settings are set while it runs; {name}
@@ -160,7 +161,7 @@ class Server:
         for column in QUERY_COLUMNS:
             body = body.replace('$' + column, 'query.' + column)
         self.run(f'''
-            CREATE OR REPLACE FUNCTION measure() RETURNS TABLE (number integer, ms float8, ids integer[])
+            CREATE OR REPLACE FUNCTION measure() RETURNS TABLE (number integer, ms float8, ids integer[], did json)
             LANGUAGE plpgsql AS $$
             DECLARE query record; started timestamptz;
             BEGIN
@@ -169,6 +170,7 @@ class Server:
                     SELECT array_agg(s.id) INTO ids FROM ({body}) s;
                     ms := 1000 * extract(epoch FROM clock_timestamp() - started);
                     number := query.id;
+                    did := (SELECT to_json(d) FROM qhnsw_last_scan() d);
                     RETURN NEXT;
                 END LOOP;
             END $$''')
@@ -179,12 +181,13 @@ class Server:
         self.run(f'SELECT count(*) FROM (SELECT * FROM measure() LIMIT {WARM_UP}) s')
         rows = []
         for _ in range(self.args.repeat):
-            self.cursor.execute('SELECT number, ms, ids FROM measure() ORDER BY number')
+            self.cursor.execute('SELECT number, ms, ids, did FROM measure() ORDER BY number')
             rows.append(self.cursor.fetchall())
         for setting in settings:
             self.run(f'RESET {setting}')
         # Of several runs the fastest of each query: the rest is the machine's noise.
         ms = numpy.min([[row[1] for row in run] for run in rows], axis=0)
+        self.counters = {name: float(numpy.mean([row[3][name] for row in rows[0]])) for name in rows[0][0][3]}
         return ms, [row[2] or [] for row in rows[0]]
 
     def chosen_plan(self, statement, **fill):
