@@ -193,3 +193,14 @@ qh_flat_next(QhScan *scan, QhCandidate *out)
 	*out = flat->best[flat->next++];
 	return true;
 }
+
+int
+qh_flat_peek(const QhScan *scan, int max, QhNode *out)
+{
+	const QhFlat *flat = &scan->flat;
+	int			n = Min(max, flat->nbest - flat->next);
+
+	for (int i = 0; i < n; i++)
+		out[i] = flat->best[flat->next + i].node;
+	return n;
+}

@@ -17,6 +17,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "store/readahead.h"
 #include "type/bitvec.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -33,6 +34,9 @@
 
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
 #define MAX_SEEDS			4
+
+/* Nodes whose rows are read in one batch where they must come from disk: those of LIMIT 10, and a few that prove gone. */
+#define ROWS_AHEAD	16
 
 QhScanStats qh_last_scan;
 
@@ -171,6 +175,7 @@ start(IndexScanDesc desc)
 	scan->alloc = qh_context_alloc(scan->query_cxt);
 	scan->next_row = 0;
 	scan->next_node = 0;
+	scan->nrow_reads = 0;
 	scan->npulled = 0;
 	scan->pulled = NULL;
 	scan->pulled_nodes = NULL;
@@ -354,6 +359,28 @@ next_node(QhScan *scan, QhRefined *out)
 	return true;
 }
 
+/* The rows of this node will be read next: in a cold scan ask for those of the nodes behind it too. */
+static void
+read_rows_ahead(QhScan *scan, QhNode node)
+{
+	QhNode		nodes[ROWS_AHEAD] = {node};
+	int			n = 1;
+
+	if (scan->rs.nmisses == 0 || scan->nrow_reads++ % ROWS_AHEAD != 0)
+		return;
+	if (scan->refine_prepared != NULL)
+	{
+		/* a heap: those near its top are among the nearest */
+		for (int i = 0; i < scan->nrefined && n < ROWS_AHEAD; i++)
+			nodes[n++] = scan->refined[i].node;
+	}
+	else if (scan->source == QH_SOURCE_GRAPH)
+		n += qh_search_peek(scan->search, ROWS_AHEAD - n, nodes + n);
+	else if (scan->source == QH_SOURCE_FLAT)
+		n += qh_flat_peek(scan, ROWS_AHEAD - n, nodes + n);
+	qh_read_ahead(&scan->rs, QH_ARRAY_ROW, nodes, n);
+}
+
 bool
 qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 {
@@ -369,6 +396,7 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 		if (!found)
 			return false;
 		scan->next_row = 0;
+		read_rows_ahead(scan, cand.node);
 		if (qh_read_rows(&scan->rs, cand.node, &scan->rows, code) > 0 &&
 			!still_scored(scan, code, cand.coarse))
 			scan->rows.ntids = 0;
@@ -428,6 +456,7 @@ publish_stats(QhScan *scan)
 	scan->stats.npins = scan->rs.npins;
 	scan->stats.nmisses = scan->rs.nmisses;
 	scan->stats.nrefined = scan->rs.nrefined;
+	scan->stats.nahead = scan->rs.nahead;
 	qh_last_scan = scan->stats;
 }
 

@@ -56,6 +56,7 @@ typedef struct QhScanStats
 	uint64		nmisses;		/* of these, looked up in the buffer table */
 	uint64		nflat;			/* passes over all codes */
 	uint64		nrefined;		/* finer codes scored */
+	uint64		nahead;			/* pages asked for before they were wanted */
 	uint64		nfetched;		/* heap rows fetched to rescore */
 	uint64		nreturned;		/* rows given to the executor */
 	uint64		nlate;			/* rows left out because they came after their place in the order */
@@ -101,6 +102,7 @@ typedef struct QhScan
 
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
+	uint64		nrow_reads;		/* nodes whose rows were read while the scan was cold */
 	BlockNumber heap_nblocks;	/* as last looked up */
 	float		rows_dist;		/* by the finest code there is */
 	double		rows_exact;		/* Jaccard: the distance itself */
@@ -137,6 +139,8 @@ extern bool qh_refine_next(QhScan *scan, QhRefined *out);
 /* ---- flat.c ---- */
 extern void qh_flat_start(QhScan *scan);
 extern bool qh_flat_next(QhScan *scan, QhCandidate *out);
+/* The next candidates as things stand, at most max; returns how many. */
+extern int qh_flat_peek(const QhScan *scan, int max, QhNode *out);
 
 /* ---- rescore.c ---- */
 extern void qh_rescore_begin(IndexScanDesc desc);

@@ -600,6 +600,17 @@ qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 	return true;
 }
 
+int
+qh_search_peek(const QhSearch *search, int max, QhNode *out)
+{
+	const Entry *window = search->window + search->head;
+	int			n = 0;
+
+	for (; n < max && (size_t) n < search->count; n++)
+		out[n] = window[n].node & ~EXPANDED;
+	return n;
+}
+
 const QhSearchStats *
 qh_search_stats(const QhSearch *search)
 {

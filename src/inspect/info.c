@@ -192,8 +192,8 @@ Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[9];
-	bool		nulls[9] = {0};
+	Datum		values[10];
+	bool		nulls[10] = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -207,5 +207,6 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(qh_last_scan.nreturned);
 	values[n++] = Int64GetDatum(qh_last_scan.nlate);
 	values[n++] = Int64GetDatum(qh_last_scan.nrefined);
+	values[n++] = Int64GetDatum(qh_last_scan.nahead);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

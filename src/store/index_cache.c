@@ -12,6 +12,7 @@
 #include "store/index_cache.h"
 #include "store/memory.h"
 #include "store/page.h"
+#include "store/readahead.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
@@ -175,6 +176,22 @@ load_codec(QhIndex *ix, Relation index)
 	}
 }
 
+/* Entry points stand all over the index: read their pages as one batch. */
+static void
+read_entries_ahead(const QhIndex *ix, Relation index, int nentries)
+{
+	BlockNumber *blknos = palloc(sizeof(BlockNumber) * Max(nentries, 1));
+	int			n = 0;
+
+	for (int i = 0; i < nentries; i++)
+	{
+		if (ix->entries[i] < ix->nslots)
+			blknos[n++] = qh_slot_address(&ix->geo, QH_ARRAY_CODE, ix->entries[i]).blkno;
+	}
+	(void) qh_read_ahead_blocks(index, blknos, n);
+	pfree(blknos);
+}
+
 /* Entry points and, beside them, their codes: what a search scores first, in one sweep. */
 static void
 load_entries(QhIndex *ix, Relation index)
@@ -196,6 +213,7 @@ load_entries(QhIndex *ix, Relation index)
 	UnlockReleaseBuffer(buf);
 
 	qh_index_refresh_size(ix, index);
+	read_entries_ahead(ix, index, nentries);
 	ix->entry_codes = palloc((Size) ix->code_nbytes * Max(nentries, 1));
 	for (int i = 0; i < nentries; i++)
 	{

@@ -14,7 +14,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
-#include "store/relstore.h"
+#include "store/readahead.h"
 #include "utils/memutils.h"
 
 /* Of a long code the processor's own prefetcher brings the rest. */
@@ -29,6 +29,13 @@ qh_relstore_in_range(QhRelStore *rs, QhNode node)
 		return true;
 	qh_index_refresh_size(rs->ix, rs->index);
 	return node < rs->ix->nslots;
+}
+
+/* The search says which nodes come next. */
+static void
+read_links_ahead(QhStore *store, const QhNode *nodes, int n)
+{
+	qh_read_ahead((QhRelStore *) store, QH_ARRAY_LINK, nodes, n);
 }
 
 /*
@@ -54,6 +61,7 @@ pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 		return buf;
 
 	rs->nmisses++;
+	rs->store.hint = read_links_ahead;
 	buf = ReadBuffer(rs->index, addr->blkno);
 	page = BufferGetPage(buf);
 	if (PageIsNew(page))
@@ -172,6 +180,7 @@ score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *n
 {
 	CHECK_FOR_INTERRUPTS();
 	prefetch_codes(rs, array, nodes, n);
+	qh_read_ahead_if_cold(rs, array, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
@@ -210,6 +219,7 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	if (!qh_read_code(rs, node, code))
 		memset(code, 0, rs->ix->code_nbytes);
 	prefetch_codes(rs, QH_ARRAY_CODE, nodes, n);
+	qh_read_ahead_if_cold(rs, QH_ARRAY_CODE, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
@@ -229,7 +239,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.links = relstore_links;
 	rs->store.score = relstore_score;
 	rs->store.pair = relstore_pair;
-	rs->store.hint = NULL;
+	rs->store.hint = NULL;		/* until the first miss */
 	rs->store.max_degree = 2 * ix->meta.m;
 	rs->index = index;
 	rs->ix = ix;
@@ -294,7 +304,11 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 	QhLink		links[2 * QH_MAX_M];
 	int			n = nearest_entries(rs, nwanted, nearest);
 	int			nseeds = 0;
+	QhNode		nodes[NEAREST_ENTRIES];
 
+	for (int i = 0; i < Min(n, lengthof(nodes)); i++)
+		nodes[i] = nearest[i].node;
+	qh_read_ahead(rs, QH_ARRAY_LINK, nodes, Min(n, max));
 	for (int i = 0; i < n && nseeds < max; i++)
 	{
 		QhSlotState state = qh_read_slot(rs, nearest[i].node, links);

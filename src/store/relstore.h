@@ -16,6 +16,9 @@
  */
 #define QH_PIN_BATCH		6
 
+/* Blocks asked for lately that are remembered: a hop's, and the links of those that come next. */
+#define QH_ASKED_MAX		64
+
 typedef struct QhRelStore
 {
 	QhStore		store;			/* what the graph room sees; must be first */
@@ -29,6 +32,10 @@ typedef struct QhRelStore
 	uint64		npins;			/* pages pinned */
 	uint64		nmisses;		/* of these, through the buffer mapping table */
 	uint64		nrefined;		/* finer codes scored */
+
+	uint64		nahead;			/* reads begun before their page was wanted (readahead.c) */
+	BlockNumber asked[QH_ASKED_MAX];	/* the last blocks asked for, a ring */
+	uint32		nasked;
 } QhRelStore;
 
 extern void qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix);

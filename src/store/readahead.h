@@ -1,0 +1,32 @@
+/*
+ * readahead.h
+ *		Asking for pages before they are pinned one by one, so that their reads overlap.
+ *
+ * README.md, section "Cold reads".
+ */
+#ifndef QH_READAHEAD_H
+#define QH_READAHEAD_H
+
+#include "store/relstore.h"
+
+/*
+ * Ask for the pages that hold these nodes' slots of an array, where shared buffers
+ * seem to lack them.  Does nothing where effective_io_concurrency is 0.  Takes no pin and no lock.
+ */
+extern void qh_read_ahead(QhRelStore *rs, QhArray array, const QhNode *nodes, int n);
+
+/* The same for blocks that nothing is known of.  Sorts blknos.  Returns how many reads it began. */
+extern int qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n);
+
+/*
+ * What qh_read_ahead costs is too much where everything is in shared buffers; a scan that has met no
+ * page anew takes it that this is so.
+ */
+static inline void
+qh_read_ahead_if_cold(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)
+{
+	if (unlikely(rs->nmisses > 0))
+		qh_read_ahead(rs, array, nodes, n);
+}
+
+#endif							/* QH_READAHEAD_H */

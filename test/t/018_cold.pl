@@ -1,0 +1,78 @@
+# Searches that must read pages answer as those that find them in shared buffers, whether
+# the reads are begun ahead or not; and begun ahead they are only where they should be.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use QvecTest;
+
+# 128 buffers: a tenth of what the indexes take
+my $node = new_node('cold', 'shared_buffers = 1MB');
+
+load_vectors($node, 't', 6000, 64, 1);
+load_vectors($node, 'queries', 30, 64, 2);
+$node->safe_psql('postgres', q{
+	ALTER TABLE t ADD b bitvec(64);
+	UPDATE t SET b = binary_quantize(v);
+	CREATE INDEX t_v ON t USING qhnsw (v) WITH (refine = 'int8');
+	CREATE INDEX t_b ON t USING qhnsw (b);
+	VACUUM ANALYZE t});
+
+my %search = (
+	v => 'SELECT id FROM t ORDER BY v <=> queries.v LIMIT 10',
+	b => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10');
+
+# Rows found for each query, and the reads that the last of these searches began ahead.
+sub answers
+{
+	my ($column, $settings) = @_;
+	my $out = $node->safe_psql('postgres', qq{
+		SET enable_seqscan = off; SET enable_sort = off; $settings;
+		CREATE TEMP TABLE answer AS
+			SELECT queries.id, array_agg(found.id) AS ids FROM queries, LATERAL ($search{$column}) AS found GROUP BY queries.id;
+		SELECT reads_ahead FROM qhnsw_last_scan();
+		SELECT id, ids FROM answer ORDER BY id});
+	my ($nahead, $found) = split /\n/, $out, 2;
+
+	return ($nahead, $found);
+}
+
+my %cold;
+foreach my $column (sort keys %search)
+{
+	foreach my $flat ('off', 'on')
+	{
+		my ($serial, $one_by_one) = answers($column, "SET qhnsw.flat = $flat; SET effective_io_concurrency = 0");
+		my ($nahead, $ahead) = answers($column, "SET qhnsw.flat = $flat; SET effective_io_concurrency = 16");
+
+		is($serial, 0, "$column, flat $flat: no read is begun ahead where effective_io_concurrency is 0");
+		cmp_ok($nahead, '>', 0, "$column, flat $flat: reads are begun ahead") if $flat eq 'off';
+		is($ahead, $one_by_one, "$column, flat $flat: and the rows are the same");
+		$cold{$column}{$flat} = $ahead;
+	}
+}
+
+$node->append_conf('postgresql.conf', "shared_buffers = 64MB\n");
+$node->restart;
+foreach my $column (sort keys %search)
+{
+	foreach my $flat ('off', 'on')
+	{
+		my $settings = "SET qhnsw.flat = $flat; SET effective_io_concurrency = 16";
+
+		answers($column, $settings);
+		my ($nahead, $warm) = answers($column, $settings);
+
+		is($nahead, 0, "$column, flat $flat: no read is begun ahead where all is in shared buffers");
+		is($warm, $cold{$column}{$flat}, "$column, flat $flat: the rows are those of the cold search");
+	}
+}
+
+exact_tenth($node, 't', 'b', '<~>', 'binary_quantize(q.v)');
+is(recall($node, 't', 'b', '<~>', 'binary_quantize(q.v)', 'SET qhnsw.flat = on'),
+	'1.0000', 'a pass over all codes of bits is exact');
+
+done_testing();
