@@ -784,7 +784,8 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT code_bytes integer, OUT link_bytes integer, OUT blocks bigint, OUT code_blocks bigint, OUT link_blocks bigint,
     OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer,
     OUT trained_spread double precision, OUT spread double precision, OUT drift double precision, OUT inserted_spread double precision,
-    OUT reindex_advised boolean)
+    OUT reindex_advised boolean,
+    OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';
@@ -822,7 +823,7 @@ COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
 
 CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
     compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,
-    type text DEFAULT 'real[]') RETURNS bigint
+    type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10) RETURNS bigint
     AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text) IS
+COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer) IS
     'bytes of a qhnsw index that is not built yet';

@@ -86,11 +86,14 @@ typedef struct QhOptions
 	int			mode;			/* QhMode */
 	double		oversample;		/* 0 = by compression */
 	int			refine;			/* bits a dimension of the finer code, 0 = none */
+	double		hub_fraction;	/* 0 = no graph of low storage */
+	int			m_low;			/* 0 = the default */
 	int			dims;			/* 0 = from the type or the first row */
 } QhOptions;
 
 #define QH_DEFAULT_M				16
 #define QH_DEFAULT_EF_CONSTRUCTION	64
+#define QH_DEFAULT_M_LOW			10
 #define QH_DEFAULT_EF_SEARCH		40
 
 typedef enum QhIterativeScan
@@ -112,6 +115,9 @@ extern void qhnsw_init(void);	/* called once, when the library is loaded */
 extern bytea *qhnswoptions(Datum reloptions, bool validate);
 extern int	qh_option_m(Relation index);
 extern int	qh_option_ef_construction(Relation index);
+/* Share of nodes with room for 2m links, and words of the others' slots; 0 and 0 where all have that room. */
+extern float4 qh_option_hub_fraction(Relation index);
+extern int	qh_option_m_low(Relation index);
 /* Bits a dimension of the traversal code, and of the finer one (0 = none). */
 extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
 extern int	qh_option_refine_nbits(Relation index);

@@ -156,6 +156,8 @@ init_meta(QhMeta meta, Relation index, const QhColumn *column)
 	meta->refine_nbits = qh_option_refine_nbits(index);
 	meta->m = qh_option_m(index);
 	meta->ef_construction = qh_option_ef_construction(index);
+	meta->hub_fraction = qh_option_hub_fraction(index);
+	meta->m_low = qh_option_m_low(index);
 	meta->seed = QH_SEED;
 }
 
@@ -184,6 +186,7 @@ set_ndims(QhBuild *build, uint32 ndims)
 	}
 	build->scratch = qh_alloc_aligned(build->cxt, scratch_nbytes, 64);
 	build->set.nbytes = build->meta.code_nbytes;
+	build->graph_params.hubs = qh_meta_hubs(&build->meta);
 }
 
 /* ---- sample ---- */
@@ -461,8 +464,8 @@ static void
 lay_postings(Layout *layout)
 {
 	QhBuild    *build = layout->build;
-	uint32		per_slot = QH_POSTING_NTIDS(build->meta.m);
-	Size		slot_nbytes = QH_LINK_NBYTES(build->meta.m);
+	Size		slot_nbytes = layout->geo.slot_nbytes[QH_ARRAY_LINK];
+	uint32		per_slot = QH_POSTING_NTIDS(slot_nbytes);
 	uint32		nslots = 0;
 	uint64		i = 0;
 
@@ -516,8 +519,10 @@ static void
 fill_link_slot(Layout *layout, QhNode id, uint8 *slot, uint8 *state)
 {
 	int			degree = layout->graph->max_degree;
-	Size		nbytes = QH_LINK_NBYTES(layout->build->meta.m);
+	Size		nbytes = layout->geo.slot_nbytes[QH_ARRAY_LINK];
 	const QhLink *links;
+	QhLink		final[2 * QH_MAX_M];
+	int			n = 0;
 
 	if (id >= layout->nnodes)
 	{
@@ -526,14 +531,13 @@ fill_link_slot(Layout *layout, QhNode id, uint8 *slot, uint8 *state)
 		return;
 	}
 	links = layout->graph->links + (Size) layout->graph->order[id] * degree;
-	for (int i = 0; i < degree; i++)
-	{
-		QhLink		link = links[i];
-
-		if (link != QH_INVALID_NODE)
-			link = layout->rank[qh_link_node(link)] | (link & QH_TREE_LINK);
-		memcpy(slot + i * sizeof(QhLink), &link, sizeof(QhLink));
-	}
+	memset(final, 0xFF, sizeof(final));	/* QH_INVALID_NODE */
+	for (; n < degree && links[n] != QH_INVALID_NODE; n++)
+		final[n] = layout->rank[qh_link_node(links[n])] | (links[n] & QH_TREE_LINK);
+	if (!qh_link_packed(&layout->geo, id))
+		memcpy(slot, final, QH_LINK_NBYTES(layout->build->meta.m));
+	else if (!qh_pack_links(id, final, n, slot, nbytes))
+		elog(ERROR, "links of node %u do not fit their slot", id);
 	*state = QH_SLOT_LIVE;
 }
 
@@ -554,8 +558,8 @@ fill_page(Layout *layout, BlockNumber blkno, Page page)
 
 		if (array == QH_ARRAY_ROW)
 			fill_row_slot(layout, id, slot);
-		else if (array == QH_ARRAY_LINK)
-			fill_link_slot(layout, id, slot, (uint8 *) page + geo->state_offset + i);
+		else if (array == QH_ARRAY_LINK || array == QH_ARRAY_HUB)
+			fill_link_slot(layout, id, slot, (uint8 *) page + geo->state_offset[array] + i);
 		else if (array == QH_ARRAY_CODE && id < layout->nnodes)
 			memcpy(slot, layout->build->codes + layout->graph->order[id] * (Size) geo->slot_nbytes[array],
 				   geo->slot_nbytes[array]);
@@ -631,12 +635,7 @@ static void
 write_pages(Layout *layout)
 {
 	QhBuild    *build = layout->build;
-	const char *fault = qh_geometry_init(&layout->geo, &build->meta);
-	BlockNumber nblocks;
-
-	if (fault != NULL)
-		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
-	nblocks = qh_geometry_nblocks(&layout->geo, layout->nslots);
+	BlockNumber nblocks = qh_geometry_nblocks(&layout->geo, layout->nslots);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_WRITE);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, nblocks);
 	write_head(build->index, MAIN_FORKNUM, &build->meta, build->centroid,
@@ -663,6 +662,7 @@ static void
 write_index(QhBuild *build)
 {
 	Layout		layout = {build};
+	const char *fault;
 
 	build->meta.built_nnodes = build->nnodes;
 	build->meta.built_nrows = build->nnodes + build->nextra;
@@ -675,6 +675,9 @@ write_index(QhBuild *build)
 			log_newpage_range(build->index, MAIN_FORKNUM, 0, QH_FIRST_PARAM_BLKNO, true);
 		return;
 	}
+	fault = qh_geometry_init(&layout.geo, &build->meta);
+	if (fault != NULL)
+		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
 	layout.graph = make_graph(build);
 	layout.nslots = layout.nnodes = build->nnodes;
 	layout.rank = MemoryContextAllocHuge(build->graph_cxt, sizeof(uint32) * (Size) build->nnodes);

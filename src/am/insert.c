@@ -144,7 +144,8 @@ attach_to(QhInsert *ins, QhNode parent)
 		CHECK_FOR_INTERRUPTS();
 		if (qh_read_slot(&ins->rs, parent, old_links) != QH_SLOT_LIVE ||
 			qh_revise_links(&ins->alloc, &ins->rs.store, parent, old_links, ins->node,
-							ins->ix->meta.m, new_links) != QH_REVISED)
+							qh_room(&ins->rs.store.hubs, ins->rs.store.max_degree, parent) / 2,
+							new_links) != QH_REVISED)
 			return false;
 		if (publish(ins, parent, old_links, new_links))
 			return true;
@@ -245,9 +246,10 @@ insert_node(QhInsert *ins)
 	ins->nlinks = qh_pick_neighbours(&ins->alloc, &ins->rs.store, ins->cands, ins->ncands,
 									 ins->ix->meta.m, neighbours);
 	memset(ins->links, 0xFF, sizeof(ins->links));
+	ins->node = qh_slot_reserve(&ins->rs, ins->code);
+	ins->nlinks = qh_fit_links(&ins->rs.store.hubs, ins->rs.store.max_degree, ins->node, neighbours, ins->nlinks);
 	for (int i = 0; i < ins->nlinks; i++)
 		ins->links[i] = neighbours[i];
-	ins->node = qh_slot_reserve(&ins->rs, ins->code);
 
 	if (!attach(ins))
 	{

@@ -78,6 +78,12 @@ define_reloptions(void)
 					   refine_values, 0,
 					   gettext_noop("Valid values are \"none\", \"int4\" and \"int8\"."),
 					   AccessExclusiveLock);
+	add_real_reloption(qhnsw_relopt_kind, "hub_fraction",
+					   "Share of nodes that keep their links at full length in a graph of low storage",
+					   0, 0, 0.5, AccessExclusiveLock);
+	add_int_reloption(qhnsw_relopt_kind, "m_low",
+					  "Number of 4-byte words for the links of the other nodes",
+					  0, QH_MIN_M_LOW, 2 * QH_MAX_M, AccessExclusiveLock);
 	add_int_reloption(qhnsw_relopt_kind, "dims",
 					  "Dimension of the column, where neither its type nor its rows say",
 					  0, 1, 64000, AccessExclusiveLock);
@@ -133,6 +139,8 @@ qhnswoptions(Datum reloptions, bool validate)
 		{"mode", RELOPT_TYPE_ENUM, offsetof(QhOptions, mode)},
 		{"oversample", RELOPT_TYPE_REAL, offsetof(QhOptions, oversample)},
 		{"refine", RELOPT_TYPE_ENUM, offsetof(QhOptions, refine)},
+		{"hub_fraction", RELOPT_TYPE_REAL, offsetof(QhOptions, hub_fraction)},
+		{"m_low", RELOPT_TYPE_INT, offsetof(QhOptions, m_low)},
 		{"dims", RELOPT_TYPE_INT, offsetof(QhOptions, dims)},
 	};
 
@@ -154,6 +162,24 @@ qh_option_ef_construction(Relation index)
 	QhOptions  *options = (QhOptions *) index->rd_options;
 
 	return options ? options->ef_construction : QH_DEFAULT_EF_CONSTRUCTION;
+}
+
+float4
+qh_option_hub_fraction(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	return options ? options->hub_fraction : 0;
+}
+
+int
+qh_option_m_low(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	if (qh_option_hub_fraction(index) == 0)
+		return 0;
+	return options->m_low > 0 ? options->m_low : Min(QH_DEFAULT_M_LOW, 2 * options->m);
 }
 
 /* "compression" says how many times smaller than 32 bits; "mode" says it in words. */
@@ -209,6 +235,11 @@ qh_option_check(Relation index, const QhColumn *column)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("storage parameter \"refine\" does not apply to type %s", column->type_name),
 				 errdetail("Its codes are the values themselves.")));
+	if (qh_option_m_low(index) > 2 * qh_option_m(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("storage parameter \"m_low\" is %d, but lists of links take no more than %d words at m = %d",
+						qh_option_m_low(index), 2 * qh_option_m(index), qh_option_m(index))));
 	if (typed > 0 && dims > 0 && typed != dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -87,11 +87,11 @@ forget_rows_of(QhVacuum *vac, QhNode node)
 	}
 }
 
-/* The slots of one link page, whose states and row slots are read at once: most have nothing to forget. */
+/* The slots of one page of links or hubs, whose states and row slots are read at once: most have nothing to forget. */
 static void
 forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *states)
 {
-	QhRowData	rows[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
+	QhRowData	rows[QH_PAGE_NBYTES / QH_LINK_NBYTES_MIN];
 
 	qh_read_row_range(&vac->rs, first, count, rows);
 	for (uint32 i = 0; i < count; i++)
@@ -119,7 +119,7 @@ forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *stat
 static void
 forget_rows(QhVacuum *vac)
 {
-	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
+	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES_MIN];
 	QhNode		first = 0;
 
 	while (first < vac->nslots)
@@ -480,7 +480,7 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 static void
 record_free(QhVacuum *vac)
 {
-	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES(QH_MIN_M)];
+	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES_MIN];
 	QhNode		first = 0;
 
 	while (first < vac->nslots)

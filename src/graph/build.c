@@ -90,6 +90,8 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 		candidates = answers;
 	if (reach > candidates)
 		candidates = reach;
+	if (params->hubs.period != 0)
+		result += count * sizeof(QhNode);
 	/* scratch of selection: a few arrays of candidates */
 	return result + candidates + sizeof(QhBuild) + (size_t) (nkeep + 8 * params->m) * 64;
 }
@@ -154,6 +156,8 @@ qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params
 		qh_prune_nodes(&build, 0, build.n);
 		qh_build_release(&build, build.lists);
 		make_order(&build);
+		if (params->hubs.period != 0)
+			qh_choose_hubs(&build);
 		qh_add_coarse_links(&build);
 		qh_collect_sources(&build);
 		qh_answer_links(&build, 0, build.n);
@@ -162,6 +166,7 @@ qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params
 	}
 	qh_choose_entries(&build);
 	qh_make_reachable(&build);
+	qh_build_release(&build, build.rank);
 	return graph;
 }
 

@@ -40,6 +40,8 @@ typedef struct QhBuild
 	uint64_t   *source_begin;	/* n + 1 */
 	QhNode	   *sources;
 
+	QhNode	   *rank;			/* id that a node will have; NULL where lists are not packed */
+
 	uint64_t	ticks;			/* units since the last tick */
 	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
 } QhBuild;
@@ -114,6 +116,12 @@ extern void qh_find_candidates(QhBuild *build);
 /* coarse.c: links between samples, and the memory that takes */
 extern void qh_add_coarse_links(QhBuild *build);
 extern size_t qh_coarse_nbytes(uint32_t n, int m);
+
+/* hubs.c: put those most links lead to where the order has places of hubs; from then on ids are known */
+extern void qh_choose_hubs(QhBuild *build);
+/* As qh_room() and qh_fit_links(), for nodes named by their positions. */
+extern int	qh_build_room(const QhBuild *build, QhNode node);
+extern int	qh_build_fit(const QhBuild *build, QhNode node, QhLink *links, int n);
 
 /* prune.c: own links of nodes [begin, end) from their lists; then links that answer them */
 extern void qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end);

@@ -36,6 +36,25 @@ typedef struct QhAlloc
 	void	   *ctx;
 } QhAlloc;
 
+/*
+ * In a graph of low storage most nodes keep their links in few bytes: of each period of consecutive ids the
+ * first count are hubs, with room for as many links as any node has, and the lists of the others are packed
+ * into low_nbytes, which hold qh_pack_least(low_nbytes) links in any case and more where ids are close.
+ * period 0: all nodes are hubs.
+ */
+typedef struct QhHubs
+{
+	uint32_t	period;
+	uint32_t	count;
+	uint32_t	low_nbytes;
+} QhHubs;
+
+static inline bool
+qh_is_hub(const QhHubs *hubs, QhNode node)
+{
+	return hubs->period == 0 || node % hubs->period < hubs->count;
+}
+
 typedef struct QhStore QhStore;
 struct QhStore
 {
@@ -52,6 +71,7 @@ struct QhStore
 	/* These will probably be asked for links soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			max_degree;		/* 2m */
+	QhHubs		hubs;
 };
 
 typedef struct QhCandidate
@@ -137,6 +157,7 @@ typedef struct QhBuildParams
 	int			ef_construction;	/* candidates considered a node */
 	uint64_t	seed;
 	int			max_entries;
+	QhHubs		hubs;			/* ids are places in the order, from a multiple of the period on */
 	/* Called often; may longjmp out (interrupts).  May be NULL. */
 	void		(*tick) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
 	void	   *tick_ctx;
@@ -218,6 +239,35 @@ typedef struct QhLinkChange
  */
 extern int qh_plan_splice(const QhAlloc *alloc, QhStore *store, QhNode parent, QhNode dead,
 						  QhLinkChange changes[QH_MAX_SPLICE_CHANGES], QhNode *heir);
+
+/* ---- pack.c: link lists in few bytes ---- */
+
+#define QH_PACK_MAX			200 /* links of a list that is packed */
+#define QH_PACK_PADDING		8	/* bytes behind a packed list that may be read */
+
+/* Links that nbytes (16 or more) hold whatever their ids are. */
+extern int	qh_pack_least(size_t nbytes);
+/* Pack the n links of a node into out.  False where they do not fit or are no list; out NULL only asks. */
+extern bool qh_pack_links(QhNode owner, const QhLink *links, int n, uint8_t *out, size_t nbytes);
+/* Links of a packed list, in the order of their ids, or -1 for bytes that are no list of at most max. */
+extern int	qh_unpack_links(QhNode owner, const uint8_t *in, size_t nbytes, int max, QhLink *links);
+
+/* Is there room at owner for these links? */
+extern bool qh_links_fit(const QhHubs *hubs, int max_degree, QhNode owner, const QhLink *links, int n);
+/*
+ * Keep of n links of owner what there is room for: tree links, no more than qh_room() of them, and then the others as
+ * they come.  Returns how many are left.
+ */
+extern int	qh_fit_links(const QhHubs *hubs, int max_degree, QhNode owner, QhLink *links, int n);
+
+/* Links that there is room for at a node whatever their ids are. */
+static inline int
+qh_room(const QhHubs *hubs, int max_degree, QhNode node)
+{
+	int			least = qh_is_hub(hubs, node) ? max_degree : qh_pack_least(hubs->low_nbytes);
+
+	return least < max_degree ? least : max_degree;
+}
 
 /* ---- check.c: what must hold of any graph ---- */
 

@@ -42,7 +42,7 @@ qh_pick_neighbours(const QhAlloc *alloc, QhStore *store, const QhCandidate *cand
 static QhRevision
 prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, QhLink *out)
 {
-	int			n = store->max_degree + 1;
+	int			n = qh_list_count(out, store->max_degree) + 1;
 	size_t		count = (size_t) n;
 	QhSelectWork *work = qh_select_work_create(alloc, n);
 	QhCandidate *cands = alloc->alloc(alloc->ctx, count * sizeof(QhCandidate));
@@ -50,6 +50,7 @@ prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, Q
 	float	   *dist = alloc->alloc(alloc->ctx, count * sizeof(float));
 	uint8_t    *kept = alloc->alloc(alloc->ctx, count);
 	int		   *chosen = alloc->alloc(alloc->ctx, count * sizeof(int));
+	QhLink	   *pruned = alloc->alloc(alloc->ctx, count * sizeof(QhLink));
 	QhSelectInput input = {.cands = cands, .kept = kept, .max = store->max_degree};
 	bool		taken = false;
 	int			nchosen;
@@ -75,13 +76,16 @@ prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, Q
 	}
 	nchosen = qh_select_with(work, store, &input, chosen);
 	for (int i = 0; i < nchosen; i++)
-		taken = taken || cands[chosen[i]].node == qh_link_node(newcomer);
+		pruned[i] = cands[chosen[i]].node | (kept[chosen[i]] ? QH_TREE_LINK : 0);
+	nchosen = qh_fit_links(&store->hubs, store->max_degree, node, pruned, nchosen);
+	for (int i = 0; i < nchosen; i++)
+		taken = taken || qh_link_node(pruned[i]) == qh_link_node(newcomer);
 	if (taken)
 	{
-		for (int i = 0; i < nchosen; i++)
-			out[i] = cands[chosen[i]].node | (kept[chosen[i]] ? QH_TREE_LINK : 0);
+		memcpy(out, pruned, (size_t) nchosen * sizeof(QhLink));
 		qh_list_end(out, store->max_degree, nchosen);
 	}
+	alloc->release(alloc->ctx, pruned);
 	alloc->release(alloc->ctx, chosen);
 	alloc->release(alloc->ctx, kept);
 	alloc->release(alloc->ctx, dist);
@@ -89,6 +93,19 @@ prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, Q
 	alloc->release(alloc->ctx, cands);
 	qh_select_work_destroy(alloc, work);
 	return taken ? QH_REVISED : QH_UNCHANGED;
+}
+
+/* Put a link behind the n of a list, if there is room. */
+static bool
+append(const QhStore *store, QhNode node, int n, QhLink link, QhLink *out)
+{
+	if (n == store->max_degree)
+		return false;
+	out[n] = link;
+	if (qh_links_fit(&store->hubs, store->max_degree, node, out, n + 1))
+		return true;
+	out[n] = QH_INVALID_NODE;
+	return false;
 }
 
 QhRevision
@@ -104,18 +121,13 @@ qh_revise_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink 
 	memcpy(out, links, (size_t) max_degree * sizeof(QhLink));
 	if (target == node || (at >= 0 && (tree_cap == 0 || (links[at] & QH_TREE_LINK))))
 		return QH_UNCHANGED;
-	if (tree_cap > 0 && (ntree >= tree_cap || ntree >= max_degree))
+	if (tree_cap > 0 && (ntree >= tree_cap || ntree >= qh_room(&store->hubs, max_degree, node)))
 		return QH_NO_ROOM;
 	if (at >= 0)
 		out[at] = link;
-	else if (n < max_degree)
-	{
-		out[n] = link;
-		qh_list_end(out, max_degree, n + 1);
-	}
 	else if (ntree == max_degree)
 		return QH_UNCHANGED;
-	else
+	else if (!append(store, node, n, link, out))
 		return prune_with(alloc, store, node, link, out);
 	return QH_REVISED;
 }

@@ -192,7 +192,7 @@ answer_node(QhBuild *build, AnswerWork *work, QhNode node)
 	for (int i = 0; i < n; i++)
 		if (!work->kept[i])
 			links[nkept++] = work->nodes[i];
-	qh_list_end(links, build->max_degree, n);
+	qh_list_end(links, build->max_degree, qh_build_fit(build, node, links, n));
 }
 
 void

@@ -17,6 +17,10 @@
 #define ADOPT_CANDIDATES	32
 #define ADOPT_WALK			512
 
+/* One in so many places of a node for its children: at first, and at most. */
+#define FEW_SHARE			8
+#define MOST_SHARE			2
+
 typedef struct Reach
 {
 	QhBuild    *build;
@@ -111,11 +115,21 @@ links_of(const Reach *reach, QhNode node)
 	return reach->build->graph->links + (size_t) node * (size_t) reach->build->max_degree;
 }
 
-/* Make tree links of a reached node's links to unreached nodes, until it has cap of them. */
+/* Children a node takes: one for each share of its places, but one at least. */
+static int
+tree_cap(const Reach *reach, QhNode node, int share)
+{
+	int			degree = qh_build_room(reach->build, node);
+
+	return degree > share ? degree / share : 1;
+}
+
+/* Make tree links of a reached node's links to unreached nodes, until one in share of its places has one. */
 static void
-claim_children(Reach *reach, QhNode node, int cap)
+claim_children(Reach *reach, QhNode node, int share)
 {
 	QhLink	   *links = links_of(reach, node);
+	int			cap = tree_cap(reach, node, share);
 	int			max_degree = reach->build->max_degree;
 	int			ntree = qh_list_count_tree(links, max_degree);
 
@@ -132,47 +146,44 @@ claim_children(Reach *reach, QhNode node, int cap)
 
 /* Go on breadth-first through the queue. */
 static void
-drain(Reach *reach, int cap)
+drain(Reach *reach, int share)
 {
 	for (; reach->head < reach->tail; reach->head++)
 	{
-		claim_children(reach, reach->queue[reach->head], cap);
+		claim_children(reach, reach->queue[reach->head], share);
 		qh_build_tick(reach->build, QH_PHASE_REACH, 1, reach->tail, reach->build->n);
 	}
 }
 
-/*
- * Where in the parent's links a tree link to one more child can go, or -1.
- * Parents with m children are passed over, as in inserts.
- */
-static int
-place_for_child(const Reach *reach, QhNode parent)
+/* Parents with half of their places taken by children are passed over, as in inserts. */
+static bool
+takes_child(const Reach *reach, QhNode parent)
 {
-	const QhLink *links = links_of(reach, parent);
-	int			place = -1;
-
-	if (qh_list_count_tree(links, reach->build->max_degree) >= reach->build->m)
-		return -1;
-	for (int i = 0; i < reach->build->max_degree; i++)
-	{
-		if (links[i] == QH_INVALID_NODE)
-			return i;
-		if (!(links[i] & QH_TREE_LINK))
-			place = i;			/* the last: links were chosen from near to far */
-	}
-	return place;
+	return qh_list_count_tree(links_of(reach, parent), reach->build->max_degree) < tree_cap(reach, parent, MOST_SHARE);
 }
 
 static bool
 adopt(Reach *reach, QhNode parent, QhNode child)
 {
-	int			place = place_for_child(reach, parent);
+	QhLink	   *links = links_of(reach, parent);
+	int			max_degree = reach->build->max_degree;
+	int			n = qh_list_count(links, max_degree);
 
-	if (place < 0)
+	if (!takes_child(reach, parent))
 		return false;
-	links_of(reach, parent)[place] = child | QH_TREE_LINK;
+	if (n == max_degree)
+	{
+		/* the last ordinary one yields: links were chosen from near to far */
+		while (links[n - 1] & QH_TREE_LINK)
+			n--;
+		links[n - 1] = child | QH_TREE_LINK;
+		n = max_degree;
+	}
+	else
+		links[n++] = child | QH_TREE_LINK;
+	qh_list_end(links, max_degree, qh_build_fit(reach->build, parent, links, n));
 	set_reached(reach, child);
-	drain(reach, reach->build->m);
+	drain(reach, MOST_SHARE);
 	return true;
 }
 
@@ -193,8 +204,8 @@ adopt_by_neighbour(Reach *reach, QhNode child)
 
 /*
  * Let the nearest of some reached nodes that stand close in the order be its
- * parent.  There always is one: did each reached node have m children,
- * there would be more children than nodes.
+ * parent.  There always is one: did each reached node have a child or more,
+ * there would be as many children as nodes, and an entry point is nobody's child.
  */
 static void
 adopt_by_order(Reach *reach, uint32_t rank)
@@ -209,10 +220,10 @@ adopt_by_order(Reach *reach, uint32_t rank)
 	{
 		if (step > ADOPT_WALK && n > 0)
 			break;
-		if (step <= rank && is_reached(reach, order[rank - step]) && place_for_child(reach, order[rank - step]) >= 0)
+		if (step <= rank && is_reached(reach, order[rank - step]) && takes_child(reach, order[rank - step]))
 			nodes[n++] = order[rank - step];
 		if (n < ADOPT_CANDIDATES && step < reach->build->n - rank &&
-			is_reached(reach, order[rank + step]) && place_for_child(reach, order[rank + step]) >= 0)
+			is_reached(reach, order[rank + step]) && takes_child(reach, order[rank + step]))
 			nodes[n++] = order[rank + step];
 	}
 	qh_space_pair(reach->build->space, order[rank], nodes, n, dist);
@@ -227,7 +238,7 @@ qh_make_reachable(QhBuild *build)
 {
 	Reach		reach = {.build = build};
 	uint32_t	n = build->n;
-	int			caps[2];
+	static const int shares[] = {FEW_SHARE, MOST_SHARE};
 
 	reach.reached = qh_build_alloc(build, ((size_t) n + 7) / 8);
 	memset(reach.reached, 0, ((size_t) n + 7) / 8);
@@ -236,12 +247,10 @@ qh_make_reachable(QhBuild *build)
 		set_reached(&reach, build->graph->entries[i]);
 
 	/* few children a node while that is enough, so that later inserts find room everywhere */
-	caps[0] = build->m >= 4 ? build->m / 4 : 1;
-	caps[1] = build->m;
 	for (int i = 0; i < 2; i++)
 	{
 		reach.head = 0;
-		drain(&reach, caps[i]);
+		drain(&reach, shares[i]);
 	}
 	/* one pass may open the way for nodes it went by before */
 	for (int pass = 0; pass < 2; pass++)

@@ -28,9 +28,9 @@
 /* How well a node would do as a host, best first. */
 typedef enum HostRank
 {
-	HOST_ROOMY,					/* fewer than m tree links */
-	HOST_CROWDED,				/* at least m of them */
-	HOST_FULL					/* nothing but tree links */
+	HOST_ROOMY,					/* tree links in less than half of its room */
+	HOST_CROWDED,				/* in half of it or more */
+	HOST_FULL					/* no room for another */
 } HostRank;
 
 typedef struct HostSearch
@@ -67,6 +67,7 @@ static void
 weigh_host(HostSearch *hs, QhNode node)
 {
 	int			nlinks = hs->store->links(hs->store, node, hs->links);
+	int			room = qh_room(&hs->store->hubs, hs->store->max_degree, node);
 	int			ntree = 0;
 	HostRank	rank;
 
@@ -78,9 +79,9 @@ weigh_host(HostSearch *hs, QhNode node)
 			ntree++;
 		}
 	}
-	if (ntree >= hs->store->max_degree)
+	if (ntree >= room)
 		rank = HOST_FULL;
-	else if (ntree >= hs->store->max_degree / 2)
+	else if (ntree >= room / 2)
 		rank = HOST_CROWDED;
 	else
 		rank = HOST_ROOMY;
@@ -162,7 +163,8 @@ plan_move(const QhAlloc *alloc, QhStore *store, QhNode heir, QhNode child, QhLin
 		return 0;				/* only if the graph is not a tree any more */
 	clear_tree_link(store, &changes[0], child);
 	begin_change(store, host, &changes[1]);
-	if (qh_revise_links(alloc, store, host, changes[1].old_links, child, store->max_degree, changes[1].new_links) != QH_REVISED)
+	if (qh_revise_links(alloc, store, host, changes[1].old_links, child,
+						qh_room(&store->hubs, store->max_degree, host), changes[1].new_links) != QH_REVISED)
 		return 0;
 	return 2;
 }
@@ -172,6 +174,7 @@ static int
 plan_succession(QhStore *store, QhNode dead, QhNode heir, QhLinkChange *of_dead, QhLinkChange *of_parent)
 {
 	QhLink	   *links = of_parent->new_links;
+	int			n;
 
 	if (heir == QH_INVALID_NODE)
 	{
@@ -182,6 +185,9 @@ plan_succession(QhStore *store, QhNode dead, QhNode heir, QhLinkChange *of_dead,
 	/* an ordinary link of the parent to the heir would be a second one */
 	qh_list_drop(links, store->max_degree, heir);
 	links[qh_list_find(links, store->max_degree, dead)] = heir | QH_TREE_LINK;
+	/* its id may take more bytes than that of dead */
+	n = qh_list_count(links, store->max_degree);
+	qh_list_end(links, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, of_parent->node, links, n));
 	return 2;
 }
 
@@ -363,7 +369,7 @@ qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink 
 	for (int i = 0; i < nchosen; i++)
 		if (!kept[chosen[i]])
 			out[n++] = cands[chosen[i]].node;
-	qh_list_end(out, store->max_degree, n);
+	qh_list_end(out, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, node, out, n));
 	alloc->release(alloc->ctx, chosen);
 	alloc->release(alloc->ctx, kept);
 	alloc->release(alloc->ctx, cands);

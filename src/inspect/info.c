@@ -74,10 +74,11 @@ typedef struct Counts
 	int64		slots[QH_SLOT_POSTING + 1];
 	int64		rows;
 	int64		links;
+	int64		hubs;
 	int64		blocks[QH_NARRAYS];
 } Counts;
 
-/* Count what the link page of these slots holds. */
+/* Count what the page of links or hubs with these slots holds. */
 static void
 count_link_page(QhRelStore *rs, QhNode first, uint32 count, Counts *counts)
 {
@@ -94,6 +95,7 @@ count_link_page(QhRelStore *rs, QhNode first, uint32 count, Counts *counts)
 			counts->rows += ((QhPosting) slot)->ntids;
 		if (state != QH_SLOT_LIVE)
 			continue;
+		counts->hubs += qh_link_array(&rs->ix->geo, first + i) == QH_ARRAY_HUB;
 		for (int j = 0; j < rs->store.max_degree && slot[j] != QH_INVALID_NODE; j++)
 			counts->links++;
 		if (qh_read_row(rs, first + i).flags == QH_ROW_SINGLE)
@@ -114,7 +116,7 @@ count_slots(QhRelStore *rs, Counts *counts)
 
 		CHECK_FOR_INTERRUPTS();
 		counts->blocks[array]++;
-		if (array == QH_ARRAY_LINK && first < rs->ix->nslots)
+		if ((array == QH_ARRAY_LINK || array == QH_ARRAY_HUB) && first < rs->ix->nslots)
 			count_link_page(rs, first,
 							Min(qh_geometry_page_nslots(geo, blkno), rs->ix->nslots - first), counts);
 	}
@@ -129,8 +131,8 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	QhIndex    *ix;
 	Counts		counts = {0};
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
-	Datum		values[29];
-	bool		nulls[29] = {0};
+	Datum		values[33];
+	bool		nulls[33] = {0};
 	QhDrift		drift = {0};
 	int			n = 0;
 
@@ -164,7 +166,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_DYING]);
 	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_POSTING]);
 	values[n++] = Int32GetDatum(ix->meta.code_nbytes);
-	values[n++] = Int32GetDatum(QH_LINK_NBYTES(ix->meta.m));
+	values[n++] = Int32GetDatum(ix->meta.m_low > 0 ? ix->meta.m_low * (int) sizeof(QhLink) : (int) QH_LINK_NBYTES(ix->meta.m));
 	values[n++] = Int64GetDatum(nblocks);
 	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_CODE]);
 	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_LINK]);
@@ -183,6 +185,10 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	values[n++] = Float8GetDatum(drift.inserted_spread);
 	nulls[n] = ix->meta.code_kind != QV_CODE_RABITQ;
 	values[n++] = BoolGetDatum(qh_reindex_advised(&drift));
+	values[n++] = Float4GetDatum(ix->meta.hub_fraction);
+	values[n++] = Int32GetDatum(ix->meta.m_low);
+	values[n++] = Int64GetDatum(counts.hubs);
+	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_HUB]);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

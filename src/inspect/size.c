@@ -123,11 +123,11 @@ choose_codes(QhMeta meta, const char *type, const char *compression, const char 
 
 /* Slots of posting lists where rows are spread evenly over nodes. */
 static double
-count_postings(double nrows, double nnodes, int m)
+count_postings(double nrows, double nnodes, const QhMetaData *meta)
 {
 	double		per_node = floor(nrows / nnodes);
 	double		nfuller = nrows - per_node * nnodes;
-	double		per_slot = QH_POSTING_NTIDS(m);
+	double		per_slot = QH_POSTING_NTIDS(meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m));
 
 	return nfuller * ceil((per_node + 1) / per_slot) +
 		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);
@@ -139,7 +139,7 @@ index_nbytes(QhMeta meta, double nrows, double distinct)
 {
 	QhGeometry	geo;
 	double		nnodes = Max(ceil(nrows * distinct), 1);
-	double		nslots = nnodes + count_postings(nrows, nnodes, meta->m);
+	double		nslots = nnodes + count_postings(nrows, nnodes, meta);
 	const char *fault;
 
 	if (nslots > QH_MAX_NODES / 2)
@@ -156,7 +156,24 @@ index_nbytes(QhMeta meta, double nrows, double distinct)
 	return (int64) qh_geometry_nblocks(&geo, (uint32) nslots) * BLCKSZ;
 }
 
-/* qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type) */
+/* What a graph of low storage says of itself. */
+static void
+choose_hubs(QhMeta meta, double hub_fraction, int m_low)
+{
+	if (!(hub_fraction >= 0 && hub_fraction <= 0.5))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("hub_fraction must be between 0 and 0.5, not %g", hub_fraction)));
+	if (m_low < QH_MIN_M_LOW || m_low > 2 * QH_MAX_M)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("m_low must be between %d and %d, not %d", QH_MIN_M_LOW, 2 * QH_MAX_M, m_low)));
+	meta->hub_fraction = hub_fraction;
+	if (hub_fraction > 0)
+		meta->m_low = Min(m_low, 2 * meta->m);
+}
+
+/* qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type, hub_fraction, m_low) */
 Datum
 qhnsw_estimate_size(PG_FUNCTION_ARGS)
 {
@@ -187,6 +204,7 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 	meta.m = m;
 	meta.ndims = ndims;
 	choose_codes(&meta, type, compression, refine);
+	choose_hubs(&meta, PG_GETARG_FLOAT8(7), PG_GETARG_INT32(8));
 	/* an empty index is its two head pages */
 	if (nrows == 0)
 		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);

@@ -28,23 +28,28 @@ typedef enum QhPageKind
 	QH_PAGE_ENTRY = 2,
 	QH_PAGE_PARAM = 3,			/* the trained centroid */
 	QH_PAGE_ROW = 4,
-	QH_PAGE_LINK = 5,
+	QH_PAGE_LINK = 5,			/* links, packed where there are pages of hubs */
 	QH_PAGE_CODE = 6,
 	QH_PAGE_REFINE = 7,			/* reserved: the finer code of each node */
-	QH_PAGE_FILTER = 8			/* reserved: filter columns of each node */
+	QH_PAGE_FILTER = 8,			/* reserved: filter columns of each node */
+	QH_PAGE_HUB = 9				/* links of hubs, in a graph of low storage */
 } QhPageKind;
 
-/* Arrays a group of pages holds, in the order in which their locks are taken. */
+/*
+ * Arrays a group of pages holds.  Every node has its slot in all of them but one: the links of a graph of low
+ * storage are in the hub array for the first group_nhubs nodes of a group, and in the link array for the others.
+ */
 typedef enum QhArray
 {
 	QH_ARRAY_ROW = 0,
 	QH_ARRAY_LINK,
 	QH_ARRAY_CODE,
 	QH_ARRAY_REFINE,
-	QH_ARRAY_FILTER
+	QH_ARRAY_FILTER,
+	QH_ARRAY_HUB
 } QhArray;
 
-#define QH_NARRAYS			5
+#define QH_NARRAYS			6
 
 /* Special space of every page. */
 typedef struct QhPageOpaqueData
@@ -85,13 +90,16 @@ typedef struct QhMetaData
 	uint32		filter_nbytes;
 	uint32		group_nslots;	/* nodes a group */
 	uint32		group_npages;	/* pages a group */
-	uint32		reserved0;
+	uint32		group_nhubs;	/* of these, hubs; 0 = all nodes have room for 2m links */
 	uint64		built_nnodes;	/* nodes the last build wrote */
 	uint64		built_nrows;
 	float4		sample_spread;	/* mean squared distance of the sample to its centroid */
 	uint32		ninserts_sampled;	/* since the build; saturates at QH_DRIFT_MEMORY */
 	float4		inserted_norm2; /* moving mean of their squared distance to the centroid */
-	uint32		reserved[5];
+	float4		hub_fraction;	/* share of nodes that are hubs; 0 = no graph of low storage */
+	uint16		m_low;			/* 4-byte words of the other nodes' link slots; 0 likewise */
+	uint16		reserved0;
+	uint32		reserved[3];
 } QhMetaData;
 
 typedef QhMetaData *QhMeta;
@@ -127,7 +135,7 @@ StaticAssertDecl(sizeof(uint32) * (QH_MAX_ENTRIES + 2) <= QH_PAGE_NBYTES, "entry
 /* A centroid page holds this many floats. */
 #define QH_PARAM_NFLOATS	(QH_PAGE_NBYTES / sizeof(float4))
 
-/* State of a slot: one byte a slot, behind the slots of its link page. */
+/* State of a slot: one byte a slot, behind the slots of its link page or hub page. */
 typedef enum QhSlotState
 {
 	QH_SLOT_FREE = 0,
@@ -153,10 +161,7 @@ typedef struct QhRowData
 
 StaticAssertDecl(sizeof(QhRowData) == 8, "row slot is 8 bytes");
 
-/*
- * A posting slot uses its place in the link array (2m links of 4 bytes) for
- * row pointers.
- */
+/* A posting slot uses its place in the link array (or hub array) for row pointers. */
 typedef struct QhPostingData
 {
 	uint32		next;			/* next posting slot, or QH_INVALID_NODE */
@@ -170,8 +175,11 @@ typedef QhPostingData *QhPosting;
 #define QH_MIN_M			2
 #define QH_MAX_M			100
 #define QH_LINK_NBYTES(m)	(2 * (m) * sizeof(uint32))
-#define QH_POSTING_NTIDS(m) ((QH_LINK_NBYTES(m) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
+#define QH_MIN_M_LOW		4
+#define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */
+#define QH_POSTING_NTIDS(nbytes) (((nbytes) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
 
-StaticAssertDecl(QH_POSTING_NTIDS(QH_MIN_M) >= 1, "a posting slot holds a row pointer");
+StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN, "slots of low storage are the smallest");
+StaticAssertDecl(QH_POSTING_NTIDS(QH_LINK_NBYTES_MIN) >= 1, "a posting slot holds a row pointer");
 
 #endif							/* QH_FORMAT_H */

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "store/geometry.h"
 
 /*
@@ -23,15 +25,16 @@ static void
 slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 {
 	geo->slot_nbytes[QH_ARRAY_ROW] = sizeof(QhRowData);
-	geo->slot_nbytes[QH_ARRAY_LINK] = QH_LINK_NBYTES(meta->m);
+	geo->slot_nbytes[QH_ARRAY_LINK] = meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m);
+	geo->slot_nbytes[QH_ARRAY_HUB] = meta->hub_fraction > 0 ? QH_LINK_NBYTES(meta->m) : 0;
 	geo->slot_nbytes[QH_ARRAY_CODE] = meta->code_nbytes;
 	geo->slot_nbytes[QH_ARRAY_REFINE] = meta->refine_nbytes;
 	geo->slot_nbytes[QH_ARRAY_FILTER] = meta->filter_nbytes;
 
 	for (int a = 0; a < QH_NARRAYS; a++)
 	{
-		/* a link slot has its state byte behind the slots */
-		uint32		nbytes = geo->slot_nbytes[a] + (a == QH_ARRAY_LINK ? 1 : 0);
+		/* a slot with links has its state byte behind the slots */
+		uint32		nbytes = geo->slot_nbytes[a] + (a == QH_ARRAY_LINK || a == QH_ARRAY_HUB ? 1 : 0);
 		uint32		lined = CACHE_LINE - SizeOfPageHeaderData;
 
 		geo->data_offset[a] = SizeOfPageHeaderData;
@@ -43,14 +46,34 @@ slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 		geo->page_nslots[a] = QH_PAGE_NBYTES / nbytes;
 		if ((QH_PAGE_NBYTES - lined) / nbytes == geo->page_nslots[a])
 			geo->data_offset[a] = CACHE_LINE;
+		geo->state_offset[a] = geo->data_offset[a] + geo->page_nslots[a] * geo->slot_nbytes[a];
 	}
-	geo->state_offset = geo->data_offset[QH_ARRAY_LINK] +
-		geo->page_nslots[QH_ARRAY_LINK] * geo->slot_nbytes[QH_ARRAY_LINK];
 }
 
-/* Pages that nslots slots take, or 0 where an array's page holds none. */
+/* Slots of a group of nslots that an array holds end here. */
 static uint32
-count_pages(const QhGeometry *geo, uint32 nslots)
+array_end(QhArray array, uint32 nslots, uint32 nhubs)
+{
+	return array == QH_ARRAY_HUB ? nhubs : nslots;
+}
+
+/* Slots of a group that an array holds begin here. */
+static uint32
+array_begin(QhArray array, uint32 nhubs)
+{
+	return array == QH_ARRAY_LINK ? nhubs : 0;
+}
+
+/* Hubs among nslots nodes, where there are any at all. */
+static uint32
+count_hubs(const QhMetaData *meta, uint32 nslots)
+{
+	return meta->hub_fraction > 0 ? Max((uint32) rint(nslots * meta->hub_fraction), 1) : 0;
+}
+
+/* Pages that nslots slots, nhubs of them hubs, take. */
+static uint32
+count_pages(const QhGeometry *geo, uint32 nslots, uint32 nhubs)
 {
 	uint32		npages = 0;
 
@@ -58,7 +81,7 @@ count_pages(const QhGeometry *geo, uint32 nslots)
 	{
 		if (geo->slot_nbytes[a] == 0)
 			continue;
-		npages += (nslots + geo->page_nslots[a] - 1) / geo->page_nslots[a];
+		npages += (array_end(a, nslots, nhubs) - array_begin(a, nhubs) + geo->page_nslots[a] - 1) / geo->page_nslots[a];
 	}
 	return npages;
 }
@@ -73,13 +96,17 @@ qh_geometry_choose(QhMeta meta)
 	slot_sizes(&geo, meta);
 	for (int a = 0; a < QH_NARRAYS; a++)
 		max_nslots = Max(max_nslots, geo.page_nslots[a]);
+	/* a page of hubs is to be as full as the others */
+	if (meta->hub_fraction > 0)
+		max_nslots = QH_PAGE_NBYTES;
 
 	/* first round: the best there is; second: the smallest nearly as good */
 	for (int round = 0; round < 2; round++)
 	{
 		for (uint32 nslots = 1; nslots <= max_nslots; nslots++)
 		{
-			uint32		npages = count_pages(&geo, nslots);
+			uint32		nhubs = count_hubs(meta, nslots);
+			uint32		npages = count_pages(&geo, nslots, nhubs);
 			double		density = (double) nslots / npages;
 
 			if (npages > GROUP_PAGES_WANTED && nslots > 1)
@@ -90,6 +117,7 @@ qh_geometry_choose(QhMeta meta)
 			{
 				meta->group_nslots = nslots;
 				meta->group_npages = npages;
+				meta->group_nhubs = nhubs;
 				return;
 			}
 		}
@@ -108,11 +136,15 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 	if (meta->code_nbytes == 0 || meta->code_nbytes > QH_PAGE_NBYTES ||
 		meta->refine_nbytes > QH_PAGE_NBYTES || meta->filter_nbytes > QH_PAGE_NBYTES)
 		return "a slot does not fit a page";
+	if (meta->hub_fraction != 0 &&
+		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) || meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
+		return "sizes of link slots are out of range";
 	slot_sizes(geo, meta);
 	if (meta->group_nslots == 0 || meta->group_npages == 0 ||
 		meta->group_npages > QH_MAX_GROUP_PAGES ||
 		meta->group_nslots > QH_PAGE_NBYTES ||
-		meta->group_npages != count_pages(geo, meta->group_nslots))
+		(meta->hub_fraction > 0) != (meta->group_nhubs > 0) || meta->group_nhubs > meta->group_nslots ||
+		meta->group_npages != count_pages(geo, meta->group_nslots, meta->group_nhubs))
 		return "group size does not match the slot sizes";
 	if (meta->nparam_pages > 64)
 		return "too many centroid pages";
@@ -120,6 +152,9 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 	geo->first_blkno = QH_FIRST_PARAM_BLKNO + meta->nparam_pages;
 	geo->group_nslots = meta->group_nslots;
 	geo->group_npages = meta->group_npages;
+	geo->group_nhubs = meta->group_nhubs;
+	for (int a = 0; a < QH_NARRAYS; a++)
+		geo->begin[a] = array_begin(a, meta->group_nhubs);
 
 	/* pages of a group in the order of their first slot, so that a group grows page by page */
 	for (uint32 p = 0; p < geo->group_npages; p++)
@@ -129,9 +164,9 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 
 		for (int a = 0; a < QH_NARRAYS; a++)
 		{
-			uint32		first = next[a] * geo->page_nslots[a];
+			uint32		first = geo->begin[a] + next[a] * geo->page_nslots[a];
 
-			if (geo->slot_nbytes[a] == 0 || first >= geo->group_nslots)
+			if (geo->slot_nbytes[a] == 0 || first >= array_end(a, geo->group_nslots, geo->group_nhubs))
 				continue;
 			if (chosen < 0 || first < chosen_first)
 			{
@@ -147,6 +182,16 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 	for (int a = 0; a < QH_NARRAYS; a++)
 		geo->npages[a] = next[a];
 	return NULL;
+}
+
+QhHubs
+qh_meta_hubs(const QhMetaData *meta)
+{
+	QhHubs		hubs = {0};
+
+	if (meta->group_nhubs > 0)
+		hubs = (QhHubs) {meta->group_nslots, meta->group_nhubs, meta->m_low * sizeof(uint32)};
+	return hubs;
 }
 
 uint32
@@ -191,5 +236,6 @@ qh_geometry_page_nslots(const QhGeometry *geo, BlockNumber blkno)
 {
 	uint32		page = (blkno - geo->first_blkno) % geo->group_npages;
 
-	return Min(geo->page_nslots[geo->kind[page]], geo->group_nslots - geo->first[page]);
+	return Min(geo->page_nslots[geo->kind[page]],
+			   array_end(geo->kind[page], geo->group_nslots, geo->group_nhubs) - geo->first[page]);
 }

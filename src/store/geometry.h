@@ -7,6 +7,7 @@
 #ifndef QH_GEOMETRY_H
 #define QH_GEOMETRY_H
 
+#include "graph/graph.h"
 #include "store/format.h"
 
 #define QH_MAX_GROUP_PAGES	256
@@ -16,11 +17,13 @@ typedef struct QhGeometry
 	BlockNumber first_blkno;	/* of group 0 */
 	uint32		group_nslots;
 	uint32		group_npages;
+	uint32		group_nhubs;
 	uint32		slot_nbytes[QH_NARRAYS];	/* 0 = this index has no such array */
 	uint32		page_nslots[QH_NARRAYS];
 	uint32		data_offset[QH_NARRAYS];	/* of slot 0 in a page */
 	uint32		npages[QH_NARRAYS];
-	uint32		state_offset;	/* of the slot states in a link page */
+	uint32		begin[QH_NARRAYS];	/* first slot of a group that the array holds */
+	uint32		state_offset[QH_NARRAYS];	/* of the slot states in a page of links or hubs */
 	/* page i of an array is page where[array][i] of its group */
 	uint16		where[QH_NARRAYS][QH_MAX_GROUP_PAGES];
 	/* page i of a group belongs to array kind[i] and begins with slot first[i] of the group */
@@ -41,6 +44,9 @@ extern void qh_geometry_choose(QhMeta meta);
 /* Lay out the geometry of meta.  Returns NULL, or what is wrong with meta. */
 extern const char *qh_geometry_init(QhGeometry *geo, const QhMetaData *meta);
 
+/* Which nodes are hubs, as the graph room puts it. */
+extern QhHubs qh_meta_hubs(const QhMetaData *meta);
+
 /* Nodes that an index of nblocks blocks has slots for. */
 extern uint32 qh_geometry_nslots(const QhGeometry *geo, BlockNumber nblocks);
 
@@ -58,13 +64,45 @@ qh_slot_address(const QhGeometry *geo, QhArray array, uint32 node)
 {
 	uint32		group = node / geo->group_nslots;
 	uint32		rest = node - group * geo->group_nslots;
-	uint32		page = rest / geo->page_nslots[array];
+	uint32		page;
 	QhSlotAddress addr;
 
+	if (array == QH_ARRAY_LINK && unlikely(geo->group_nhubs > 0))
+	{
+		/* asked for links, in whichever array they are */
+		if (rest < geo->group_nhubs)
+			array = QH_ARRAY_HUB;
+		else
+			rest -= geo->group_nhubs;
+	}
+	page = rest / geo->page_nslots[array];
 	addr.index = rest - page * geo->page_nslots[array];
 	addr.blkno = geo->first_blkno + group * geo->group_npages + geo->where[array][page];
 	addr.offset = geo->data_offset[array] + addr.index * geo->slot_nbytes[array];
 	return addr;
+}
+
+/* The array with the links and the state of a node. */
+static inline QhArray
+qh_link_array(const QhGeometry *geo, uint32 node)
+{
+	if (likely(geo->group_nhubs == 0))
+		return QH_ARRAY_LINK;
+	return node % geo->group_nslots < geo->group_nhubs ? QH_ARRAY_HUB : QH_ARRAY_LINK;
+}
+
+/* Bytes of a node's link slot. */
+static inline uint32
+qh_link_nbytes(const QhGeometry *geo, uint32 node)
+{
+	return geo->slot_nbytes[qh_link_array(geo, node)];
+}
+
+/* Are its links packed? */
+static inline bool
+qh_link_packed(const QhGeometry *geo, uint32 node)
+{
+	return geo->group_nhubs != 0 && qh_link_array(geo, node) == QH_ARRAY_LINK;
 }
 
 #endif							/* QH_GEOMETRY_H */

@@ -29,7 +29,7 @@ qh_page_init(Page page, QhPageKind kind, uint32 group)
 QhPageKind
 qh_array_page_kind(int array)
 {
-	return (QhPageKind) (QH_PAGE_ROW + array);
+	return array == QH_ARRAY_HUB ? QH_PAGE_HUB : (QhPageKind) (QH_PAGE_ROW + array);
 }
 
 void

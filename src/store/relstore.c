@@ -90,9 +90,9 @@ lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddres
 }
 
 static inline uint8 *
-slot_states(QhRelStore *rs, Page page)
+slot_states(QhRelStore *rs, QhArray array, Page page)
 {
-	return (uint8 *) page + rs->ix->geo.state_offset;
+	return (uint8 *) page + rs->ix->geo.state_offset[array];
 }
 
 static int
@@ -241,6 +241,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.pair = relstore_pair;
 	rs->store.hint = NULL;		/* until the first miss */
 	rs->store.max_degree = 2 * ix->meta.m;
+	rs->store.hubs = qh_meta_hubs(&ix->meta);
 	rs->index = index;
 	rs->ix = ix;
 	if (ix->nslots == 0)
@@ -347,26 +348,53 @@ qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dis
 	return count;
 }
 
+/* Does the slot of a node in this state hold a packed list? */
+static inline bool
+is_packed(QhRelStore *rs, QhNode node, QhSlotState state)
+{
+	return qh_link_packed(&rs->ix->geo, node) && state != QH_SLOT_POSTING;
+}
+
+/* Copy what a slot holds; false where a packed list is none. */
+static bool
+copy_slot(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, QhLink *links)
+{
+	if (!is_packed(rs, node, state))
+	{
+		memcpy(links, slot, qh_link_nbytes(&rs->ix->geo, node));
+		return true;
+	}
+	memset(links, 0xFF, rs->store.max_degree * sizeof(QhLink)); /* QH_INVALID_NODE */
+	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+		return true;
+	return qh_unpack_links(node, slot, qh_link_nbytes(&rs->ix->geo, node), rs->store.max_degree, links) >= 0;
+}
+
 QhSlotState
 qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links)
 {
+	QhArray		array = qh_link_array(&rs->ix->geo, node);
 	QhSlotAddress addr;
-	Buffer		buf = lock_slot(rs, QH_ARRAY_LINK, node, BUFFER_LOCK_SHARE, &addr);
+	Buffer		buf = lock_slot(rs, array, node, BUFFER_LOCK_SHARE, &addr);
 	QhSlotState state;
+	bool		sound;
 
 	if (!BufferIsValid(buf))
 		return QH_SLOT_FREE;
-	state = (QhSlotState) slot_states(rs, BufferGetPage(buf))[addr.index];
-	memcpy(links, BufferGetPage(buf) + addr.offset, rs->store.max_degree * sizeof(QhLink));
+	state = (QhSlotState) slot_states(rs, array, BufferGetPage(buf))[addr.index];
+	sound = copy_slot(rs, node, state, (uint8 *) BufferGetPage(buf) + addr.offset, links);
 	UnlockReleaseBuffer(buf);
+	if (unlikely(!sound))
+		qh_report_corrupt(rs->index, addr.blkno, "packed links are broken");
 	return state;
 }
 
 uint32
 qh_read_states(QhRelStore *rs, QhNode first, uint8 *states)
 {
+	QhArray		array = qh_link_array(&rs->ix->geo, first);
 	QhSlotAddress addr;
-	Buffer		buf = lock_slot(rs, QH_ARRAY_LINK, first, BUFFER_LOCK_SHARE, &addr);
+	Buffer		buf = lock_slot(rs, array, first, BUFFER_LOCK_SHARE, &addr);
 	uint32		count = qh_geometry_page_nslots(&rs->ix->geo, addr.blkno);
 
 	Assert(addr.index == 0);
@@ -375,7 +403,7 @@ qh_read_states(QhRelStore *rs, QhNode first, uint8 *states)
 		memset(states, QH_SLOT_FREE, count);
 		return count;
 	}
-	memcpy(states, slot_states(rs, BufferGetPage(buf)), count);
+	memcpy(states, slot_states(rs, array, BufferGetPage(buf)), count);
 	UnlockReleaseBuffer(buf);
 	return count;
 }
@@ -451,7 +479,7 @@ read_postings(QhRelStore *rs, QhNode head, QhRowList *list)
 			qh_report_corrupt(rs->index, QH_META_BLKNO, "a row pointer list leads past the end");
 		blkno = qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, head).blkno;
 		if (qh_read_slot(rs, head, slot) != QH_SLOT_POSTING ||
-			posting->ntids > QH_POSTING_NTIDS(rs->ix->meta.m))
+			posting->ntids > QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, head)))
 			qh_report_corrupt(rs->index, blkno, "row pointer list is broken");
 		if (++steps > rs->ix->nslots)
 			qh_report_corrupt(rs->index, blkno, "row pointer list has no end");
@@ -524,7 +552,7 @@ lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRo
 	for (int i = (row == NULL); i <= nchanges; i++)
 	{
 		QhNode		node = i == 0 ? row->node : sorted[i - 1];
-		QhArray		array = i == 0 ? QH_ARRAY_ROW : QH_ARRAY_LINK;
+		QhArray		array = i == 0 ? QH_ARRAY_ROW : qh_link_array(&rs->ix->geo, node);
 
 		if (!qh_relstore_in_range(rs, node))
 			qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
@@ -556,6 +584,18 @@ page_of(QhRelStore *rs, const LockedPages *locked, QhArray array, QhNode node, Q
 	return locked->pages[find_page(locked, addr->blkno)];
 }
 
+/* Does a slot hold these links, or this posting list? */
+static bool
+holds(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, const QhLink *links)
+{
+	QhLink		now[2 * QH_MAX_M];
+
+	if (!is_packed(rs, node, state))
+		return memcmp(slot, links, qh_link_nbytes(&rs->ix->geo, node)) == 0;
+	return copy_slot(rs, node, state, slot, now) &&
+		memcmp(now, links, rs->store.max_degree * sizeof(QhLink)) == 0;
+}
+
 static bool
 as_expected(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
 {
@@ -570,26 +610,47 @@ as_expected(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *chang
 	}
 	for (int i = 0; i < nchanges; i++)
 	{
-		page = page_of(rs, locked, QH_ARRAY_LINK, changes[i].node, &addr);
-		if (slot_states(rs, page)[addr.index] != changes[i].old_state)
+		QhArray		array = qh_link_array(&rs->ix->geo, changes[i].node);
+
+		page = page_of(rs, locked, array, changes[i].node, &addr);
+		if (slot_states(rs, array, page)[addr.index] != changes[i].old_state)
 			return false;
 		if (changes[i].old_links != NULL &&
-			memcmp(page + addr.offset, changes[i].old_links,
-				   rs->store.max_degree * sizeof(QhLink)) != 0)
+			!holds(rs, changes[i].node, changes[i].old_state, (uint8 *) page + addr.offset, changes[i].old_links))
 			return false;
 	}
 	return true;
+}
+
+/* What the slot of a change is to hold: packed into scratch where links are packed there.  NULL = what is there. */
+static const void *
+slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch)
+{
+	int			n = 0;
+
+	if (change->new_links == NULL || !is_packed(rs, change->node, change->new_state))
+		return change->new_links;
+	while (n < rs->store.max_degree && change->new_links[n] != QH_INVALID_NODE)
+		n++;
+	if (!qh_pack_links(change->node, change->new_links, n, scratch, qh_link_nbytes(&rs->ix->geo, change->node)))
+		elog(ERROR, "links of node %u of index \"%s\" do not fit its slot",
+			 change->node, RelationGetRelationName(rs->index));
+	return scratch;
 }
 
 bool
 qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
 {
 	LockedPages locked = {0};
+	uint8		packed[QH_MAX_SLOT_CHANGES][QH_LINK_NBYTES(QH_MAX_M)];
+	const void *contents[QH_MAX_SLOT_CHANGES];
 	GenericXLogState *xlog;
 	QhSlotAddress addr;
 	Page		page;
 
 	Assert(nchanges <= QH_MAX_SLOT_CHANGES);
+	for (int i = 0; i < nchanges; i++)
+		contents[i] = slot_content(rs, &changes[i], packed[i]);
 	if (!lock_pages(rs, changes, nchanges, row, &locked) ||
 		!as_expected(rs, &locked, changes, nchanges, row))
 	{
@@ -607,11 +668,12 @@ qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowC
 	}
 	for (int i = 0; i < nchanges; i++)
 	{
-		page = page_of(rs, &locked, QH_ARRAY_LINK, changes[i].node, &addr);
-		slot_states(rs, page)[addr.index] = changes[i].new_state;
-		if (changes[i].new_links != NULL)
-			memcpy(page + addr.offset, changes[i].new_links,
-				   rs->store.max_degree * sizeof(QhLink));
+		QhArray		array = qh_link_array(&rs->ix->geo, changes[i].node);
+
+		page = page_of(rs, &locked, array, changes[i].node, &addr);
+		slot_states(rs, array, page)[addr.index] = changes[i].new_state;
+		if (contents[i] != NULL)
+			memcpy(page + addr.offset, contents[i], qh_link_nbytes(&rs->ix->geo, changes[i].node));
 	}
 	GenericXLogFinish(xlog);
 	unlock_pages(&locked);

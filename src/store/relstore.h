@@ -75,7 +75,7 @@ extern int qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *cod
 
 /* ---- changes ---- */
 
-/* One slot's change.  old_links and new_links are whole slots (2m words); a posting slot's content passes as such. */
+/* One slot's change.  old_links and new_links are whole lists (2m words); a posting slot's content passes as such. */
 typedef struct QhSlotChange
 {
 	QhNode		node;
@@ -100,9 +100,9 @@ typedef struct QhRowChange
  */
 extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row);
 
-/* State of a slot and its links as they are (2m words, raw), under a short share lock. */
+/* State of a slot and its links, a whole list (or a posting slot's content), under a short share lock. */
 extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
-/* States of all slots of the link page that begins with first; returns how many.  All FREE where it was never formatted. */
+/* States of all slots of the page of links or hubs that begins with first; returns how many.  All FREE where it was never formatted. */
 extern uint32 qh_read_states(QhRelStore *rs, QhNode first, uint8 *states);
 /* Row slots of count nodes from first on, a lock a page. */
 extern void qh_read_row_range(QhRelStore *rs, QhNode first, uint32 count, QhRowData *rows);

@@ -58,16 +58,17 @@ append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, bool
 	QhPosting	posting = (QhPosting) new_slot;
 	QhRowChange row_change = {node, row, row};
 	QhSlotChange change = {qh_row_head(row), QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
+	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, change.node);
 
 	*full = false;
 	if (qh_read_slot(rs, change.node, old_slot) != QH_SLOT_POSTING ||
-		((QhPosting) old_slot)->ntids > QH_POSTING_NTIDS(rs->ix->meta.m))
+		((QhPosting) old_slot)->ntids > QH_POSTING_NTIDS(nbytes))
 	{
 		check_head(rs, node, row);
 		return false;
 	}
-	memcpy(new_slot, old_slot, QH_LINK_NBYTES(rs->ix->meta.m));
-	if (posting->ntids >= QH_POSTING_NTIDS(rs->ix->meta.m))
+	memcpy(new_slot, old_slot, nbytes);
+	if (posting->ntids >= QH_POSTING_NTIDS(nbytes))
 	{
 		*full = true;
 		return false;
@@ -88,7 +89,7 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, QhNode slot, ItemPointer t
 	posting->next = row.flags == QH_ROW_POSTING ? qh_row_head(row) : QH_INVALID_NODE;
 	if (row.flags == QH_ROW_SINGLE)
 		memcpy(&posting->tids[posting->ntids++], row.w, sizeof(ItemPointerData));
-	*added = posting->ntids < QH_POSTING_NTIDS(rs->ix->meta.m);
+	*added = posting->ntids < QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot));
 	if (*added)
 		posting->tids[posting->ntids++] = *tid;
 	return qh_apply(rs, &change, 1, &row_change);
@@ -148,6 +149,7 @@ vacuum_posting(QhRelStore *rs, QhNode node, QhNode slot, bool (*dead) (ItemPoint
 	QhLink		new_slot[2 * QH_MAX_M];
 	QhPosting	was = (QhPosting) old_slot;
 	QhPosting	is = (QhPosting) new_slot;
+	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, slot);
 	int			kept;
 
 	for (;;)
@@ -157,10 +159,10 @@ vacuum_posting(QhRelStore *rs, QhNode node, QhNode slot, bool (*dead) (ItemPoint
 		QhSlotChange change = {slot, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 
 		if (qh_read_slot(rs, slot, old_slot) != QH_SLOT_POSTING ||
-			was->ntids > QH_POSTING_NTIDS(rs->ix->meta.m))
+			was->ntids > QH_POSTING_NTIDS(nbytes))
 			qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
 							  "row pointer list is broken");
-		memcpy(new_slot, old_slot, QH_LINK_NBYTES(rs->ix->meta.m));
+		memcpy(new_slot, old_slot, nbytes);
 		*next = was->next;
 		kept = 0;
 		for (int i = 0; i < was->ntids; i++)
@@ -219,7 +221,7 @@ unlink_posting(QhRelStore *rs, QhNode node, QhNode before, QhNode slot)
 		if (qh_read_slot(rs, before, old_slot) != QH_SLOT_POSTING ||
 			((QhPosting) old_slot)->next != slot)
 			return false;
-		memcpy(new_slot, old_slot, QH_LINK_NBYTES(rs->ix->meta.m));
+		memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, before));
 		((QhPosting) new_slot)->next = next;
 		changes[n++] = (QhSlotChange) {before, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 	}

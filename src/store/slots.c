@@ -2,7 +2,7 @@
  * slots.c
  *		Free slots: finding one, making more, and telling the free space map.
  *
- * The free space map knows link pages that have a free slot; it is a hint, and vacuum
+ * The free space map knows pages of links and hubs that have a free slot; it is a hint, and vacuum
  * renews it.  Must not know rows or links.  See README.md, section "Space".
  */
 #include "postgres.h"
@@ -15,16 +15,16 @@
 #include "store/relstore.h"
 #include "store/slots.h"
 
-/* First node and number of usable slots of a link page; 0 where the block is none. */
+/* First node and number of usable slots of a page of links or hubs; 0 where the block is none. */
 static uint32
-link_page_range(QhRelStore *rs, BlockNumber blkno, uint32 *group, QhNode *first)
+link_page_range(QhRelStore *rs, BlockNumber blkno, QhArray *array, uint32 *group, QhNode *first)
 {
 	QhGeometry *geo = &rs->ix->geo;
 
 	if (blkno < geo->first_blkno || blkno >= rs->ix->nblocks)
 		return 0;
-	if (qh_geometry_block(geo, blkno, group, first) != QH_ARRAY_LINK ||
-		*first >= rs->ix->nslots)
+	*array = qh_geometry_block(geo, blkno, group, first);
+	if ((*array != QH_ARRAY_LINK && *array != QH_ARRAY_HUB) || *first >= rs->ix->nslots)
 		return 0;
 	return Min(qh_geometry_page_nslots(geo, blkno), rs->ix->nslots - *first);
 }
@@ -41,16 +41,17 @@ is_unformatted(QhRelStore *rs, QhArray array, QhNode node)
 }
 
 /*
- * Reserve a free slot of this link page, writing the code in the same record.  *more
+ * Reserve a free slot of this page of links or hubs, writing the code in the same record.  *more
  * says whether others stay free.
  */
 static QhNode
 reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *more)
 {
 	QhGeometry *geo = &rs->ix->geo;
+	QhArray		array;
 	uint32		group;
 	QhNode		first;
-	uint32		count = link_page_range(rs, blkno, &group, &first);
+	uint32		count = link_page_range(rs, blkno, &array, &group, &first);
 	QhNode		node = QH_INVALID_NODE;
 	Buffer		link_buf;
 	Buffer		code_buf = InvalidBuffer;
@@ -73,8 +74,8 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *mor
 		UnlockReleaseBuffer(link_buf);
 		return QH_INVALID_NODE;
 	}
-	qh_page_check(rs->index, blkno, page, QH_PAGE_LINK, group);
-	states = (uint8 *) page + geo->state_offset;
+	qh_page_check(rs->index, blkno, page, qh_array_page_kind(array), group);
+	states = (uint8 *) page + geo->state_offset[array];
 	for (uint32 i = 0; i < count; i++)
 	{
 		if (states[i] != QH_SLOT_FREE)
@@ -110,7 +111,7 @@ reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *mor
 	}
 	xlog = GenericXLogStart(rs->index);
 	page = GenericXLogRegisterBuffer(xlog, link_buf, 0);
-	((uint8 *) page + geo->state_offset)[node - first] = QH_SLOT_RESERVED;
+	((uint8 *) page + geo->state_offset[array])[node - first] = QH_SLOT_RESERVED;
 	if (code != NULL)
 	{
 		page = GenericXLogRegisterBuffer(xlog, code_buf, 0);

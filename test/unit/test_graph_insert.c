@@ -25,6 +25,7 @@ typedef struct World
 	bool		check_steps;
 	uint64_t	nbad_steps;
 	uint64_t	nwide_attach;	/* no candidate had room */
+	uint64_t	nmisfits;		/* lists written for which there is no room */
 } World;
 
 static bool
@@ -64,16 +65,28 @@ tree_faults(World *world)
 		world->mem.nfaults[QH_FAULT_TWICE] + world->mem.nfaults[QH_FAULT_SELF] + world->mem.nfaults[QH_FAULT_RANGE];
 }
 
+/* Replace a node's list. */
+static void
+write_links(World *world, QhNode node, const QhLink *links)
+{
+	const QhStore *store = &world->mem.store;
+
+	world->nmisfits += !qh_links_fit(&store->hubs, store->max_degree, node, links, qh_list_count(links, MAX_DEGREE));
+	memcpy(memory_links(&world->mem, node), links, MAX_DEGREE * sizeof(QhLink));
+}
+
 /* ---- insert ---- */
 
 static bool
 attach(World *world, QhNode parent, QhNode node)
 {
+	const QhStore *store = &world->mem.store;
+	int			cap = qh_room(&store->hubs, store->max_degree, parent) / 2;
 	QhLink		out[MAX_DEGREE];
 
-	if (qh_revise_links(&world->alloc, &world->mem.store, parent, memory_links(&world->mem, parent), node, M, out) != QH_REVISED)
+	if (qh_revise_links(&world->alloc, &world->mem.store, parent, memory_links(&world->mem, parent), node, cap, out) != QH_REVISED)
 		return false;
-	memcpy(memory_links(&world->mem, parent), out, sizeof(out));
+	write_links(world, parent, out);
 	world->parent[node] = parent;
 	return true;
 }
@@ -85,7 +98,7 @@ insert(World *world, QhNode node)
 	QhSearchLimits limits = {.resumable = false};
 	QhCandidate cands[EF_CONSTRUCTION];
 	QhNode		neighbours[M];
-	QhLink	   *links = memory_links(mem, node);
+	QhLink		links[MAX_DEGREE];
 	bool		attached = false;
 	int			n = 0;
 	int			nneighbours;
@@ -95,8 +108,10 @@ insert(World *world, QhNode node)
 		if (!world->dead[cands[n].node])
 			n++;
 	nneighbours = qh_pick_neighbours(&world->alloc, &mem->store, cands, n, M, neighbours);
+	nneighbours = qh_fit_links(&mem->store.hubs, MAX_DEGREE, node, neighbours, nneighbours);
 	for (int i = 0; i < MAX_DEGREE; i++)
 		links[i] = i < nneighbours ? neighbours[i] : QH_INVALID_NODE;
+	write_links(world, node, links);
 	mem->gone[node] = 0;
 	for (int i = 0; i < n && !attached; i++)
 		attached = attach(world, cands[i].node, node);
@@ -113,7 +128,7 @@ insert(World *world, QhNode node)
 		QhLink		out[MAX_DEGREE];
 
 		if (qh_revise_links(&world->alloc, &mem->store, neighbours[i], memory_links(mem, neighbours[i]), node, 0, out) == QH_REVISED)
-			memcpy(memory_links(mem, neighbours[i]), out, sizeof(out));
+			write_links(world, neighbours[i], out);
 	}
 	world->nlive++;
 }
@@ -129,7 +144,7 @@ apply(World *world, const QhLinkChange *changes, int n)
 
 		if (memcmp(links, changes[i].old_links, MAX_DEGREE * sizeof(QhLink)) != 0)
 			world->nbad_steps++;
-		memcpy(links, changes[i].new_links, MAX_DEGREE * sizeof(QhLink));
+		write_links(world, changes[i].node, changes[i].new_links);
 		for (int j = 0; j < MAX_DEGREE && links[j] != QH_INVALID_NODE; j++)
 			if (links[j] & QH_TREE_LINK)
 				world->parent[qh_link_node(links[j])] = changes[i].node;
@@ -250,7 +265,7 @@ vacuum(World *world)
 		if (mem->gone[node] || world->dead[node])
 			continue;
 		if (qh_repair_links(&world->alloc, &mem->store, node, links, &dead, out) == QH_REVISED)
-			memcpy(links, out, sizeof(out));
+			write_links(world, node, out);
 		else
 			world->nbad_steps += memcmp(links, out, sizeof(out)) != 0;
 	}
@@ -291,8 +306,9 @@ max_tree_links(const World *world)
 	return max;
 }
 
+/* A graph from its first node to its last, and once more from nothing. */
 static void
-test_life(void)
+test_life(QhHubs hubs)
 {
 	uint32_t	n = 20000;
 	Code	   *codes = codes_clustered(n, 21);
@@ -302,6 +318,7 @@ test_life(void)
 	uint64_t	nfaults = 0;
 
 	world_init(&world, codes, n);
+	world.mem.store.hubs = hubs;
 	for (QhNode node = 0; node < n; node++)
 	{
 		insert(&world, node);
@@ -344,6 +361,7 @@ test_life(void)
 	insert(&world, 17);
 	insert(&world, 18);
 	ok(memory_check(&world.mem) == 0 && world.mem.nentries == 1, "and the graph begins anew");
+	ok(world.nmisfits == 0, "there was room for every list");
 	world_free(&world);
 	ok(world.counted.held == 0, "gives all memory back");
 	free(codes);
@@ -351,7 +369,7 @@ test_life(void)
 
 /* Every single step of a vacuum leaves every node in the tree. */
 static void
-test_steps(int percent, uint64_t seed)
+test_steps(int percent, uint64_t seed, QhHubs hubs)
 {
 	uint32_t	n = 400;
 	Code	   *codes = codes_clustered(n, seed);
@@ -359,6 +377,7 @@ test_steps(int percent, uint64_t seed)
 	uint64_t	random = seed;
 
 	world_init(&world, codes, n);
+	world.mem.store.hubs = hubs;
 	for (QhNode node = 0; node < n; node++)
 		insert(&world, node);
 	world.check_steps = true;
@@ -367,7 +386,7 @@ test_steps(int percent, uint64_t seed)
 	world.dead[world.mem.entries[0]] = 1;
 	vacuum(&world);
 	ok(world.nbad_steps == 0, "%d%% deleted: the tree holds after every step (%llu moves)", percent, (unsigned long long) world.nmoves);
-	ok(memory_check(&world.mem) == 0, "%d%% deleted: sound at the end", percent);
+	ok(memory_check(&world.mem) == 0 && world.nmisfits == 0, "%d%% deleted: sound at the end", percent);
 	world_free(&world);
 	free(codes);
 }
@@ -457,12 +476,19 @@ test_repair_list(void)
 int
 main(void)
 {
+	/* room for five links in any case, and for about ten of those there are */
+	const QhHubs full = {0},
+				low = {.period = 300, .count = 6, .low_nbytes = 24};
+
 	test_repair_list();
-	test_steps(10, 1);
-	test_steps(50, 2);
-	test_steps(95, 3);
-	test_steps(100, 4);
+	test_steps(10, 1, full);
+	test_steps(50, 2, full);
+	test_steps(95, 3, full);
+	test_steps(100, 4, full);
 	test_after_build();
-	test_life();
+	test_life(full);
+	for (int percent = 10; percent <= 100; percent += 30)
+		test_steps(percent, (uint64_t) percent, low);
+	test_life(low);
 	return done_testing();
 }

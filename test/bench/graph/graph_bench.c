@@ -2,7 +2,7 @@
  * graph_bench.c
  *		Build speed, search work and recall of the graph room on flat memory.
  *
- * graph_bench DIRECTORY [bits|rabitq [m [ef_construction]]]
+ * graph_bench DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]
  *
  * DIRECTORY is what prepare.py made.  Prints for each ef the share of the ten
  * nearest by cosine among the ef found ("among"), recall@10 of the codes' own
@@ -20,6 +20,9 @@
 #include "graph/graph.h"
 
 #define K 10
+
+/* Ids among which the hubs come first: about as many as a group of pages holds. */
+#define PERIOD 3000
 
 typedef struct Rows
 {
@@ -409,13 +412,15 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 	{
-		fprintf(stderr, "usage: graph_bench DIRECTORY [bits|rabitq [m [ef_construction]]]\n");
+		fprintf(stderr, "usage: graph_bench DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]\n");
 		return 1;
 	}
 	if (argc > 3)
 		params.m = atoi(argv[3]);
 	if (argc > 4)
 		params.ef_construction = atoi(argv[4]);
+	if (argc > 6)
+		params.hubs = (QhHubs) {.period = PERIOD, .count = (uint32_t) (atof(argv[5]) * PERIOD), .low_nbytes = 4 * (uint32_t) atoi(argv[6])};
 	base = read_rows(argv[1], "base.fbin");
 	queries = read_rows(argv[1], "query.fbin");
 	truth = read_rows(argv[1], "truth.ibin");	/* the same header, and 4 bytes a value */

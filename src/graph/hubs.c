@@ -1,0 +1,93 @@
+/*
+ * hubs.c
+ *		Low-storage graphs: which nodes keep many links, and the order that gives them their ids.
+ *
+ * LEANN (arXiv 2506.08276, algorithm 3) keeps many links at the nodes most others link to and few at
+ * the rest.  It takes the best of all nodes; here each stretch of the order has its best, so that
+ * hubs stand near everything and an id alone says who is one.  README.md, "Low storage".
+ */
+#include <string.h>
+
+#include "graph/build.h"
+
+/* Links towards each node. */
+static uint32_t *
+count_sources(QhBuild *build)
+{
+	uint32_t   *count = qh_build_alloc(build, (size_t) build->n * sizeof(uint32_t));
+
+	memset(count, 0, (size_t) build->n * sizeof(uint32_t));
+	for (uint32_t node = 0; node < build->n; node++)
+	{
+		const QhLink *links = build->graph->links + (size_t) node * (size_t) build->max_degree;
+
+		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
+			count[qh_link_node(links[i])]++;
+		qh_build_tick(build, QH_PHASE_PRUNE, 1, 0, build->n);
+	}
+	return count;
+}
+
+/*
+ * The node with most sources in each of as many equal stretches of these n becomes a hub: hubs go to the front, where the
+ * first ids of a period are, and the others keep their order behind them.
+ */
+static void
+choose_in_period(const QhBuild *build, const uint32_t *nsources, QhNode *nodes, uint32_t n, QhNode *scratch)
+{
+	uint32_t	nhubs = n < build->params->hubs.count ? n : build->params->hubs.count;
+	uint32_t	next = nhubs;
+
+	memcpy(scratch, nodes, n * sizeof(QhNode));
+	for (uint32_t i = 0; i < nhubs; i++)
+	{
+		uint32_t	begin = (uint32_t) ((uint64_t) n * i / nhubs);
+		uint32_t	end = (uint32_t) ((uint64_t) n * (i + 1) / nhubs);
+		uint32_t	best = begin;
+
+		for (uint32_t j = begin + 1; j < end; j++)
+			if (nsources[scratch[j]] > nsources[scratch[best]])
+				best = j;
+		for (uint32_t j = begin; j < end; j++)
+			nodes[j == best ? i : next++] = scratch[j];
+	}
+}
+
+void
+qh_choose_hubs(QhBuild *build)
+{
+	uint32_t	period = build->params->hubs.period;
+	uint32_t   *nsources = count_sources(build);
+	QhNode	   *order = build->graph->order;
+	QhNode	   *scratch = qh_build_alloc(build, (size_t) period * sizeof(QhNode));
+
+	for (uint32_t begin = 0; begin < build->n; begin += period)
+		choose_in_period(build, nsources, order + begin, build->n - begin < period ? build->n - begin : period, scratch);
+	qh_build_release(build, scratch);
+	qh_build_release(build, nsources);
+	build->rank = qh_build_alloc(build, (size_t) build->n * sizeof(QhNode));
+	for (uint32_t i = 0; i < build->n; i++)
+		build->rank[order[i]] = i;
+}
+
+int
+qh_build_room(const QhBuild *build, QhNode node)
+{
+	return build->rank == NULL ? build->max_degree :
+		qh_room(&build->params->hubs, build->max_degree, build->rank[node]);
+}
+
+int
+qh_build_fit(const QhBuild *build, QhNode node, QhLink *links, int n)
+{
+	QhLink		by_id[QH_PACK_MAX];
+
+	if (build->rank == NULL || qh_is_hub(&build->params->hubs, build->rank[node]))
+		return n;
+	for (int i = 0; i < n; i++)
+		by_id[i] = build->rank[qh_link_node(links[i])] | (links[i] & QH_TREE_LINK);
+	n = qh_fit_links(&build->params->hubs, build->max_degree, build->rank[node], by_id, n);
+	for (int i = 0; i < n; i++)
+		links[i] = build->graph->order[qh_link_node(by_id[i])] | (by_id[i] & QH_TREE_LINK);
+	return n;
+}
