@@ -12,6 +12,7 @@
 
 #include "am/scan.h"
 #include "miscadmin.h"
+#include "store/sweep.h"
 
 /*
  * Candidates the first pass keeps, and how that grows from pass to pass up to what memory allows:
@@ -19,6 +20,9 @@
  */
 #define FIRST_PASS	256
 #define PASS_GROWTH 8
+
+/* Distances that are compared with the farthest kept at once. */
+#define FILTER_RUN	16
 
 static inline bool
 before(QhCandidate a, QhCandidate b)
@@ -104,38 +108,53 @@ offer(QhScan *scan, QhNode node, float dist)
 	}
 }
 
+/* Is any of them within the limit?  No branch a distance: compilers make vectors of this. */
+static inline bool
+any_within(const float *dist, int n, float limit)
+{
+	int			any = 0;
+
+	for (int i = 0; i < n; i++)
+		any |= dist[i] <= limit;
+	return any != 0;
+}
+
+static void
+offer_page(QhScan *scan, QhNode first, const float *dist, int n)
+{
+	QhFlat	   *flat = &scan->flat;
+
+	for (int done = 0; done < n; done += FILTER_RUN)
+	{
+		int			count = Min(n - done, FILTER_RUN);
+
+		/* nearly all codes end here */
+		if (flat->nbest == flat->max && !any_within(dist + done, count, flat->best[0].dist))
+		{
+			flat->more = true;
+			continue;
+		}
+		for (int i = done; i < done + count; i++)
+			offer(scan, first + i, dist[i]);
+	}
+}
+
 static void
 run_pass(QhScan *scan)
 {
 	QhFlat	   *flat = &scan->flat;
-	QhGeometry *geo = &scan->ix->geo;
 	float		dist[QH_PAGE_NBYTES];
-	BlockNumber nblocks = scan->ix->nblocks;
-	float		farthest = INFINITY;	/* of those kept, once there are enough */
+	QhSweep		sweep;
+	QhNode		first;
+	int			n;
 
 	flat->nbest = 0;
 	flat->next = 0;
 	flat->more = false;
-	for (BlockNumber blkno = geo->first_blkno; blkno < nblocks; blkno++)
-	{
-		QhNode		first;
-		int			count = qh_score_block(&scan->rs, blkno, &first, dist);
-
-		if (count == 0)
-			continue;
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < count; i++)
-		{
-			/* nearly all codes end here: the test is spelled out so that it stays in registers */
-			if (dist[i] > farthest)
-			{
-				flat->more = true;
-				continue;
-			}
-			offer(scan, first + i, dist[i]);
-			farthest = flat->nbest == flat->max ? flat->best[0].dist : INFINITY;
-		}
-	}
+	qh_sweep_begin(&sweep, &scan->rs);
+	while ((n = qh_sweep_next(&sweep, &first, dist)) > 0)
+		offer_page(scan, first, dist, n);
+	qh_sweep_end(&sweep);
 	qsort(flat->best, flat->nbest, sizeof(QhCandidate), compare);
 	flat->npasses++;
 	scan->stats.nflat++;

@@ -38,14 +38,8 @@ read_links_ahead(QhStore *store, const QhNode *nodes, int n)
 	qh_read_ahead((QhRelStore *) store, QH_ARRAY_LINK, nodes, n);
 }
 
-/*
- * Pin the page that holds a slot of an array.  The first time this backend meets the
- * page it is checked; after that its place in shared buffers is remembered, and only
- * the buffer's tag is compared.  Returns InvalidBuffer for a page that was never written
- * (the relation was extended just before a crash).
- */
-static Buffer
-pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
+Buffer
+qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 {
 	QhIndex    *ix = rs->ix;
 	Buffer		buf;
@@ -62,7 +56,7 @@ pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 
 	rs->nmisses++;
 	rs->store.hint = read_links_ahead;
-	buf = ReadBuffer(rs->index, addr->blkno);
+	buf = ReadBufferExtended(rs->index, MAIN_FORKNUM, addr->blkno, RBM_NORMAL, rs->strategy);
 	page = BufferGetPage(buf);
 	if (PageIsNew(page))
 	{
@@ -79,7 +73,7 @@ pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 static Buffer
 lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddress *addr)
 {
-	Buffer		buf = pin_slot(rs, array, node, addr);
+	Buffer		buf = qh_pin_slot(rs, array, node, addr);
 
 	if (!BufferIsValid(buf))
 		return buf;
@@ -127,7 +121,7 @@ pin_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, Buffer *buf
 	{
 		QhSlotAddress addr;
 
-		bufs[i] = pin_slot(rs, array, nodes[i], &addr);
+		bufs[i] = qh_pin_slot(rs, array, nodes[i], &addr);
 		ptrs[i] = BufferIsValid(bufs[i]) ? (uint8 *) BufferGetPage(bufs[i]) + addr.offset : nothing;
 	}
 }
@@ -252,7 +246,7 @@ bool
 qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
 {
 	QhSlotAddress addr;
-	Buffer		buf = pin_slot(rs, QH_ARRAY_CODE, node, &addr);
+	Buffer		buf = qh_pin_slot(rs, QH_ARRAY_CODE, node, &addr);
 
 	if (!BufferIsValid(buf))
 		return false;
@@ -320,32 +314,6 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 	}
 	pfree(nearest);
 	return nseeds;
-}
-
-int
-qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist)
-{
-	QhGeometry *geo = &rs->ix->geo;
-	uint32		group;
-	int			count;
-	QhSlotAddress addr;
-	Buffer		buf;
-
-	if (blkno < geo->first_blkno ||
-		qh_geometry_block(geo, blkno, &group, first_node) != QH_ARRAY_CODE)
-		return 0;
-	count = qh_geometry_page_nslots(geo, blkno);
-	if (*first_node >= rs->ix->nslots)
-		return 0;
-	count = Min((uint32) count, rs->ix->nslots - *first_node);
-	buf = pin_slot(rs, QH_ARRAY_CODE, *first_node, &addr);
-	if (!BufferIsValid(buf))
-		return 0;
-	qv_query_score_strided(rs->query, (uint8 *) BufferGetPage(buf) + addr.offset,
-						   rs->ix->code_nbytes, count, dist);
-	ReleaseBuffer(buf);
-	rs->ncodes += count;
-	return count;
 }
 
 /* Does the slot of a node in this state hold a packed list? */

@@ -26,6 +26,7 @@ typedef struct QhRelStore
 	QhIndex    *ix;				/* meta.ndims > 0 */
 	const QvQuery *query;		/* what score() measures from */
 	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
+	BufferAccessStrategy strategy;	/* how pages are read that are not in shared buffers (sweep.c), or NULL */
 
 	uint64		ncodes;			/* codes scored */
 	uint64		nlinks;			/* link lists read */
@@ -55,8 +56,13 @@ extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
 /* The finer distance of the query to each of n nodes; INFINITY for a node that is gone. */
 extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist);
 
-/* Score the codes of one code page at once: first_node and count say which. dist has room for a page's slots. */
-extern int qh_score_block(QhRelStore *rs, BlockNumber blkno, QhNode *first_node, float *dist);
+/*
+ * Pin the page that holds a slot of an array.  The first time this backend meets the
+ * page it is checked; after that its place in shared buffers is remembered, and only
+ * the buffer's tag is compared.  Returns InvalidBuffer for a page that was never written
+ * (the relation was extended just before a crash).
+ */
+extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr);
 
 /*
  * The list of row pointers of a node, read under a share lock of its row page together with

@@ -49,7 +49,8 @@ foreach my $column (sort keys %search)
 		my ($nahead, $ahead) = answers($column, "SET qhnsw.flat = $flat; SET effective_io_concurrency = 16");
 
 		is($serial, 0, "$column, flat $flat: no read is begun ahead where effective_io_concurrency is 0");
-		cmp_ok($nahead, '>', 0, "$column, flat $flat: reads are begun ahead") if $flat eq 'off';
+		# the few pages of codes may have stayed
+		cmp_ok($nahead, '>', 0, "$column: reads are begun ahead") if $flat eq 'off';
 		is($ahead, $one_by_one, "$column, flat $flat: and the rows are the same");
 		$cold{$column}{$flat} = $ahead;
 	}
@@ -57,6 +58,11 @@ foreach my $column (sort keys %search)
 
 $node->append_conf('postgresql.conf', "shared_buffers = 64MB\n");
 $node->restart;
+is( $node->safe_psql('postgres', q{
+		SET enable_seqscan = off; SET qhnsw.flat = on; SET effective_io_concurrency = 16;
+		CREATE TEMP TABLE first AS SELECT id FROM t ORDER BY b <~> (SELECT b FROM t AS other LIMIT 1) LIMIT 1;
+		SELECT flat_passes, reads_ahead > 1 FROM qhnsw_last_scan()}),
+	'1|t', 'the first pass over all codes after a start reads them ahead');
 foreach my $column (sort keys %search)
 {
 	foreach my $flat ('off', 'on')

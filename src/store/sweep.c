@@ -1,0 +1,140 @@
+/*
+ * sweep.c
+ *		All codes of an index in order, a page at a time, scored.
+ *
+ * What a pass over all codes costs is reading memory, so while one page is scored the
+ * processor is asked for the next, and the disk for those behind it.  Must not
+ * know what the scores are for.  See README.md, section "Sweeps".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "store/readahead.h"
+#include "store/sweep.h"
+
+/* Code pages asked for ahead where they must come from disk: 256 kB, as large as a ring of buffers for bulk reads. */
+#define PAGES_AHEAD			32
+
+/* Codes are scored in runs of about so many bytes, between which the next page's lines are asked for.  Measured: README.md. */
+#define RUN_NBYTES			3072
+
+#define CACHE_LINE_NBYTES	64
+
+/* Into the second-level cache: the first has room for too few reads on their way, and then the prefetch itself waits. */
+#define prefetch_l2(address) __builtin_prefetch(address, 0, 2)
+
+/* Codes on the page whose first node is this; pages end with their group and with the index. */
+static uint32
+page_ncodes(const QhIndex *ix, QhNode first)
+{
+	const QhGeometry *geo = &ix->geo;
+	uint32		in_group = geo->group_nslots - first % geo->group_nslots;
+
+	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), ix->nslots - first);
+}
+
+void
+qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
+{
+	QhIndex    *ix = rs->ix;
+
+	sweep->rs = rs;
+	sweep->next = 0;
+	sweep->ahead = 0;
+
+	/* as a sequential scan does, so that one large sweep does not push out what everybody else uses */
+	sweep->strategy = NULL;
+	if (ix->nslots / ix->geo.page_nslots[QH_ARRAY_CODE] > (uint32) NBuffers / 4)
+		sweep->strategy = GetAccessStrategy(BAS_BULKREAD);
+	rs->strategy = sweep->strategy;
+}
+
+void
+qh_sweep_end(QhSweep *sweep)
+{
+	sweep->rs->strategy = NULL;
+	if (sweep->strategy != NULL)
+		FreeAccessStrategy(sweep->strategy);
+}
+
+/* Keep PAGES_AHEAD pages on their way from disk, where they are not in shared buffers. */
+static void
+read_pages_ahead(QhSweep *sweep)
+{
+	QhIndex    *ix = sweep->rs->ix;
+	uint64		end = (uint64) sweep->next + PAGES_AHEAD * ix->geo.page_nslots[QH_ARRAY_CODE];
+
+	while (sweep->ahead < Min(end, ix->nslots))
+	{
+		qh_read_ahead(sweep->rs, QH_ARRAY_CODE, &sweep->ahead, 1);
+		sweep->ahead += page_ncodes(ix, sweep->ahead);
+	}
+}
+
+/* Where the next page's codes seem to be, or NULL: a wrong guess does no harm. */
+static const char *
+next_codes(QhSweep *sweep)
+{
+	QhIndex    *ix = sweep->rs->ix;
+	QhSlotAddress addr;
+	Buffer		buf;
+
+	if (sweep->next >= ix->nslots)
+		return NULL;
+	addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, sweep->next);
+	buf = ix->hints[addr.blkno];
+	return buf > InvalidBuffer ? (const char *) BufferGetBlock(buf) + addr.offset : NULL;
+}
+
+/* Score n codes that stand one behind the other, and ask the processor for as many bytes from next on. */
+static void
+score_page(const QvQuery *query, const uint8 *codes, uint32 nbytes, int n, const char *next, float *dist)
+{
+	int			run = Max(RUN_NBYTES / nbytes, 1);
+
+	for (int done = 0; done < n; done += run)
+	{
+		int			count = Min(n - done, run);
+
+		if (next != NULL)
+		{
+			for (uint32 at = 0; at < count * nbytes; at += CACHE_LINE_NBYTES)
+				prefetch_l2(next + (Size) done * nbytes + at);
+		}
+		qv_query_score_strided(query, codes + (Size) done * nbytes, nbytes, count, dist + done);
+	}
+}
+
+int
+qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist)
+{
+	QhRelStore *rs = sweep->rs;
+	QhSlotAddress addr;
+	Buffer		buf;
+	int			count;
+
+	if (sweep->next >= rs->ix->nslots)
+		return 0;
+	CHECK_FOR_INTERRUPTS();
+	read_pages_ahead(sweep);
+	*first = sweep->next;
+	count = page_ncodes(rs->ix, *first);
+	sweep->next += count;
+
+	buf = qh_pin_slot(rs, QH_ARRAY_CODE, *first, &addr);
+	if (!BufferIsValid(buf))
+	{
+		/* never written: nobody is there */
+		for (int i = 0; i < count; i++)
+			dist[i] = INFINITY;
+		return count;
+	}
+	score_page(rs->query, (uint8 *) BufferGetPage(buf) + addr.offset, rs->ix->code_nbytes, count,
+			   next_codes(sweep), dist);
+	ReleaseBuffer(buf);
+	rs->ncodes += count;
+	return count;
+}
