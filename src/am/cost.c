@@ -48,6 +48,7 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		oversample;
 	const QhColumn *column;
 	Cost		per_row;
+	QualCost	expression;
 	Relation	index;
 
 	/* without an order there is nothing this index can do */
@@ -77,11 +78,12 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		per_code = cpu_operator_cost + seq_page_cost * info->pages / ntuples;
 	}
 
-	/* a candidate looked at: a row fetched, its vector detoasted and compared */
-	per_fetch = cpu_tuple_cost + 10 * cpu_operator_cost + 2 * UNCACHED * random_page_cost;
+	/* a candidate looked at: a row fetched, its vector detoasted, or computed by the index's expression, and compared */
+	cost_qual_eval(&expression, info->indexprs, root);
+	per_fetch = cpu_tuple_cost + 10 * cpu_operator_cost + 2 * UNCACHED * random_page_cost + expression.per_tuple;
 	nrescored = Min(oversample > 0 ? oversample * 10 + 10 : 0, ntuples);
 
-	*startup_cost = ncodes * per_code + nrescored * per_fetch;
+	*startup_cost = expression.startup + ncodes * per_code + nrescored * per_fetch;
 	per_row = CODES_PER_EF * per_code + oversample * per_fetch + cpu_index_tuple_cost;
 	*total_cost = *startup_cost + ntuples * per_row;
 	*selectivity = 1;

@@ -122,6 +122,8 @@ exact_distance(IndexScanDesc desc, ItemPointer tid, double *dist)
 	scan->stats.nfetched++;
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(scan->estate));
 	FormIndexDatum(scan->index_info, scan->slot, scan->estate, values, isnull);
+	if (scan->index_info->ii_Expressions != NIL)
+		scan->stats.nrecomputed++;
 	if (!isnull[0])
 	{
 		*dist = DatumGetFloat8(FunctionCall2Coll(&scan->distance, scan->collation,
@@ -154,6 +156,8 @@ fetch_batch(IndexScanDesc desc, int n)
 		qh_scan_check_tid(desc, &tids[ntids]);
 		ntids++;
 	}
+	if (ntids > 0)
+		scan->stats.nbatches++;
 	qsort(tids, ntids, sizeof(ItemPointerData), compare_tids);
 	for (int i = 0; i < ntids; i++)
 	{

@@ -58,6 +58,8 @@ typedef struct QhScanStats
 	uint64		nrefined;		/* finer codes scored */
 	uint64		nahead;			/* pages asked for before they were wanted */
 	uint64		nfetched;		/* heap rows fetched to rescore */
+	uint64		nrecomputed;	/* of these, rows for which the index's expression was evaluated */
+	uint64		nbatches;		/* in which they were fetched */
 	uint64		nreturned;		/* rows given to the executor */
 	uint64		nlate;			/* rows left out because they came after their place in the order */
 } QhScanStats;

@@ -198,8 +198,8 @@ Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[10];
-	bool		nulls[10] = {0};
+	Datum		values[12];
+	bool		nulls[12] = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -214,5 +214,7 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(qh_last_scan.nlate);
 	values[n++] = Int64GetDatum(qh_last_scan.nrefined);
 	values[n++] = Int64GetDatum(qh_last_scan.nahead);
+	values[n++] = Int64GetDatum(qh_last_scan.nrecomputed);
+	values[n++] = Int64GetDatum(qh_last_scan.nbatches);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

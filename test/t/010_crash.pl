@@ -13,15 +13,16 @@ my $node = new_node('crash', 'wal_writer_delay = 1000ms', 'track_io_timing = off
 
 load_vectors($node, 'source', 4000, 64, 1);
 $node->safe_psql('postgres', q{
-	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, v real[], b bitvec(64), q qvec8(64));
+	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, v real[], l real[], b bitvec(64), q qvec8(64));
+	CREATE INDEX t_l ON t USING qhnsw (l) WITH (m = 8, hub_fraction = 0.05, m_low = 5);
 	CREATE INDEX t_v ON t USING qhnsw (v) WITH (m = 8);
 	CREATE INDEX t_b ON t USING qhnsw (b) WITH (m = 8);
 	CREATE INDEX t_q ON t USING qhnsw (q qvec8_l2_ops) WITH (m = 8);
 	CREATE FUNCTION add(from_id int, to_id int) RETURNS void LANGUAGE sql AS
-		'INSERT INTO t (v, b, q) SELECT v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
+		'INSERT INTO t (v, l, b, q) SELECT v, v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
 	SELECT add(1, 300)});
 
-my @indexes = ('t_v', 't_b', 't_q');
+my @indexes = ('t_v', 't_l', 't_b', 't_q');
 
 # After a crash: up again, sound, complete, and usable.
 sub recovered
@@ -101,6 +102,7 @@ foreach my $death (@deaths)
 }
 finds_all($node, 't', 'v', '<=>', 'after all crashes');
 finds_all($node, 't', 'b', '<~>', 'after all crashes');
+finds_all($node, 't', 'l', '<=>', 'after all crashes');
 
 # ---- vacuum, killed when its work on the index has got so far
 
@@ -157,6 +159,7 @@ foreach my $stage (
 		'0|0', 'the next vacuum leaves no slot behind');
 }
 finds_all($node, 't', 'q', '<->', 'after vacuums that were killed');
+finds_all($node, 't', 'l', '<=>', 'after vacuums that were killed');
 
 # ---- builds
 

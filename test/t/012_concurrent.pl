@@ -10,19 +10,20 @@ use Test::More;
 use QvecTest;
 
 my $node = new_node('concurrent', 'max_connections = 40');
-my %column = (v => '<=>', b => '<~>', q => '<->');
+my %column = (v => '<=>', l => '<=>', b => '<~>', q => '<->');
 
 load_vectors($node, 'source', 4000, 64, 5);
 
 # Each row names the source row it was made from, so a scan can tell a wrong row
 # from its distance; "deleted" rows are never to be seen again by later snapshots.
 $node->safe_psql('postgres', q{
-	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source_id int, v real[], b bitvec(64), q qvec8(64));
+	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, source_id int, v real[], l real[], b bitvec(64), q qvec8(64));
+	CREATE INDEX t_l ON t USING qhnsw (l) WITH (m = 8, hub_fraction = 0.05, m_low = 5);
 	CREATE INDEX t_v ON t USING qhnsw (v);
 	CREATE INDEX t_b ON t USING qhnsw (b);
 	CREATE INDEX t_q ON t USING qhnsw (q qvec8_l2_ops);
 	CREATE FUNCTION add(from_id int, to_id int) RETURNS void LANGUAGE sql AS
-		'INSERT INTO t (source_id, v, b, q) SELECT id, v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
+		'INSERT INTO t (source_id, v, l, b, q) SELECT id, v, v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
 	SELECT add(1, 1500);
 	CREATE FUNCTION look(of_id int, wanted int) RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE
@@ -32,11 +33,12 @@ $node->safe_psql('postgres', q{
 		seen bigint[] := '{}';
 		last double precision := -1;
 		r record;
-		kind int := of_id % 3;
+		kind int := of_id % 4;
 	BEGIN
 		FOR r IN EXECUTE CASE kind
 			WHEN 0 THEN 'SELECT id, source_id, t.v <=> $1 AS d, t.v AS v FROM t ORDER BY t.v <=> $1 LIMIT $4'
 			WHEN 1 THEN 'SELECT id, source_id, t.b <~> $2 AS d, t.v AS v FROM t ORDER BY t.b <~> $2 LIMIT $4'
+			WHEN 2 THEN 'SELECT id, source_id, t.l <=> $1 AS d, t.v AS v FROM t ORDER BY t.l <=> $1 LIMIT $4'
 			ELSE 'SELECT id, source_id, t.q <-> $3 AS d, t.v AS v FROM t ORDER BY t.q <-> $3 LIMIT $4' END
 			USING query, bits, q8, wanted
 		LOOP
@@ -47,7 +49,7 @@ $node->safe_psql('postgres', q{
 				RAISE EXCEPTION 'row % at % comes after one at %', r.id, r.d, last;
 			END IF;
 			IF r.v <> (SELECT v FROM source WHERE id = r.source_id) OR
-				r.d <> (CASE kind WHEN 0 THEN r.v <=> query WHEN 1 THEN binary_quantize(r.v) <~> bits ELSE quantize_int8(r.v) <-> q8 END) THEN
+				r.d <> (CASE kind WHEN 1 THEN binary_quantize(r.v) <~> bits WHEN 3 THEN quantize_int8(r.v) <-> q8 ELSE r.v <=> query END) THEN
 				RAISE EXCEPTION 'row % is not what was inserted', r.id;
 			END IF;
 			seen := seen || r.id;

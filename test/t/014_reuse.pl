@@ -13,17 +13,18 @@ my $node = new_node('reuse');
 
 load_vectors($node, 'source', 3000, 64, 8);
 $node->safe_psql('postgres', q{
-	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, source_id int, v real[], b bitvec(64), q qvec8(64));
+	CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, source_id int, v real[], l real[], b bitvec(64), q qvec8(64));
 	ALTER TABLE t ALTER v SET STORAGE plain;
+	CREATE INDEX t_l ON t USING qhnsw (l) WITH (hub_fraction = 0.05, m_low = 8);
 	CREATE INDEX t_v ON t USING qhnsw (v);
 	CREATE INDEX t_b ON t USING qhnsw (b);
 	CREATE INDEX t_q ON t USING qhnsw (q);
 	CREATE FUNCTION add(from_id int, to_id int) RETURNS void LANGUAGE sql AS
-		'INSERT INTO t (source_id, v, b, q) SELECT id, v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
+		'INSERT INTO t (source_id, v, l, b, q) SELECT id, v, v, binary_quantize(v), quantize_int8(v) FROM source WHERE id BETWEEN from_id AND to_id';
 	SELECT add(1, 1000)});
 
-my %column = (v => '<=>', b => '<~>', q => '<=>');
-my %cast = (v => 's.v', b => 'binary_quantize(s.v)', q => 'quantize_int8(s.v)');
+my %column = (v => '<=>', l => '<=>', b => '<~>', q => '<=>');
+my %cast = (v => 's.v', l => 's.v', b => 'binary_quantize(s.v)', q => 'quantize_int8(s.v)');
 
 # Rows of an index scan, all of them, against rows of the table: each once, with its own distance.
 # (In strict order, rows that the graph overlooked at first would be left out.)
@@ -64,7 +65,7 @@ foreach my $round (1 .. 4)
 
 	# updates, some of them heap-only, move rows
 	$node->safe_psql('postgres', 'UPDATE t SET source_id = source_id WHERE id % 3 = 0');
-	$node->safe_psql('postgres', "UPDATE t SET v = s.v, b = binary_quantize(s.v), q = quantize_int8(s.v), source_id = s.id
+	$node->safe_psql('postgres', "UPDATE t SET v = s.v, l = s.v, b = binary_quantize(s.v), q = quantize_int8(s.v), source_id = s.id
 		FROM source AS s WHERE t.id % 7 = 0 AND s.id = 1 + (t.source_id * 13) % 3000");
 	scans_agree("round $round, updated");
 	finds_all($node, 't', $_, $column{$_}, "round $round, updated") for sort keys %column;
