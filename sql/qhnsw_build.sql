@@ -25,10 +25,10 @@ RESET enable_seqscan;
 DROP TABLE built, asked;
 
 -- Row by row and all at once, at each size: 1, 2, ... a page of each kind, a group and one more.
-CREATE FUNCTION grow(m int, most int) RETURNS TABLE (rows int, state text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION grow(options text, most int) RETURNS TABLE (rows int, state text) LANGUAGE plpgsql AS $$
 BEGIN
     CREATE TABLE growing (id int, b bitvec(64));
-    EXECUTE format('CREATE INDEX growing_b ON growing USING qhnsw (b) WITH (m = %s)', m);
+    EXECUTE format('CREATE INDEX growing_b ON growing USING qhnsw (b) WITH (%s)', options);
     FOR rows IN 1..most LOOP
         INSERT INTO growing SELECT rows, binary_quantize(test_vector(rows, 64));
         CONTINUE WHEN rows > 10 AND rows % 29 <> 0;
@@ -46,10 +46,13 @@ BEGIN
     RETURN NEXT;
     DROP TABLE growing;
 END $$;
-SELECT * FROM grow(16, 150);
-SELECT * FROM grow(2, 100);
-SELECT * FROM grow(100, 100);
-DROP FUNCTION grow(int, int);
+SELECT * FROM grow('m = 16', 150);
+SELECT * FROM grow('m = 2', 100);
+SELECT * FROM grow('m = 100', 100);
+SELECT * FROM grow('hub_fraction = 0.01', 150);
+SELECT * FROM grow('m = 2, hub_fraction = 0.5, m_low = 4', 150);
+SELECT * FROM grow('m = 100, hub_fraction = 0.5, m_low = 200', 150);
+DROP FUNCTION grow(text, int);
 
 -- The same rows give the same index.
 CREATE TABLE twice (id int, r real[]);

@@ -18,7 +18,7 @@ sub files_of
 {
 	my ($table) = @_;
 	my @paths = split /\n/, $node->safe_psql('postgres',
-		"SELECT pg_relation_filepath(r) FROM unnest(ARRAY['$table', '${table}_v', '${table}_b']::regclass[]) WITH ORDINALITY AS x(r, n) ORDER BY n");
+		"SELECT pg_relation_filepath(r) FROM unnest(ARRAY['$table', '${table}_v', '${table}_b', '${table}_l']::regclass[]) WITH ORDINALITY AS x(r, n) ORDER BY n");
 
 	return map { $node->data_dir . '/' . $_ } @paths;
 }
@@ -192,6 +192,42 @@ $damage{'file cut in the middle'} = sub { substr $_[0], 0, PAGE * int(length($_[
 $damage{'file with noise behind its end'} = sub { $_[0] . noise(PAGE) };
 $damage{'file with zeros behind its end'} = sub { $_[0] . "\0" x (40 * PAGE) };
 
+# An index of low storage, damaged alone: packed lists are in the link pages, the others in pages of hubs.
+my %low_damage;
+my ($LOW_NBYTES, $LOW_NSLOTS) = (40, int((PAGE - 24 - 8) / 41));
+
+sub change_packed
+{
+	my ($image, $how) = @_;
+
+	foreach my $page (pages_of($image, 5))
+	{
+		foreach my $i (0 .. $LOW_NSLOTS - 1)
+		{
+			my $at = $page * PAGE + 24 + $i * $LOW_NBYTES;
+			put($image, $at, $how->(substr($image, $at, $LOW_NBYTES)));
+		}
+	}
+	return $image;
+}
+foreach my $kind ([ 5 => 'packed' ], [ 9 => 'hub' ])
+{
+	my ($number, $name) = @$kind;
+	$low_damage{"low: noise in all $name pages"} = sub { my $i = shift; put($i, $_ * PAGE + 24, noise(SPECIAL - 24)) for pages_of($i, $number); $i };
+	$low_damage{"low: noise on $name page"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE, noise(PAGE)); $i };
+	$low_damage{"low: zero $name page"} = sub { my $i = shift; put($i, (pages_of($i, $number))[0] * PAGE, "\0" x PAGE); $i };
+}
+$low_damage{'low: lists too long'} = sub { change_packed(shift, sub { "\xFF\xFF" . substr($_[0], 2) }) };
+$low_damage{'low: lists of noise'} = sub { change_packed(shift, sub { chr(number(9)) . chr(number(9)) . noise($LOW_NBYTES - 2) }) };
+$low_damage{'low: no links'} = sub { change_packed(shift, sub { "\0" x $LOW_NBYTES }) };
+$low_damage{'low: a bit flipped in each list'} = sub { change_packed(shift, sub { my $s = $_[0]; vec($s, number(160), 1) ^= 1; $s }) };
+my %low_meta = ('hubs a group' => [ 60, pack 'V', 4000000000 ], 'one hub more' => [ 60, pack 'V', 200 ], 'no hubs' => [ 60, pack 'V', 0 ],
+	'hub_fraction' => [ 92, pack 'V', 0x7FC00000 ], 'no hub_fraction' => [ 92, pack 'V', 0 ], 'm_low' => [ 96, pack 'v', 60000 ], 'm_low 0' => [ 96, pack 'v', 0 ]);
+foreach my $field (keys %low_meta)
+{
+	$low_damage{"low: meta: $field"} = sub { my $i = shift; put($i, 24 + $low_meta{$field}[0], $low_meta{$field}[1]); $i };
+}
+
 # These are no faults: what is left is another sound index, or one that is only worse.
 my %harmless = map { $_ => 1 } ('file with zeros behind its end', 'meta: spread');
 
@@ -203,6 +239,8 @@ my @tries = (
 	[ 'scan by b', sprintf("SET enable_seqscan = off; SET qhnsw.ef_search = 20; $rows", 'b <~> (SELECT binary_quantize(v) FROM source WHERE id = 3)') ],
 	[ 'scan of all codes', sprintf("SET enable_seqscan = off; SET qhnsw.flat = on; $rows", 'b <~> (SELECT binary_quantize(v) FROM source WHERE id = 5)') ],
 	[ 'scan without order', sprintf("SET enable_seqscan = off; $rows", 'v <=> NULL') ],
+	[ 'scan by l', sprintf("SET enable_seqscan = off; SET qhnsw.ef_search = 20; $rows", 'v <-> (SELECT v FROM source WHERE id = 3)') ],
+	[ 'info on l', q{SELECT nodes FROM qhnsw_info('TABLE_l')} ],
 	[ 'info on v', q{SELECT nodes FROM qhnsw_info('TABLE_v')} ],
 	[ 'info on b', q{SELECT nodes FROM qhnsw_info('TABLE_b')} ],
 	[ 'insert', 'INSERT INTO TABLE (v, b) SELECT v, binary_quantize(v) FROM source WHERE id BETWEEN 2001 AND 2020 OR id < 5' ],
@@ -216,17 +254,19 @@ my $acceptable = qr/^(00000|XX002|XX001|0A000|22000)$/;
 
 # A table for each damage.  They are there before the sound one has rows, and are given
 # the files of that: so no row is older than vacuum finds believable.
-my @names = sort keys %damage;
+my @names = sort(keys %damage, keys %low_damage);
 load_vectors($node, 'source', 2200, 64, 11);
 $node->safe_psql('postgres', 'CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY, v real[], b bitvec(64))');
 $node->safe_psql('postgres', join '', map {
 	"CREATE TABLE d$_ (LIKE t INCLUDING IDENTITY);\nCREATE INDEX d${_}_v ON d$_ USING qhnsw (v);\nCREATE INDEX d${_}_b ON d$_ USING qhnsw (b);\n"
+	  . "CREATE INDEX d${_}_l ON d$_ USING qhnsw (v real_l2_ops) WITH (hub_fraction = 0.02);\n"
 } 0 .. $#names);
 $node->safe_psql('postgres', q{
 	INSERT INTO t (v, b) SELECT v, binary_quantize(v) FROM source WHERE id <= 2000;
 	INSERT INTO t (v, b) SELECT v, binary_quantize(v) FROM source, generate_series(1, 30) WHERE source.id <= 8;
 	CREATE INDEX t_v ON t USING qhnsw (v);
 	CREATE INDEX t_b ON t USING qhnsw (b);
+	CREATE INDEX t_l ON t USING qhnsw (v real_l2_ops) WITH (hub_fraction = 0.02);
 	DELETE FROM t WHERE id % 3 = 0});
 my @sound_files = files_of('t');
 my @files = map { [ files_of("d$_") ] } 0 .. $#names;
@@ -238,10 +278,11 @@ system_log('pg_checksums', '--disable', '-D', $node->data_dir);
 my @sound = map { slurp_file($_) } @sound_files;
 foreach my $nth (0 .. $#names)
 {
-	foreach my $i (0 .. 2)
+	foreach my $i (0 .. 3)
 	{
+		my $harm = ($i == 3 ? \%low_damage : $i > 0 ? \%damage : {})->{ $names[$nth] };
 		open my $f, '>:raw', $files[$nth][$i] or die $!;
-		print $f $i == 0 ? $sound[0] : $damage{ $names[$nth] }->($sound[$i]);
+		print $f $harm ? $harm->($sound[$i]) : $sound[$i];
 		close $f;
 	}
 }
@@ -253,9 +294,10 @@ foreach my $nth (0 .. $#names)
 	my $offset = -s $node->logfile;
 
 	# one connection, so that what a backend remembers is tried too; each statement on its own
-	my $sql = "\\set VERBOSITY sqlstate\nSET statement_timeout = '5s';\n"
+	my $sql = "\\set VERBOSITY sqlstate\nSET statement_timeout = '30s';\n"
 	  . "\\echo check\nSELECT 'fault' FROM qhnsw_check('TABLE_v', true) LIMIT 1;\nSELECT 'fault' FROM qhnsw_check('TABLE_b', true) LIMIT 1;\n"
-	  . join('', map { "\\echo $_->[0]\nRESET ALL; SET statement_timeout = '5s';\n$_->[1];\n" } @tries);
+	  . "SELECT 'fault' FROM qhnsw_check('TABLE_l', true) LIMIT 1;\n"
+	  . join('', map { "\\echo $_->[0]\nRESET ALL; SET statement_timeout = '30s';\n$_->[1];\n" } @tries);
 	my ($out, $err) = ('', '');
 
 	$sql =~ s/TABLE(?= \(v|_|;| ORDER)|(?<=PARALLEL 0\) )TABLE/d$nth/g;
@@ -276,7 +318,8 @@ foreach my $nth (0 .. $#names)
 	}
 	server_survived($node, $name, $offset);
 	unlike($out, qr/reindex\n.*(?:ERROR|FATAL)/s, "$name: REINDEX works");
-	$check = $node->safe_psql('postgres', "SELECT * FROM qhnsw_check('d${nth}_v', true) UNION ALL SELECT * FROM qhnsw_check('d${nth}_b', true) LIMIT 5");
+	$check = $node->safe_psql('postgres', "SELECT * FROM qhnsw_check('d${nth}_v', true) UNION ALL SELECT * FROM qhnsw_check('d${nth}_b', true)
+		UNION ALL SELECT * FROM qhnsw_check('d${nth}_l', true) LIMIT 5");
 	is($check, '', "$name: and mends it");
 }
 $node->stop;
