@@ -41,15 +41,21 @@ keep_count(const QhBuildParams *params)
 	return nkeep;
 }
 
-/* Trees: six at ef_construction 64, and more the more care is asked for. */
-static int
-tree_count(uint32_t n, const QhBuildParams *params)
+/* Six at ef_construction 64, and more the more care is asked for. */
+int
+qh_build_ntrees(const QhBuildParams *params)
 {
 	int			ntrees = 4 + params->ef_construction / 32;
 
-	if (n <= QH_LEAF_NODES)
-		return 1;				/* one leaf holds all pairs */
+	if (params->ntrees > 0)
+		return params->ntrees;
 	return ntrees < 16 ? ntrees : 16;
+}
+
+static int
+tree_count(uint32_t n, const QhBuildParams *params)
+{
+	return n <= QH_LEAF_NODES ? 1 : qh_build_ntrees(params);	/* one leaf holds all pairs */
 }
 
 static uint32_t
@@ -133,41 +139,119 @@ make_order(QhBuild *build)
 	qh_build_release(build, build->keys);
 }
 
+/* A build of the codes of space, and a graph without links. */
+static void
+begin_build(QhBuild *build, const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params)
+{
+	QhGraph    *graph;
+
+	*build = (QhBuild) {.alloc = alloc, .space = space, .params = params};
+	build->n = space->n;
+	build->m = params->m;
+	build->max_degree = 2 * params->m;
+	build->nkeep = keep_count(params);
+	build->ntrees = tree_count(space->n, params);
+	build->graph = graph = qh_build_alloc(build, sizeof(QhGraph));
+	memset(graph, 0, sizeof(*graph));
+	graph->n = space->n;
+	graph->max_degree = build->max_degree;
+	graph->links = qh_build_alloc(build, (size_t) build->n * (size_t) build->max_degree * sizeof(QhLink));
+	graph->order = build->perm = qh_build_alloc(build, (size_t) build->n * sizeof(QhNode));
+}
+
+static void
+choose_own_links(QhBuild *build)
+{
+	qh_find_candidates(build);
+	if (build->known != NULL)
+		qh_add_known(build);
+	qh_prune_nodes(build, 0, build->n);
+	qh_build_release(build, build->lists);
+}
+
+static void
+answer_all_links(QhBuild *build)
+{
+	qh_collect_sources(build);
+	qh_answer_links(build, 0, build->n);
+	qh_build_release(build, build->sources);
+	qh_build_release(build, build->source_begin);
+}
+
 QhGraph *
 qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params)
 {
-	QhBuild		build = {.alloc = alloc, .space = space, .params = params};
-	QhGraph    *graph = qh_build_alloc(&build, sizeof(QhGraph));
+	return qh_build_within(alloc, space, params, NULL);
+}
 
-	build.graph = graph;
-	build.n = space->n;
-	build.m = params->m;
-	build.max_degree = 2 * params->m;
-	build.nkeep = keep_count(params);
-	build.ntrees = tree_count(space->n, params);
-	memset(graph, 0, sizeof(*graph));
-	graph->n = space->n;
-	graph->max_degree = build.max_degree;
-	graph->links = qh_build_alloc(&build, (size_t) build.n * (size_t) build.max_degree * sizeof(QhLink));
-	graph->order = build.perm = qh_build_alloc(&build, (size_t) build.n * sizeof(QhNode));
+void
+qh_build_order(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, QhNode *order)
+{
+	QhBuild		build = {.alloc = alloc, .space = space, .params = params, .n = space->n, .perm = order};
+
+	if (build.n > 0)
+		make_order(&build);
+}
+
+/* Nodes of a shard stand in their final order. */
+static void
+keep_order(QhBuild *build)
+{
+	for (uint32_t i = 0; i < build->n; i++)
+		build->graph->order[i] = i;
+}
+
+QhGraph *
+qh_build_within(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, const QhKnown *known)
+{
+	QhBuild		build;
+
+	begin_build(&build, alloc, space, params);
+	build.known = known;
 	if (build.n > 0)
 	{
-		qh_find_candidates(&build);
-		qh_prune_nodes(&build, 0, build.n);
-		qh_build_release(&build, build.lists);
-		make_order(&build);
-		if (params->hubs.period != 0)
+		choose_own_links(&build);
+		if (known != NULL)
+			keep_order(&build);
+		else
+			make_order(&build);
+		if (known == NULL && params->hubs.period != 0)
 			qh_choose_hubs(&build);
 		qh_add_coarse_links(&build);
-		qh_collect_sources(&build);
-		qh_answer_links(&build, 0, build.n);
-		qh_build_release(&build, build.sources);
-		qh_build_release(&build, build.source_begin);
+		answer_all_links(&build);
 	}
 	qh_choose_entries(&build);
 	qh_make_reachable(&build);
 	qh_build_release(&build, build.rank);
-	return graph;
+	return build.graph;
+}
+
+QhGraph *
+qh_build_between(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, const uint32_t *home)
+{
+	QhBuild		build;
+
+	begin_build(&build, alloc, space, params);
+	build.home = home;
+	if (build.n > 0)
+	{
+		choose_own_links(&build);
+		answer_all_links(&build);
+	}
+	return build.graph;
+}
+
+QhGraph *
+qh_build_coarse(const QhAlloc *alloc, const QhSpace *sample, const QhBuildParams *params)
+{
+	QhBuild		build;
+
+	begin_build(&build, alloc, sample, params);
+	keep_order(&build);
+	for (uint32_t i = 0; i < build.n; i++)
+		qh_list_end(build.graph->links + (size_t) i * (size_t) build.max_degree, build.max_degree, 0);
+	qh_lay_coarse_links(&build, 1);
+	return build.graph;
 }
 
 void
@@ -175,6 +259,7 @@ qh_graph_free(const QhAlloc *alloc, QhGraph *graph)
 {
 	alloc->release(alloc->ctx, graph->links);
 	alloc->release(alloc->ctx, graph->order);
-	alloc->release(alloc->ctx, graph->entries);
+	if (graph->entries != NULL)
+		alloc->release(alloc->ctx, graph->entries);
 	alloc->release(alloc->ctx, graph);
 }

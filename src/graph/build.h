@@ -13,6 +13,7 @@
 #include "graph/lists.h"
 #include "graph/order.h"
 #include "graph/select.h"
+#include "graph/shard.h"
 
 typedef struct QhBuild
 {
@@ -41,6 +42,10 @@ typedef struct QhBuild
 	QhNode	   *sources;
 
 	QhNode	   *rank;			/* id that a node will have; NULL where lists are not packed */
+
+	/* Of builds in shards, else NULL: shard.h. */
+	const uint32_t *home;
+	const QhKnown *known;
 
 	uint64_t	ticks;			/* units since the last tick */
 	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
@@ -84,6 +89,13 @@ qh_build_tick(QhBuild *build, QhBuildPhase phase, uint64_t units, uint64_t done,
 		build->params->tick(build->params->tick_ctx, phase, done, total);
 }
 
+/* Links a node has room for. */
+static inline int
+qh_build_degree(const QhBuild *build, QhNode node)
+{
+	return build->max_degree - (build->known != NULL ? build->known->taken[node] : 0);
+}
+
 static inline const uint8_t *
 qh_build_code(const QhBuild *build, QhNode node)
 {
@@ -100,7 +112,23 @@ typedef struct QhSpaceStore
 extern void qh_space_store_init(QhSpaceStore *store, const QhSpace *space);
 extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist);
 
-/* partition.c: fill perm and leaf_begin with random tree number tree */
+/* Pivots a side of a split; measured, README.md, "What was tried". */
+#ifndef QH_SPLIT_PIVOTS
+#define QH_SPLIT_PIVOTS		4
+#endif
+
+/* Nodes are divided by the sum of distances to one side's pivots less that to the other's. */
+typedef struct QhSplit
+{
+	QhNode		sides[2][QH_SPLIT_PIVOTS];
+	int			npivots;		/* a side */
+} QhSplit;
+
+/* partition.c: choose the pivots for the nodes of keys[0 .. n), n >= 2 */
+extern void qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split);
+/* rewrite keys[0 .. n), salted with salt, so that they order by side; salted with next */
+extern void qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next);
+/* fill perm and leaf_begin with random tree number tree */
 extern void qh_partition(QhBuild *build, int tree);
 
 /* candidates.c: merge the near pairs of leaves [begin, end) into the lists */
@@ -110,11 +138,15 @@ extern QhLeafWork *qh_leaf_work_create(QhBuild *build);
 extern void qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work);
 extern void qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree);
 
+/* merge candidates known from elsewhere into the lists */
+extern void qh_add_known(QhBuild *build);
+
 /* build.c: all trees, all leaves; lists are the caller's to release */
 extern void qh_find_candidates(QhBuild *build);
 
 /* coarse.c: links between samples, and the memory that takes */
 extern void qh_add_coarse_links(QhBuild *build);
+extern void qh_lay_coarse_links(QhBuild *build, uint64_t finest);
 extern size_t qh_coarse_nbytes(uint32_t n, int m);
 
 /* hubs.c: put those most links lead to where the order has places of hubs; from then on ids are known */

@@ -207,3 +207,46 @@ qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32
 			merge_list(build, work, i, build->lists + (size_t) nodes[i] * (size_t) build->nkeep);
 	}
 }
+
+/* Put a candidate into a sorted list unless it is there or farther than all of a full list. */
+static void
+insert_key(uint64_t *list, size_t nkeep, uint64_t key)
+{
+	size_t		at = nkeep;
+
+	if (list[nkeep - 1] <= key)
+		return;
+	while (at > 0 && list[at - 1] >= key)
+		at--;
+	if (list[at] == key)
+		return;
+	memmove(list + at + 1, list + at, (nkeep - at - 1) * sizeof(uint64_t));
+	list[at] = key;
+}
+
+/* Candidates of one node that are measured at a time. */
+#define KNOWN_BATCH		64
+
+void
+qh_add_known(QhBuild *build)
+{
+	const QhKnown *known = build->known;
+	float		dist[KNOWN_BATCH];
+
+	for (uint32_t node = 0; node < build->n; node++)
+	{
+		uint64_t   *list = build->lists + (size_t) node * (size_t) build->nkeep;
+		uint32_t	salt = qh_key_salt(node);
+
+		for (uint64_t i = known->begin[node]; i < known->begin[node + 1]; i += KNOWN_BATCH)
+		{
+			uint64_t	left = known->begin[node + 1] - i;
+			int			n = left < KNOWN_BATCH ? (int) left : KNOWN_BATCH;
+
+			qh_space_pair(build->space, node, known->nodes + i, n, dist);
+			for (int j = 0; j < n; j++)
+				insert_key(list, (size_t) build->nkeep, qh_key(dist[j], known->nodes[i + (uint64_t) j], salt));
+		}
+		qh_build_tick(build, QH_PHASE_PRUNE, 1, 0, build->n);
+	}
+}

@@ -52,7 +52,7 @@ lay_over(QhBuild *build, const QhGraph *sample, const QhNode *nodes)
 
 			if (at >= 0)
 				links[at] |= QH_KEEP_LINK;
-			else if (n < build->max_degree)
+			else if (n < qh_build_degree(build, nodes[i]))
 				links[n++] = nodes[from[j]] | QH_KEEP_LINK;
 		}
 	}
@@ -80,6 +80,7 @@ add_level(QhBuild *build, uint32_t step)
 	sub.m = sub.max_degree = graph.max_degree;
 	sub.nkeep = 3 * sub.m;
 	sub.ntrees = COARSE_TREES;
+	sub.known = NULL;
 	sub.report_as = QH_PHASE_PRUNE;
 	graph.links = qh_build_alloc(build, (size_t) n * (size_t) graph.max_degree * sizeof(QhLink));
 	graph.order = sub.perm = qh_build_alloc(build, n * sizeof(QhNode));
@@ -105,8 +106,14 @@ qh_coarse_nbytes(uint32_t n, int m)
 }
 
 void
+qh_lay_coarse_links(QhBuild *build, uint64_t finest)
+{
+	for (uint64_t step = finest; build->n / step >= COARSE_MIN && build->m >= 2; step *= QH_COARSE_RATIO)
+		add_level(build, (uint32_t) step);
+}
+
+void
 qh_add_coarse_links(QhBuild *build)
 {
-	for (uint64_t step = QH_COARSE_RATIO; build->n / step >= COARSE_MIN && build->m >= 2; step *= QH_COARSE_RATIO)
-		add_level(build, (uint32_t) step);
+	qh_lay_coarse_links(build, QH_COARSE_RATIO);
 }

@@ -158,6 +158,7 @@ typedef struct QhBuildParams
 	uint64_t	seed;
 	int			max_entries;
 	QhHubs		hubs;			/* ids are places in the order, from a multiple of the period on */
+	int			ntrees;			/* random trees to take candidates from; 0 = by ef_construction */
 	/* Called often; may longjmp out (interrupts).  May be NULL. */
 	void		(*tick) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
 	void	   *tick_ctx;
@@ -177,6 +178,8 @@ typedef struct QhGraph
 extern size_t qh_build_nbytes(uint32_t n, const QhBuildParams *params);
 extern QhGraph *qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params);
 extern void qh_graph_free(const QhAlloc *alloc, QhGraph *graph);
+/* Random trees that candidates are taken from. */
+extern int qh_build_ntrees(const QhBuildParams *params);
 /* How many entry points an index of n nodes wants. */
 extern int qh_entries_wanted(uint64_t n, int max_entries);
 

@@ -70,11 +70,31 @@ qh_choose_hubs(QhBuild *build)
 		build->rank[order[i]] = i;
 }
 
+/* Are ids known, and lists of some nodes to be packed? */
+static bool
+packs(const QhBuild *build)
+{
+	return build->params->hubs.period != 0 && (build->rank != NULL || build->known != NULL);
+}
+
+static QhNode
+id_of(const QhBuild *build, QhNode node)
+{
+	return build->rank != NULL ? build->rank[node] : build->known->base + node;
+}
+
+static QhNode
+node_of(const QhBuild *build, QhNode id)
+{
+	return build->rank != NULL ? build->graph->order[id] : id - build->known->base;
+}
+
 int
 qh_build_room(const QhBuild *build, QhNode node)
 {
-	return build->rank == NULL ? build->max_degree :
-		qh_room(&build->params->hubs, build->max_degree, build->rank[node]);
+	int			degree = qh_build_degree(build, node);
+
+	return packs(build) ? qh_room(&build->params->hubs, degree, id_of(build, node)) : degree;
 }
 
 int
@@ -82,12 +102,12 @@ qh_build_fit(const QhBuild *build, QhNode node, QhLink *links, int n)
 {
 	QhLink		by_id[QH_PACK_MAX];
 
-	if (build->rank == NULL || qh_is_hub(&build->params->hubs, build->rank[node]))
+	if (!packs(build) || qh_is_hub(&build->params->hubs, id_of(build, node)))
 		return n;
 	for (int i = 0; i < n; i++)
-		by_id[i] = build->rank[qh_link_node(links[i])] | (links[i] & QH_TREE_LINK);
-	n = qh_fit_links(&build->params->hubs, build->max_degree, build->rank[node], by_id, n);
+		by_id[i] = id_of(build, qh_link_node(links[i])) | (links[i] & QH_TREE_LINK);
+	n = qh_fit_links(&build->params->hubs, build->max_degree, id_of(build, node), by_id, n);
 	for (int i = 0; i < n; i++)
-		links[i] = build->graph->order[qh_link_node(by_id[i])] | (by_id[i] & QH_TREE_LINK);
+		links[i] = node_of(build, qh_link_node(by_id[i])) | (by_id[i] & QH_TREE_LINK);
 	return n;
 }

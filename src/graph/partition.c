@@ -12,25 +12,16 @@
 #include "graph/build.h"
 
 /*
- * Nodes sampled to find the pivots of a split, and pivots a side; measured,
- * README.md, "What was tried".
+ * Nodes sampled to find the pivots of a split; measured, README.md, "What was
+ * tried".
  */
 #ifndef QH_SPLIT_SAMPLE
 #define QH_SPLIT_SAMPLE		32
-#endif
-#ifndef QH_SPLIT_PIVOTS
-#define QH_SPLIT_PIVOTS		4
 #endif
 #define SPLIT_ROUNDS		3
 
 /* Nodes scored at a time: their codes stay in the first caches while the pivots pass over them. */
 #define SPLIT_BATCH			128
-
-typedef struct Split
-{
-	QhNode		sides[2][QH_SPLIT_PIVOTS];
-	int			npivots;		/* a side */
-} Split;
 
 void
 qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist)
@@ -105,9 +96,8 @@ sample_two_means(const float *dist, int nsample, uint64_t *rank, uint64_t *rando
 	qh_keys_sort(rank, (uint32_t) nsample);
 }
 
-/* Choose the pivots for the nodes of keys[0 .. n), n >= 2. */
-static void
-choose_pivots(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, Split *split)
+void
+qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split)
 {
 	QhNode		sample[QH_SPLIT_SAMPLE];
 	float		dist[QH_SPLIT_SAMPLE * QH_SPLIT_SAMPLE];
@@ -138,9 +128,8 @@ choose_pivots(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, S
 	}
 }
 
-/* Rewrite keys[0 .. n), salted with salt, so that they order by side; salted with next. */
-static void
-score_split(QhBuild *build, const Split *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next)
+void
+qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next)
 {
 	QhNode		nodes[SPLIT_BATCH];
 	float		sum[SPLIT_BATCH];
@@ -190,7 +179,7 @@ split_range(QhBuild *build, int tree, Range range)
 	uint32_t	left;
 	uint64_t   *keys = build->keys + range.begin;
 	uint32_t	next;
-	Split		split;
+	QhSplit		split;
 
 	if (nleaves == 1)
 	{
@@ -202,8 +191,8 @@ split_range(QhBuild *build, int tree, Range range)
 	/* ties fall anew in every split of every tree */
 	next = (uint32_t) qh_mix64(build->params->seed ^ qh_mix64(((uint64_t) tree << 32) + range.begin) ^ range.leaf_end);
 	left = (uint32_t) ((uint64_t) n * left_leaves / nleaves);
-	choose_pivots(build, keys, n, range.salt, &split);
-	score_split(build, &split, keys, n, range.salt, next);
+	qh_split_choose(build, keys, n, range.salt, &split);
+	qh_split_score(build, &split, keys, n, range.salt, next);
 	qh_keys_partition(keys, n, left);
 	qh_build_tick(build, QH_PHASE_PARTITION, n / 64 + 1, (uint64_t) tree * build->n + range.begin, ((uint64_t) build->ntrees + 1) * build->n);
 

@@ -131,7 +131,7 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 	for (uint64_t i = 0; i < nsources && i < room; i++)
 	{
 		QhNode		source = sources[nsources > room ? i * nsources / room : i];
-		bool		known = false;
+		bool		known = build->home != NULL && build->home[source] == build->home[node];
 
 		for (int j = 0; j < nlinks && !known; j++)
 			known = qh_link_node(links[j]) == source;
@@ -145,7 +145,7 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 static int
 choose_answers(QhBuild *build, AnswerWork *work, QhNode node)
 {
-	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = build->max_degree, .fill_to = QH_ANSWER_FILL_TO(build->m)};
+	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = QH_ANSWER_FILL_TO(build->m)};
 	const QhLink *links = links_of(build, node);
 
 	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);
@@ -174,7 +174,7 @@ answer_node(QhBuild *build, AnswerWork *work, QhNode node)
 
 	gather_candidates(build, work, node);
 	n = work->ncands;
-	if (n > build->max_degree)
+	if (n > qh_build_degree(build, node))
 	{
 		n = choose_answers(build, work, node);
 		for (int i = 0; i < n; i++)

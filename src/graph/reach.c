@@ -166,22 +166,22 @@ static bool
 adopt(Reach *reach, QhNode parent, QhNode child)
 {
 	QhLink	   *links = links_of(reach, parent);
-	int			max_degree = reach->build->max_degree;
-	int			n = qh_list_count(links, max_degree);
+	int			degree = qh_build_degree(reach->build, parent);
+	int			n = qh_list_count(links, degree);
 
 	if (!takes_child(reach, parent))
 		return false;
-	if (n == max_degree)
+	if (n == degree)
 	{
 		/* the last ordinary one yields: links were chosen from near to far */
 		while (links[n - 1] & QH_TREE_LINK)
 			n--;
 		links[n - 1] = child | QH_TREE_LINK;
-		n = max_degree;
+		n = degree;
 	}
 	else
 		links[n++] = child | QH_TREE_LINK;
-	qh_list_end(links, max_degree, qh_build_fit(reach->build, parent, links, n));
+	qh_list_end(links, reach->build->max_degree, qh_build_fit(reach->build, parent, links, n));
 	set_reached(reach, child);
 	drain(reach, MOST_SHARE);
 	return true;

@@ -2,7 +2,7 @@
  * graph_bench.c
  *		Build speed, search work and recall of the graph room on flat memory.
  *
- * graph_bench DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]
+ * graph_bench [shards=N] DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]
  *
  * DIRECTORY is what prepare.py made.  Prints for each ef the share of the ten
  * nearest by cosine among the ef found ("among"), recall@10 of the codes' own
@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "codec/codec.h"
-#include "graph/graph.h"
+#include "graph/shard.h"
 
 #define K 10
 
@@ -394,6 +394,221 @@ measure(Bench *bench, const Rows *queries, const uint32_t *truth, const float *t
 	qh_search_destroy(search);
 }
 
+/* ---- builds in shards ---- */
+
+/* One code in so many makes the splitters; one in so many gets coarse links. */
+#define SAMPLE_STEP	8
+#define COARSE_STEP 64
+
+/* A division of the nodes: node[begin[s] .. begin[s + 1]) are those of shard s. */
+typedef struct Division
+{
+	uint32_t	nshards;
+	uint32_t   *begin;
+	QhNode	   *node;
+} Division;
+
+/* What a division offers each node, in final ids. */
+typedef struct Lists
+{
+	QhNode	   *nodes;			/* max a node */
+	int		   *n;
+	int			max;
+} Lists;
+
+typedef struct Sharded
+{
+	const QhSpace *space;
+	const QhBuildParams *params;
+	uint32_t	nshards;
+	Division	first;			/* final ids are places in first.node */
+	uint32_t   *id;
+	uint32_t   *home;
+	Lists		lists[QH_NDIVISIONS];	/* 0: coarse links */
+} Sharded;
+
+static Division
+divide(const QhSpace *space, uint32_t nshards, uint64_t seed)
+{
+	QhSpace		sample = *space;
+	uint8_t    *codes = get((space->n / SAMPLE_STEP + 1) * space->stride);
+	QhSplitter *splitter = get(qh_splitter_nbytes(nshards, space->stride));
+	uint32_t   *shard = get(space->n * sizeof(uint32_t));
+	Division	result = {.nshards = nshards};
+
+	sample.codes = codes;
+	for (sample.n = 0; sample.n < space->n / SAMPLE_STEP; sample.n++)
+		memcpy(codes + sample.n * space->stride, space->codes + (size_t) sample.n * SAMPLE_STEP * space->stride, space->stride);
+	qh_splitter_init(splitter, &counted, &sample, nshards, seed);
+	result.begin = calloc(nshards + 2, sizeof(uint32_t));
+	result.node = get(space->n * sizeof(QhNode));
+	for (uint32_t i = 0; i < space->n; i++)
+	{
+		shard[i] = qh_splitter_shard(splitter, space, space->codes + i * space->stride);
+		result.begin[shard[i] + 2]++;
+	}
+	for (uint32_t i = 2; i <= nshards; i++)
+		result.begin[i] += result.begin[i - 1];
+	for (uint32_t i = 0; i < space->n; i++)
+		result.node[result.begin[shard[i] + 1]++] = i;
+	free(shard);
+	free(splitter);
+	free(codes);
+	return result;
+}
+
+static QhSpace
+space_of(const QhSpace *space, const QhNode *nodes, uint32_t n)
+{
+	QhSpace		result = *space;
+	uint8_t    *codes = get(n * space->stride + 1);
+
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(codes + i * space->stride, space->codes + nodes[i] * space->stride, space->stride);
+	result.codes = codes;
+	result.n = n;
+	return result;
+}
+
+static void
+keep_offers(Sharded *sharded, Lists *lists, const QhGraph *graph, const QhNode *nodes)
+{
+	for (uint32_t i = 0; i < graph->n; i++)
+	{
+		const QhLink *links = graph->links + (size_t) i * (size_t) graph->max_degree;
+		QhNode	   *out = lists->nodes + (size_t) nodes[i] * (size_t) lists->max;
+		int			n = 0;
+
+		for (; n < graph->max_degree && links[n] != QH_INVALID_NODE; n++)
+			out[n] = sharded->id[nodes[qh_link_node(links[n])]];
+		lists->n[nodes[i]] = n;
+	}
+}
+
+static void
+link_between(Sharded *sharded, int division)
+{
+	Division	other = divide(sharded->space, sharded->nshards, 1 + (uint64_t) division);
+	QhBuildParams params = qh_division_params(sharded->params, division);
+
+	for (uint32_t s = 0; s < sharded->nshards; s++)
+	{
+		const QhNode *nodes = other.node + other.begin[s];
+		QhSpace		space = space_of(sharded->space, nodes, other.begin[s + 1] - other.begin[s]);
+		uint32_t   *home = get(space.n * sizeof(uint32_t) + 1);
+		QhGraph    *graph;
+
+		for (uint32_t i = 0; i < space.n; i++)
+			home[i] = sharded->home[nodes[i]];
+		graph = qh_build_between(&counted, &space, &params, home);
+		keep_offers(sharded, &sharded->lists[division], graph, nodes);
+		qh_graph_free(&counted, graph);
+		free((void *) space.codes);
+		free(home);
+	}
+}
+
+static void
+link_sample(Sharded *sharded)
+{
+	uint32_t	n = 0;
+	QhNode	   *nodes = get(sharded->space->n * sizeof(QhNode));
+	QhSpace		space;
+	QhGraph    *graph;
+
+	for (uint32_t i = COARSE_STEP / 2; i < sharded->space->n; i += COARSE_STEP)
+		nodes[n++] = sharded->first.node[i];
+	space = space_of(sharded->space, nodes, n);
+	graph = qh_build_coarse(&counted, &space, sharded->params);
+	keep_offers(sharded, &sharded->lists[0], graph, nodes);
+	qh_graph_free(&counted, graph);
+	free((void *) space.codes);
+	free(nodes);
+}
+
+/* The graph of a shard, with final ids, into the whole one. */
+static void
+link_within(Sharded *sharded, uint32_t shard, QhGraph *whole)
+{
+	QhShardRange range = {sharded->first.begin[shard], sharded->first.begin[shard + 1] - sharded->first.begin[shard]};
+	const QhNode *nodes = sharded->first.node + range.base;
+	QhBuildParams params = qh_division_params(sharded->params, 0);
+	QhSpace		space = space_of(sharded->space, nodes, range.n);
+	int			away_max = qh_away_max(params.m);
+	uint64_t   *begin = get((range.n + 1) * sizeof(uint64_t));
+	QhNode	   *within = get((size_t) range.n * QH_NBETWEEN * (size_t) whole->max_degree * sizeof(QhNode) + 1);
+	QhNode	   *away = get((size_t) range.n * (size_t) away_max * sizeof(QhNode) + 1);
+	uint8_t    *taken = get(range.n + 1);
+	QhGraph    *graph;
+
+	begin[0] = 0;
+	for (uint32_t i = 0; i < range.n; i++)
+	{
+		QhOffer		offers[QH_NDIVISIONS];
+		QhJoined	joined = {.within = within + begin[i], .away = away + (size_t) i * (size_t) away_max};
+
+		for (int d = 0; d < QH_NDIVISIONS; d++)
+			offers[d] = (QhOffer) {sharded->lists[d].nodes + (size_t) nodes[i] * (size_t) sharded->lists[d].max, sharded->lists[d].n[nodes[i]]};
+		qh_join_offers(&offers[0], offers + 1, &range, away_max, &joined);
+		begin[i + 1] = begin[i] + (uint64_t) joined.nwithin;
+		taken[i] = (uint8_t) joined.naway;
+	}
+	params.max_entries = qh_entries_wanted(sharded->space->n, params.max_entries) / (int) sharded->nshards + 1;
+	graph = qh_build_within(&counted, &space, &params, &(QhKnown) {range.base, begin, within, taken});
+	for (uint32_t i = 0; i < range.n; i++)
+	{
+		QhLink	   *links = graph->links + (size_t) i * (size_t) graph->max_degree;
+		QhLink	   *out = whole->links + (size_t) nodes[i] * (size_t) whole->max_degree;
+		QhLink		list[1000];
+		QhFinalInput input = {&params.hubs, whole->max_degree, range.base + i, links, 0, away + (size_t) i * (size_t) away_max, taken[i]};
+		int			n;
+
+		for (; input.nwithin < graph->max_degree && links[input.nwithin] != QH_INVALID_NODE; input.nwithin++)
+			links[input.nwithin] += range.base;
+		n = qh_final_links(&input, list);
+		for (int j = 0; j < n; j++)
+			out[j] = sharded->first.node[qh_link_node(list[j])] | (list[j] & QH_TREE_LINK);
+		for (; n < whole->max_degree; n++)
+			out[n] = QH_INVALID_NODE;
+	}
+	for (int i = 0; i < graph->nentries; i++)
+		whole->entries[whole->nentries++] = nodes[graph->entries[i]];
+	qh_graph_free(&counted, graph);
+	free(taken);
+	free(away);
+	free(within);
+	free(begin);
+	free((void *) space.codes);
+}
+
+static QhGraph *
+build_in_shards(const QhSpace *space, const QhBuildParams *params, uint32_t nshards)
+{
+	Sharded		sharded = {space, params, nshards, divide(space, nshards, 1), get(space->n * sizeof(uint32_t)), get(space->n * sizeof(uint32_t)), {{0}}};
+	QhGraph    *whole = counted_alloc(NULL, sizeof(QhGraph));
+
+	*whole = (QhGraph) {.n = space->n, .max_degree = 2 * params->m};
+	whole->entries = counted_alloc(NULL, space->n * sizeof(QhNode));
+	whole->links = counted_alloc(NULL, (size_t) space->n * (size_t) whole->max_degree * sizeof(QhLink));
+	whole->order = sharded.first.node;
+	for (uint32_t s = 0; s < nshards; s++)
+	{
+		for (uint32_t i = sharded.first.begin[s]; i < sharded.first.begin[s + 1]; i++)
+		{
+			sharded.id[sharded.first.node[i]] = i;
+			sharded.home[sharded.first.node[i]] = s;
+		}
+	}
+	for (int d = 0; d < QH_NDIVISIONS; d++)
+		sharded.lists[d] = (Lists) {get((size_t) space->n * (size_t) whole->max_degree * sizeof(QhNode)), calloc(space->n, sizeof(int)), whole->max_degree};
+	link_sample(&sharded);
+	for (int d = 1; d < QH_NDIVISIONS; d++)
+		link_between(&sharded, d);
+	for (uint32_t s = 0; s < nshards; s++)
+		link_within(&sharded, s, whole);
+	return whole;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -401,7 +616,7 @@ main(int argc, char **argv)
 	Bench		bench = {.n = 0};
 	QhSpace		space = {.pair_strided = space_pair_strided, .pair = space_pair};
 	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .tick = mark_phase};
-	int			rabitq = argc > 2 && strcmp(argv[2], "rabitq") == 0;
+	int			rabitq;
 	Rows		base,
 				queries,
 				truth;
@@ -409,12 +624,20 @@ main(int argc, char **argv)
 	double		start,
 				seconds;
 	uint64_t	nlinks = 0;
+	uint32_t	nshards = 0;
 
+	if (argc > 1 && strncmp(argv[1], "shards=", 7) == 0)
+	{
+		nshards = (uint32_t) atoi(argv[1] + 7);
+		argv++;
+		argc--;
+	}
 	if (argc < 2)
 	{
-		fprintf(stderr, "usage: graph_bench DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]\n");
+		fprintf(stderr, "usage: graph_bench [shards=N] DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]\n");
 		return 1;
 	}
+	rabitq = argc > 2 && strcmp(argv[2], "rabitq") == 0;
 	if (argc > 3)
 		params.m = atoi(argv[3]);
 	if (argc > 4)
@@ -433,7 +656,7 @@ main(int argc, char **argv)
 	space.stride = bench.slot_nbytes;
 	space.n = bench.n;
 	start = last_mark = now();
-	bench.graph = qh_build(&counted, &space, &params);
+	bench.graph = nshards > 0 ? build_in_shards(&space, &params, nshards) : qh_build(&counted, &space, &params);
 	seconds = now() - start;
 	for (size_t i = 0; i < (size_t) bench.n * (size_t) bench.graph->max_degree; i++)
 		nlinks += bench.graph->links[i] != QH_INVALID_NODE;

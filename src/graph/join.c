@@ -1,0 +1,84 @@
+/*
+ * join.c
+ *		What other divisions offer the nodes of a shard, and how much each division does.
+ *
+ * Knows no distances: offers are ordered from near to far, and are taken from by turns.  README.md, "Builds in shards".
+ */
+#include "graph/shard.h"
+
+/*
+ * Half of the trees are grown in the shards of the first division, whose links
+ * are pruned together; of the others each division has an equal share.
+ */
+QhBuildParams
+qh_division_params(const QhBuildParams *params, int division)
+{
+	QhBuildParams result = *params;
+	int			ntrees = qh_build_ntrees(params);
+
+	result.ntrees = division == 0 ? ntrees / 2 : (ntrees + 1) / 2 / QH_NBETWEEN;
+	if (result.ntrees < 1)
+		result.ntrees = 1;
+	return result;
+}
+
+/*
+ * Three quarters of m: fewer cost recall where shards are small, more make
+ * searches longer.  Measured, README.md, "What was tried".
+ */
+int
+qh_away_max(int m)
+{
+	return m * 3 / 4 > 1 ? m * 3 / 4 : 1;
+}
+
+static int
+add_node(QhNode *nodes, int n, QhNode node)
+{
+	for (int i = 0; i < n; i++)
+		if (nodes[i] == node)
+			return n;
+	nodes[n] = node;
+	return n + 1;
+}
+
+void
+qh_join_offers(const QhOffer *coarse, const QhOffer *offers, const QhShardRange *range, int away_max, QhJoined *joined)
+{
+	joined->nwithin = joined->naway = 0;
+	for (int i = 0; i < coarse->n && joined->naway < (away_max + 1) / 2; i++)
+		if (coarse->nodes[i] - range->base >= range->n)
+			joined->naway = add_node(joined->away, joined->naway, coarse->nodes[i]);
+	for (int i = 0, more = 1; more; i++)
+	{
+		more = 0;
+		for (int d = 0; d < QH_NBETWEEN; d++)
+		{
+			QhNode		place;
+
+			if (i >= offers[d].n)
+				continue;
+			more = 1;
+			place = offers[d].nodes[i] - range->base;
+			if (place < range->n)
+				joined->nwithin = add_node(joined->within, joined->nwithin, place);
+			else if (joined->naway < away_max)
+				joined->naway = add_node(joined->away, joined->naway, offers[d].nodes[i]);
+		}
+	}
+}
+
+int
+qh_final_links(const QhFinalInput *input, QhLink *out)
+{
+	int			n = 0;
+
+	for (int i = 0; i < input->nwithin || i < input->naway; i++)
+	{
+		if (i < input->nwithin)
+			out[n++] = input->within[i];
+		if (i < input->naway)
+			out[n++] = input->away[i];
+	}
+	return qh_fit_links(input->hubs, input->max_degree, input->id, out, n);
+}
