@@ -3,17 +3,15 @@
 \i sql/include/qhnsw.psql
 \set ECHO all
 
--- What does not fit into maintenance_work_mem is inserted row by row, and is found as well.
+-- What does not fit into maintenance_work_mem is built in shards, and is found as well.
 CREATE TABLE built (id int, r real[], b bitvec(256));
 INSERT INTO built
 SELECT id, v, binary_quantize(v || v || v || v || v || v || v || v)
 FROM (SELECT id, test_vector(id, 32) AS v FROM generate_series(1, 6000) AS id OFFSET 0) s;
 CREATE TABLE asked AS SELECT test_vector(id, 32) AS query FROM generate_series(10001, 10030) AS id;
 SET maintenance_work_mem = '1MB';
-\set VERBOSITY terse
 CREATE INDEX built_r ON built USING qhnsw (r real_l2_ops);
 CREATE INDEX built_b ON built USING qhnsw (b);
-\set VERBOSITY default
 RESET maintenance_work_mem;
 SELECT rows, test_sound('built_r') FROM qhnsw_info('built_r');
 SELECT rows, nodes = (SELECT count(DISTINCT b) FROM built) AS node_a_code, test_sound('built_b') FROM qhnsw_info('built_b');

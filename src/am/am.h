@@ -138,8 +138,10 @@ typedef enum QhSubphase
 	QH_SUBPHASE_PRUNE,
 	QH_SUBPHASE_REVERSE,
 	QH_SUBPHASE_REACH,
-	QH_SUBPHASE_WRITE,
-	QH_SUBPHASE_INSERT
+	QH_SUBPHASE_DIVIDE,			/* these three where the table is built in shards */
+	QH_SUBPHASE_BETWEEN,
+	QH_SUBPHASE_WITHIN,
+	QH_SUBPHASE_WRITE
 } QhSubphase;
 
 extern IndexBuildResult *qhnswbuild(Relation heap, Relation index, IndexInfo *info);

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node vectors load_vectors sound finds_all server_survived
-  sql_state in_background exact_tenth recall uses_graph);
+  sql_state in_background cancel_when exact_tenth recall uses_graph);
 
 # A running server with the extension in database postgres.
 sub new_node
@@ -152,6 +152,39 @@ sub in_background
 
 	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
 		'<', \undef, '>', \$out, '2>', \$err);
+}
+
+# Run sql and cancel it when condition holds; returns whether that happened in time.
+# What is asked of the victim may be put in place of pg_cancel_backend(victim).
+sub cancel_when
+{
+	my ($node, $sql, $condition, $how) = @_;
+	my $victim = in_background($node, $sql);
+	my ($mark) = $sql =~ /^(\w+ \w+)/;
+
+	$how //= 'pg_cancel_backend(victim)';
+
+	my $done = $node->safe_psql('postgres', qq{
+		CREATE TEMP TABLE done (b bool);
+		DO \$\$
+		DECLARE victim int;
+		BEGIN
+			FOR i IN 1 .. 20000 LOOP
+				PERFORM pg_stat_clear_snapshot();
+				SELECT pid INTO victim FROM pg_stat_activity WHERE query LIKE '$mark%' AND state = 'active' AND pid <> pg_backend_pid();
+				EXIT WHEN victim IS NOT NULL;
+			END LOOP;
+			FOR i IN 1 .. 1000000 LOOP
+				IF ($condition) THEN
+					INSERT INTO done VALUES ($how);
+					RETURN;
+				END IF;
+				PERFORM pg_stat_clear_snapshot();
+				EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = victim AND state = 'active');
+			END LOOP;
+		END \$\$;
+		SELECT count(*) FROM done});
+	return !$victim->finish && $done;
 }
 
 # Distance of the tenth nearest row of table from each vector of table queries(id, v).

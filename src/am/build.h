@@ -1,0 +1,189 @@
+/*
+ * build.h
+ *		What the files of an index build share.
+ *
+ * A build gathers distinct codes with their rows (gather.c), in memory while they fit; then it links them
+ * (build.c), or, divided into shards, does so through temporary files (shards.c, spool.c), alone or with
+ * workers (parallel.c).  Pages are written (write.c) from either.  See README.md, section "Build".
+ */
+#ifndef QH_BUILD_H
+#define QH_BUILD_H
+
+#include "access/tableam.h"
+#include "am/am.h"
+#include "am/spool.h"
+
+typedef struct QhBuild QhBuild;
+typedef struct QhShards QhShards;
+
+/* ---- gather.c: distinct codes and their rows ---- */
+
+/* Row pointers of a node with several: the posting slot that is being filled, and those before it, are a chain. */
+typedef struct QhPostings
+{
+	uint32	   *open_of;		/* of a node: its place in open[], or QH_INVALID_NODE; NULL until there is one */
+	uint8	   *open;			/* slots being filled, the heads of their chains */
+	uint32		nopen;
+	uint32		max_open;
+	uint8	   *full;			/* slots that are full, numbered from 0; unless they go to a spool */
+	uint32		nfull;
+	uint32		max_full;
+	QhSpool    *spool;
+	uint32		spool_part;
+} QhPostings;
+
+typedef struct QhGather
+{
+	MemoryContext cxt;
+	Size		code_nbytes;
+	Size		refine_nbytes;	/* 0 = no finer codes */
+	Size		posting_nbytes;
+	uint8	   *codes;			/* room for one more than nnodes; may move */
+	uint8	   *refine_codes;
+	ItemPointerData *tids;		/* first row of each node */
+	uint32		nnodes;
+	uint32		max_nodes;
+	uint64		nrows;
+	struct codeset_hash *hash;
+	QhPostings	postings;
+} QhGather;
+
+/* Nothing gathered yet; room is made for nnodes nodes, 0 where nobody knows. */
+extern void qh_gather_init(QhGather *gather, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes);
+/* Where the next row's code, and its finer code, are to be put. */
+extern uint8 *qh_gather_code(QhGather *gather);
+extern uint8 *qh_gather_refine(QhGather *gather);
+/* Take the row whose code was put there.  True if the code is new: then the finer code is taken as well. */
+extern bool qh_gather_row(QhGather *gather, ItemPointer tid);
+/* No row comes any more: the hash table is given back, and all posting slots are numbered. */
+extern void qh_gather_end(QhGather *gather);
+/* What the row slot of a node holds; posting slots are called by their numbers. */
+extern QhRowData qh_gather_slot(const QhGather *gather, uint32 node);
+
+/* ---- write.c: pages ---- */
+
+/* Where the content of slots comes from.  Each function is asked for ids in ascending order, fill for those of each array. */
+typedef struct QhSource
+{
+	uint32		nnodes;
+	uint32		nslots;			/* nodes, then posting slots */
+	const QhNode *entries;		/* ids */
+	int			nentries;
+	/* Slot of a node in an array that has no links. */
+	void		(*fill) (struct QhSource *source, QhArray array, uint32 id, uint8 *slot);
+	/* Links of a node; returns how many. */
+	int			(*links) (struct QhSource *source, uint32 id, QhLink *links);
+	/* Posting slot id, nnodes or more. */
+	void		(*posting) (struct QhSource *source, uint32 id, uint8 *slot);
+} QhSource;
+
+extern void qh_write_index(QhBuild *build, QhSource *source);
+/* Metapage, entry page and centroid alone: an index without nodes. */
+extern void qh_write_empty(Relation index, ForkNumber fork, const QhMetaData *meta);
+
+/* ---- build.c ---- */
+
+struct QhBuild
+{
+	Relation	heap;
+	Relation	index;
+	IndexInfo  *info;
+	const QhColumn *column;
+	QhMetaData	meta;
+	float	   *centroid;		/* NULL = origin */
+	QvCodecParams params;
+	QvCodec    *codec;			/* NULL until the dimension is known */
+	QvCodecParams refine_params;
+	QvCodec    *refine_codec;	/* NULL where there are no finer codes */
+	void	   *scratch;
+
+	MemoryContext cxt;			/* of what lasts; huge */
+	MemoryContext graph_cxt;	/* of codes, rows and links; huge */
+	MemoryContext row_cxt;		/* of one row's values */
+	QhBuildParams graph_params;
+	Size		memory_limit;	/* of all processes together */
+
+	QhGather   *gather;			/* of a build in memory */
+	QhShards   *shards;			/* of a build in shards, else NULL */
+	uint32		sample_ndims;	/* of the centroid */
+	bool		worker;			/* progress is the leader's to report */
+	double		nindexed;		/* by this process */
+};
+
+/* What is known of a table from a look at some of its rows. */
+typedef struct QhSample
+{
+	uint8	   *codes;			/* as they are put in the index */
+	uint32		ncodes;
+	double		nrows;			/* of the whole table, estimated */
+} QhSample;
+
+/* Codes of rows all over the table, at most max. */
+extern void qh_sample_codes(QhBuild *build, uint32 max, QhSample *sample);
+/* What graphs are asked for, once the metapage says so. */
+extern void qh_build_set_params(QhBuild *build);
+/* Make codecs of the metapage and the centroid, once the dimension is in them. */
+extern void qh_build_set_codecs(QhBuild *build);
+/* A space over n codes. */
+extern QhSpace qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n);
+/* Read the table and take its rows; scan is one shared with others, or NULL.  Returns the number of its tuples. */
+extern double qh_build_scan(QhBuild *build, TableScanDesc scan);
+
+/* ---- shards.c ---- */
+
+/* What all participants of a build in shards share: no pointers, and sized by qh_shards_nbytes. */
+typedef struct QhShardsShared QhShardsShared;
+
+/* How the table is to be divided. */
+typedef struct QhShardsPlan
+{
+	int			nparticipants;
+	uint32		nshards;		/* of each division */
+	uint32		coarse_step;	/* one node in so many is in the sample of coarse links */
+	Size		code_nbytes;
+	Size		chunk_nbytes;
+} QhShardsPlan;
+
+extern QhShardsPlan qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants);
+extern Size qh_shards_nbytes(const QhShardsPlan *plan);
+extern void qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *build, const QhSample *sample);
+
+/* Take part: from now on build->shards is set, and rows go to the shards. */
+extern void qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhSpoolers *spoolers);
+
+/* The steps, in each of which all participants take tasks until there are none; none begins before all have ended the one before. */
+typedef enum QhShardsStep
+{
+	QH_STEP_SCAN = 0,
+	QH_STEP_DIVIDE,				/* distinct codes of each shard, in order, offered to the other divisions */
+	QH_STEP_BETWEEN,			/* links in the other divisions */
+	QH_STEP_WITHIN,				/* the graph of each shard */
+	QH_NSTEPS
+} QhShardsStep;
+
+/* Encode a value and send it to its shard. */
+extern void qh_shards_row(QhBuild *build, const void *data, ItemPointer tid);
+/* The same for what was gathered before. */
+extern void qh_shards_take_gathered(QhBuild *build, const QhGather *gather);
+/* All steps behind the scan, and the pages, by one process. */
+extern void qh_shards_finish_alone(QhBuild *build);
+/* Do this process's share of a step that is not the scan. */
+extern void qh_shards_work(QhBuild *build, QhShardsStep step);
+/* After a step: what was written can be read.  Then, once all have ended it: what is no longer needed goes. */
+extern void qh_shards_end_step(QhBuild *build, QhShardsStep step);
+extern void qh_shards_forget(QhBuild *build, QhShardsStep step);
+/* Show what all participants have done of a step; true if that is all there is to do. */
+extern bool qh_shards_report(QhBuild *build, QhShardsStep step);
+/* After all steps: one writes, all leave. */
+extern void qh_shards_write(QhBuild *build);
+extern void qh_shards_leave(QhBuild *build);
+extern double qh_shards_nrows(const QhBuild *build);
+
+/* ---- parallel.c ---- */
+
+/* Workers that the server's rules allow this build. */
+extern int	qh_parallel_workers(const QhBuild *build);
+/* Build with workers: true, and the number of the table's tuples; false where there are none to be had, with nothing done. */
+extern bool qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *ntuples);
+
+#endif							/* QH_BUILD_H */

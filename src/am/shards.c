@@ -1,0 +1,1030 @@
+/*
+ * shards.c
+ *		Building an index in shards, through temporary files: by one process or by several.
+ *
+ * What is local to a shard is done by whoever takes it; participants share counters and files, and
+ * nothing else.  The graph room says how a shard is linked.  See README.md, section "Build".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "am/build.h"
+#include "commands/progress.h"
+#include "graph/shard.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "utils/memutils.h"
+
+typedef enum Spool
+{
+	SPOOL_ROWS,					/* scan → divide; a part a shard: SentRow, code, finer code */
+	SPOOL_CODES,				/* divide → between, within, write; in the order of ids, from here on */
+	SPOOL_REFINE,				/* divide → write */
+	SPOOL_SLOTS,				/* divide → write: row slots */
+	SPOOL_POSTINGS,				/* divide → write: posting slots */
+	SPOOL_OFFERED,				/* divide → between; a part a shard of each other division: SentNode, code */
+	SPOOL_SAMPLE,				/* divide → between: SentNode, code */
+	SPOOL_LINKS,				/* between → within: SentLinks, ids */
+	SPOOL_GRAPH,				/* within → write: number of links, links */
+	NSPOOLS
+} Spool;
+
+/* Bytes of a chunk of a spool: as many as memory allows. */
+#define MIN_CHUNK_NBYTES	BLCKSZ
+#define MAX_CHUNK_NBYTES	(8 * BLCKSZ)
+
+/*
+ * Nodes that a shard has at least, whatever the memory: a leaf of the random trees is not much smaller.  And shards there are
+ * at most, so that each can have an entry point and the parts of the spools stay few.  Chosen by hand.
+ */
+#define MIN_SHARD_NODES		4000
+#define MAX_SHARDS			1000
+
+/* Shards of a sample differ in size, by this much with some room: by median cuts of a sample of a few dozen rows a shard. */
+#define SHARD_HEADROOM		0.7
+
+/* One node in so many is in the sample of coarse links, or in twice, four times … as many where memory is short. */
+#define COARSE_STEP			64
+
+typedef struct SentRow
+{
+	ItemPointerData tid;
+} SentRow;
+
+typedef struct SentNode
+{
+	uint32		shard;			/* of the first division */
+	uint32		place;			/* in it */
+} SentNode;
+
+typedef struct SentLinks
+{
+	uint32		place;			/* of the node in the shard */
+	uint16		division;		/* that they are from; 0 = coarse links */
+	uint16		n;
+} SentLinks;
+
+/* What is known of a shard of the first division once it is divided. */
+typedef struct Shard
+{
+	uint32		nnodes;
+	uint32		npostings;
+} Shard;
+
+struct QhShardsShared
+{
+	QhShardsPlan plan;
+	Size		posting_nbytes;
+	pg_atomic_uint32 next[QH_NSTEPS];	/* task to be taken */
+	pg_atomic_uint32 ended[QH_NSTEPS];	/* tasks done */
+	pg_atomic_uint64 done[QH_NSTEPS];	/* for the progress view: rows, or nodes */
+	pg_atomic_uint64 nrows;
+	pg_atomic_uint32 nentries;
+	QhNode		entries[QH_MAX_ENTRIES];
+	/* then: shards; chunks written by each participant to each spool; a splitter for each division */
+};
+
+struct QhShards
+{
+	QhShardsShared *shared;
+	const QhShardsPlan *plan;
+	Shard	   *shards;
+	QhSplitter *splitters[QH_NDIVISIONS];
+	QhSpool    *spools[NSPOOLS];
+	MemoryContext cxt;			/* of spools */
+	MemoryContext task_cxt;
+	QhNode	   *bases;			/* nshards + 1; first ids */
+	uint8	   *row;			/* one record of SPOOL_ROWS */
+
+	/* progress of the task at hand */
+	QhShardsStep step;
+	uint32		task_n;			/* nodes */
+	uint32		task_done;
+	uint32		nuncounted;		/* rows */
+};
+
+/* ---- planning ---- */
+
+/* Bytes a node of the largest of a shard's data, when its graph is made. */
+static Size
+node_nbytes(const QhBuild *build)
+{
+	Size		graph = qh_build_nbytes(100 * MIN_SHARD_NODES, &build->graph_params) / (100 * MIN_SHARD_NODES);
+	int			max_degree = 2 * build->meta.m;
+	Size		offered = (QH_NDIVISIONS * (sizeof(SentLinks) + sizeof(Size)) + QH_NBETWEEN * max_degree * sizeof(QhNode) / 2);
+	Size		joined = qh_away_max(build->meta.m) * sizeof(QhNode) + max_degree * sizeof(QhNode) / 2;
+	Size		divided = build->meta.refine_nbytes + QH_LINK_NBYTES(build->meta.m) + 64;
+
+	return build->meta.code_nbytes + Max(Max(graph, offered) + joined, divided);
+}
+
+static Size
+chunk_size(Size memory, uint32 nshards)
+{
+	Size		nbytes = MAX_CHUNK_NBYTES;
+
+	while (nbytes > MIN_CHUNK_NBYTES && nbytes * nshards * QH_NBETWEEN > memory / 8)
+		nbytes /= 2;
+	return nbytes;
+}
+
+QhShardsPlan
+qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants)
+{
+	QhShardsPlan plan = {.nparticipants = nparticipants, .code_nbytes = build->meta.code_nbytes, .coarse_step = COARSE_STEP};
+	Size		memory = build->memory_limit / nparticipants;
+	double		wanted = ceil(sample->nrows * node_nbytes(build) / (memory * SHARD_HEADROOM));
+	double		max = Max(sample->nrows / MIN_SHARD_NODES, 1.0);
+
+	/* alone, a build that fits would not be here; together, everybody should have something to do */
+	wanted = Max(wanted, nparticipants > 1 ? 2.0 * nparticipants : 2.0);
+	plan.nshards = (uint32) Min(Min(wanted, max), MAX_SHARDS);
+	plan.chunk_nbytes = chunk_size(memory, plan.nshards);
+	while (sample->nrows / plan.coarse_step * node_nbytes(build) > memory * SHARD_HEADROOM)
+		plan.coarse_step *= 2;
+	return plan;
+}
+
+static Size
+posting_nbytes(const QhBuild *build)
+{
+	QhGeometry	geo;
+	const char *fault = qh_geometry_init(&geo, &build->meta);
+
+	if (fault != NULL)
+		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
+	return geo.slot_nbytes[QH_ARRAY_LINK];
+}
+
+static Size
+shards_offset(void)
+{
+	return MAXALIGN(sizeof(QhShardsShared));
+}
+
+static Size
+chunks_offset(const QhShardsPlan *plan)
+{
+	return shards_offset() + MAXALIGN(sizeof(Shard) * plan->nshards);
+}
+
+static Size
+splitter_offset(const QhShardsPlan *plan, int division)
+{
+	return chunks_offset(plan) + sizeof(uint64) * NSPOOLS * plan->nparticipants +
+		division * MAXALIGN(qh_splitter_nbytes(plan->nshards, plan->code_nbytes));
+}
+
+Size
+qh_shards_nbytes(const QhShardsPlan *plan)
+{
+	return splitter_offset(plan, QH_NDIVISIONS);
+}
+
+void
+qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *build, const QhSample *sample)
+{
+	QhSpace		space = qh_build_space(build, sample->codes, sample->ncodes);
+	QhAlloc		alloc = qh_context_alloc(CurrentMemoryContext);
+
+	memset(shared, 0, splitter_offset(plan, 0));
+	shared->plan = *plan;
+	shared->posting_nbytes = posting_nbytes(build);
+	for (int i = 0; i < QH_NSTEPS; i++)
+	{
+		pg_atomic_init_u32(&shared->next[i], 0);
+		pg_atomic_init_u32(&shared->ended[i], 0);
+		pg_atomic_init_u64(&shared->done[i], 0);
+	}
+	pg_atomic_init_u64(&shared->nrows, 0);
+	pg_atomic_init_u32(&shared->nentries, 0);
+	for (int division = 0; division < QH_NDIVISIONS; division++)
+		qh_splitter_init((QhSplitter *) ((char *) shared + splitter_offset(plan, division)), &alloc, &space,
+						 plan->nshards, build->graph_params.seed + division);
+}
+
+/* ---- taking part ---- */
+
+static uint32
+nparts(const QhShardsPlan *plan, Spool spool)
+{
+	if (spool == SPOOL_OFFERED)
+		return plan->nshards * QH_NBETWEEN;
+	return plan->nshards;
+}
+
+void
+qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhSpoolers *spoolers)
+{
+	QhShards   *shards = MemoryContextAllocZero(build->cxt, sizeof(QhShards));
+	uint64	   *nchunks = (uint64 *) ((char *) shared + chunks_offset(&shared->plan));
+
+	shards->shared = shared;
+	shards->plan = &shared->plan;
+	shards->shards = (Shard *) ((char *) shared + shards_offset());
+	for (int division = 0; division < QH_NDIVISIONS; division++)
+		shards->splitters[division] = (QhSplitter *) ((char *) shared + splitter_offset(&shared->plan, division));
+	shards->cxt = AllocSetContextCreate(build->cxt, "qhnsw spools", ALLOCSET_DEFAULT_SIZES);
+	shards->task_cxt = AllocSetContextCreate(build->cxt, "qhnsw shard", ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < NSPOOLS; i++)
+		shards->spools[i] = qh_spool_create(shards->cxt, spoolers, i, nparts(&shared->plan, i), shared->plan.chunk_nbytes,
+											nchunks + i * shared->plan.nparticipants);
+	shards->row = MemoryContextAlloc(shards->cxt, sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
+	build->shards = shards;
+}
+
+/* ---- progress ---- */
+
+static void
+add_done(QhShards *shards, uint64 n)
+{
+	pg_atomic_fetch_add_u64(&shards->shared->done[shards->step], n);
+}
+
+static uint32
+ntasks(const QhShardsPlan *plan, QhShardsStep step)
+{
+	if (step == QH_STEP_SCAN)
+		return 0;
+	return step == QH_STEP_BETWEEN ? 1 + plan->nshards * QH_NBETWEEN : plan->nshards;
+}
+
+bool
+qh_shards_report(QhBuild *build, QhShardsStep step)
+{
+	static const int64 subphases[] = {QH_SUBPHASE_SCAN, QH_SUBPHASE_DIVIDE, QH_SUBPHASE_BETWEEN, QH_SUBPHASE_WITHIN};
+	const int	params[] = {
+		PROGRESS_CREATEIDX_SUBPHASE,
+		PROGRESS_CREATEIDX_TUPLES_TOTAL,
+		PROGRESS_CREATEIDX_TUPLES_DONE
+	};
+	QhShardsShared *shared = build->shards->shared;
+	uint64		nrows = pg_atomic_read_u64(&shared->nrows);
+	int64		values[3];
+
+	values[0] = subphases[step];
+	values[1] = step == QH_STEP_SCAN ? 0 : step == QH_STEP_BETWEEN ? nrows * QH_NBETWEEN : nrows;
+	values[2] = step == QH_STEP_SCAN ? nrows : pg_atomic_read_u64(&shared->done[step]);
+	if (!build->worker)
+		pgstat_progress_update_multi_param(3, params, values);
+	return pg_atomic_read_u32(&shared->ended[step]) >= ntasks(&shared->plan, step);
+}
+
+/*
+ * The graph room's report of the task at hand.  Nearly all time goes into candidates, so those are what counts; what is left
+ * of the task is added at its end.
+ */
+static void
+task_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+{
+	QhBuild    *build = (QhBuild *) ctx;
+	QhShards   *shards = build->shards;
+	uint32		now = total > 0 ? (uint32) (shards->task_n * (done / (double) total)) : 0;
+
+	CHECK_FOR_INTERRUPTS();
+	if (phase == QH_PHASE_CANDIDATES && now > shards->task_done && now <= shards->task_n)
+	{
+		add_done(shards, now - shards->task_done);
+		shards->task_done = now;
+	}
+	qh_shards_report(build, shards->step);
+}
+
+static QhBuildParams
+task_params(QhBuild *build, int division)
+{
+	QhBuildParams params = qh_division_params(&build->graph_params, division);
+
+	params.tick = task_tick;
+	params.tick_ctx = build;
+	return params;
+}
+
+static void
+end_task(QhBuild *build, uint32 n)
+{
+	QhShards   *shards = build->shards;
+
+	add_done(shards, n - Min(n, shards->task_done));
+	pg_atomic_fetch_add_u32(&shards->shared->ended[shards->step], 1);
+	MemoryContextReset(shards->task_cxt);
+	qh_shards_report(build, shards->step);
+}
+
+static void
+begin_task(QhBuild *build, uint32 n)
+{
+	build->shards->task_n = n;
+	build->shards->task_done = 0;
+}
+
+static void *
+task_alloc(QhBuild *build, Size nbytes)
+{
+	return MemoryContextAllocHuge(build->shards->task_cxt, Max(nbytes, 1));
+}
+
+/* ---- rows to shards ---- */
+
+#define COUNT_ROWS		256
+
+static void
+send_row(QhBuild *build, ItemPointer tid)
+{
+	QhShards   *shards = build->shards;
+	const uint8 *code = shards->row + sizeof(SentRow);
+	QhSpace		space = qh_build_space(build, NULL, 0);
+	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, code);
+
+	((SentRow *) shards->row)->tid = *tid;
+	qh_spool_put(shards->spools[SPOOL_ROWS], shard, shards->row,
+				 sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
+	if (++shards->nuncounted == COUNT_ROWS)
+	{
+		pg_atomic_fetch_add_u64(&shards->shared->nrows, shards->nuncounted);
+		shards->nuncounted = 0;
+		qh_shards_report(build, QH_STEP_SCAN);
+	}
+}
+
+void
+qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
+{
+	uint8	   *code = build->shards->row + sizeof(SentRow);
+
+	qv_codec_encode(build->codec, data, code, build->scratch);
+	if (build->refine_codec != NULL)
+		qv_codec_encode(build->refine_codec, data, code + build->meta.code_nbytes, build->scratch);
+	send_row(build, tid);
+}
+
+static void
+send_gathered(QhBuild *build, const QhGather *gather, uint32 node, ItemPointer tid)
+{
+	uint8	   *code = build->shards->row + sizeof(SentRow);
+
+	memcpy(code, gather->codes + node * gather->code_nbytes, gather->code_nbytes);
+	if (gather->refine_nbytes > 0)
+		memcpy(code + gather->code_nbytes, gather->refine_codes + node * gather->refine_nbytes, gather->refine_nbytes);
+	send_row(build, tid);
+}
+
+void
+qh_shards_take_gathered(QhBuild *build, const QhGather *gather)
+{
+	for (uint32 node = 0; node < gather->nnodes; node++)
+	{
+		QhRowData	row = qh_gather_slot(gather, node);
+		uint32		slot = QH_INVALID_NODE;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row.flags == QH_ROW_POSTING)
+			slot = qh_row_head(row);
+		else
+			send_gathered(build, gather, node, &gather->tids[node]);
+		while (slot != QH_INVALID_NODE)
+		{
+			QhPosting	posting = (QhPosting) (gather->postings.full + slot * gather->posting_nbytes);
+
+			for (int i = 0; i < posting->ntids; i++)
+				send_gathered(build, gather, node, &posting->tids[i]);
+			slot = posting->next;
+		}
+	}
+}
+
+/* ---- dividing: distinct codes, their order, and whom they are offered to ---- */
+
+static void
+gather_shard(QhBuild *build, uint32 shard, QhGather *gather)
+{
+	QhShards   *shards = build->shards;
+	QhSpool    *rows = shards->spools[SPOOL_ROWS];
+	Size		row_nbytes = sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes;
+	uint64		nrows = qh_spool_part_nbytes(rows, shard) / row_nbytes;
+	SentRow		sent;
+
+	/* rows may be many and their codes few, so no more room is made at once than a shard should need */
+	qh_gather_init(gather, shards->task_cxt, &build->meta,
+				   (uint32) Min(nrows, build->memory_limit / shards->plan->nparticipants / node_nbytes(build) + MIN_SHARD_NODES));
+	gather->postings.spool = shards->spools[SPOOL_POSTINGS];
+	gather->postings.spool_part = shard;
+	begin_task(build, 0);
+	qh_spool_rewind(rows, shard);
+	while (qh_spool_get(rows, &sent, sizeof(sent)))
+	{
+		(void) qh_spool_get(rows, qh_gather_code(gather), gather->code_nbytes);
+		if (gather->refine_nbytes > 0)
+			(void) qh_spool_get(rows, qh_gather_refine(gather), gather->refine_nbytes);
+		(void) qh_gather_row(gather, &sent.tid);
+	}
+	qh_gather_end(gather);
+}
+
+/* Give a node to the other divisions, and to the sample. */
+static void
+offer_node(QhBuild *build, SentNode sent, const uint8 *code)
+{
+	QhShards   *shards = build->shards;
+	QhSpace		space = qh_build_space(build, NULL, 0);
+
+	for (int i = 0; i < QH_NBETWEEN; i++)
+	{
+		uint32		part = i * shards->plan->nshards + qh_splitter_shard(shards->splitters[1 + i], &space, code);
+
+		qh_spool_put(shards->spools[SPOOL_OFFERED], part, &sent, sizeof(sent));
+		qh_spool_put(shards->spools[SPOOL_OFFERED], part, code, build->meta.code_nbytes);
+	}
+	if (sent.place % shards->plan->coarse_step == shards->plan->coarse_step / 2)
+	{
+		qh_spool_put(shards->spools[SPOOL_SAMPLE], sent.shard, &sent, sizeof(sent));
+		qh_spool_put(shards->spools[SPOOL_SAMPLE], sent.shard, code, build->meta.code_nbytes);
+	}
+}
+
+static void
+divide_shard(QhBuild *build, uint32 shard)
+{
+	static const Spool own[] = {SPOOL_CODES, SPOOL_REFINE, SPOOL_SLOTS, SPOOL_POSTINGS, SPOOL_SAMPLE};
+	QhShards   *shards = build->shards;
+	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
+	QhBuildParams params = task_params(build, 0);
+	QhGather	gather;
+	QhSpace		space;
+	QhNode	   *order;
+
+	gather_shard(build, shard, &gather);
+	space = qh_build_space(build, gather.codes, gather.nnodes);
+	order = task_alloc(build, sizeof(QhNode) * (Size) gather.nnodes);
+	qh_build_order(&alloc, &space, &params, order);
+	for (uint32 i = 0; i < gather.nnodes; i++)
+	{
+		const uint8 *code = gather.codes + order[i] * gather.code_nbytes;
+		QhRowData	row = qh_gather_slot(&gather, order[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		qh_spool_put(shards->spools[SPOOL_CODES], shard, code, gather.code_nbytes);
+		qh_spool_put(shards->spools[SPOOL_SLOTS], shard, &row, sizeof(row));
+		if (gather.refine_nbytes > 0)
+			qh_spool_put(shards->spools[SPOOL_REFINE], shard, gather.refine_codes + order[i] * gather.refine_nbytes, gather.refine_nbytes);
+		offer_node(build, (SentNode) {shard, i}, code);
+	}
+	for (int i = 0; i < lengthof(own); i++)
+		qh_spool_end_part(shards->spools[own[i]], shard);
+	shards->shards[shard].nnodes = gather.nnodes;
+	shards->shards[shard].npostings = gather.postings.nfull;
+	end_task(build, (uint32) gather.nrows);
+}
+
+/* ---- between: links to other shards ---- */
+
+/* Add up the shards: all are divided. */
+static void
+set_bases(QhBuild *build)
+{
+	QhShards   *shards = build->shards;
+	uint32		nshards = shards->plan->nshards;
+	uint64		nslots = 0;
+
+	if (shards->bases != NULL)
+		return;
+	shards->bases = MemoryContextAlloc(shards->cxt, sizeof(QhNode) * (nshards + 1));
+	for (uint32 i = 0; i < nshards; i++)
+	{
+		shards->bases[i] = nslots;
+		nslots += shards->shards[i].nnodes;
+		if (nslots > QH_MAX_NODES / 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("index \"%s\" cannot hold more than %u nodes",
+							RelationGetRelationName(build->index), QH_MAX_NODES / 2)));
+	}
+	shards->bases[nshards] = nslots;
+}
+
+/* Nodes with their codes, out of parts of a spool. */
+typedef struct Nodes
+{
+	SentNode   *sent;
+	uint8	   *codes;
+	uint32		n;
+} Nodes;
+
+static void
+read_nodes(QhBuild *build, Spool which, uint32 part, Nodes *nodes)
+{
+	QhSpool    *spool = build->shards->spools[which];
+	Size		code_nbytes = build->meta.code_nbytes;
+
+	qh_spool_rewind(spool, part);
+	while (qh_spool_get(spool, &nodes->sent[nodes->n], sizeof(SentNode)))
+	{
+		(void) qh_spool_get(spool, nodes->codes + nodes->n * code_nbytes, code_nbytes);
+		nodes->n++;
+	}
+}
+
+static void
+make_nodes(QhBuild *build, uint64 nbytes, Nodes *nodes)
+{
+	Size		max = nbytes / (sizeof(SentNode) + build->meta.code_nbytes);
+
+	nodes->sent = task_alloc(build, sizeof(SentNode) * (max + 1));
+	nodes->codes = task_alloc(build, build->meta.code_nbytes * (max + 1));
+	nodes->n = 0;
+}
+
+/* Send the links of a graph between these nodes to the shards that they belong to. */
+static void
+send_links(QhBuild *build, const QhGraph *graph, const Nodes *nodes, uint16 division)
+{
+	QhShards   *shards = build->shards;
+	QhNode		ids[2 * QH_MAX_M];
+
+	for (uint32 i = 0; i < graph->n; i++)
+	{
+		const QhLink *links = graph->links + i * (Size) graph->max_degree;
+		SentLinks	sent = {nodes->sent[i].place, division, 0};
+
+		CHECK_FOR_INTERRUPTS();
+		for (; sent.n < graph->max_degree && links[sent.n] != QH_INVALID_NODE; sent.n++)
+		{
+			const SentNode *target = &nodes->sent[qh_link_node(links[sent.n])];
+
+			ids[sent.n] = shards->bases[target->shard] + target->place;
+		}
+		qh_spool_put(shards->spools[SPOOL_LINKS], nodes->sent[i].shard, &sent, sizeof(sent));
+		qh_spool_put(shards->spools[SPOOL_LINKS], nodes->sent[i].shard, ids, sizeof(QhNode) * sent.n);
+	}
+}
+
+static void
+link_sample(QhBuild *build)
+{
+	QhShards   *shards = build->shards;
+	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
+	QhBuildParams params = task_params(build, 0);
+	uint64		nbytes = 0;
+	Nodes		nodes;
+	QhSpace		space;
+
+	begin_task(build, 0);
+	for (uint32 shard = 0; shard < shards->plan->nshards; shard++)
+		nbytes += qh_spool_part_nbytes(shards->spools[SPOOL_SAMPLE], shard);
+	make_nodes(build, nbytes, &nodes);
+	for (uint32 shard = 0; shard < shards->plan->nshards; shard++)
+		read_nodes(build, SPOOL_SAMPLE, shard, &nodes);
+	space = qh_build_space(build, nodes.codes, nodes.n);
+	send_links(build, qh_build_coarse(&alloc, &space, &params), &nodes, 0);
+	end_task(build, 0);
+}
+
+static void
+link_between(QhBuild *build, int division, uint32 shard)
+{
+	QhShards   *shards = build->shards;
+	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
+	QhBuildParams params = task_params(build, division);
+	uint32		part = (division - 1) * shards->plan->nshards + shard;
+	Nodes		nodes;
+	QhSpace		space;
+	uint32	   *home;
+
+	make_nodes(build, qh_spool_part_nbytes(shards->spools[SPOOL_OFFERED], part), &nodes);
+	read_nodes(build, SPOOL_OFFERED, part, &nodes);
+	begin_task(build, nodes.n);
+	home = task_alloc(build, sizeof(uint32) * (Size) nodes.n);
+	for (uint32 i = 0; i < nodes.n; i++)
+		home[i] = nodes.sent[i].shard;
+	space = qh_build_space(build, nodes.codes, nodes.n);
+	send_links(build, qh_build_between(&alloc, &space, &params, home), &nodes, division);
+	end_task(build, nodes.n);
+}
+
+/* ---- within: the graph of a shard ---- */
+
+/* Links that were sent to a shard: where the record for each node and division is in data. */
+typedef struct Offered
+{
+	uint8	   *data;
+	Size	   *at;				/* QH_NDIVISIONS a node; 0 = no record: none begins at byte 0 */
+} Offered;
+
+static void
+read_offered(QhBuild *build, uint32 shard, uint32 n, Offered *offered)
+{
+	QhSpool    *spool = build->shards->spools[SPOOL_LINKS];
+	Size		end = sizeof(uint64);
+	SentLinks	sent;
+
+	offered->data = task_alloc(build, qh_spool_part_nbytes(spool, shard) + end);
+	offered->at = task_alloc(build, sizeof(Size) * QH_NDIVISIONS * n);
+	memset(offered->at, 0, sizeof(Size) * QH_NDIVISIONS * n);
+	qh_spool_rewind(spool, shard);
+	while (qh_spool_get(spool, &sent, sizeof(sent)))
+	{
+		Assert(sent.place < n && sent.division < QH_NDIVISIONS);
+		offered->at[(Size) sent.place * QH_NDIVISIONS + sent.division] = end;
+		memcpy(offered->data + end, &sent, sizeof(sent));
+		end += sizeof(sent);
+		if (sent.n > 0)
+			(void) qh_spool_get(spool, offered->data + end, sizeof(QhNode) * sent.n);
+		end += sizeof(QhNode) * sent.n;
+	}
+}
+
+static QhOffer
+offer_of(const Offered *offered, uint32 node, int division)
+{
+	Size		at = offered->at[(Size) node * QH_NDIVISIONS + division];
+	const SentLinks *sent = (const SentLinks *) (offered->data + at);
+
+	if (at == 0)
+		return (QhOffer) {NULL, 0};
+	return (QhOffer) {(const QhNode *) (sent + 1), sent->n};
+}
+
+/* What other divisions found for a shard. */
+typedef struct Joins
+{
+	uint64	   *begin;			/* of QhKnown */
+	QhNode	   *within;
+	uint8	   *taken;
+	QhNode	   *away;			/* away_max a node */
+	int			away_max;
+} Joins;
+
+static void
+join_shard(QhBuild *build, uint32 shard, uint32 n, Joins *joins)
+{
+	QhShardRange range = {build->shards->bases[shard], n};
+	Size		max_within = QH_NBETWEEN * 2 * build->meta.m;
+	Size		room = n * (Size) build->meta.m + max_within;
+	Offered		offered;
+
+	joins->away_max = qh_away_max(build->meta.m);
+	joins->begin = task_alloc(build, sizeof(uint64) * ((Size) n + 1));
+	joins->within = task_alloc(build, sizeof(QhNode) * room);
+	joins->taken = task_alloc(build, n);
+	joins->away = task_alloc(build, sizeof(QhNode) * joins->away_max * n);
+	read_offered(build, shard, n, &offered);
+	joins->begin[0] = 0;
+	for (uint32 node = 0; node < n; node++)
+	{
+		QhOffer		coarse = offer_of(&offered, node, 0);
+		QhOffer		offers[QH_NBETWEEN];
+		QhJoined	joined;
+
+		CHECK_FOR_INTERRUPTS();
+		if (joins->begin[node] + max_within > room)
+		{
+			room += room / 2;
+			joins->within = repalloc_huge(joins->within, sizeof(QhNode) * room);
+		}
+		for (int i = 0; i < QH_NBETWEEN; i++)
+			offers[i] = offer_of(&offered, node, 1 + i);
+		joined.within = joins->within + joins->begin[node];
+		joined.away = joins->away + node * (Size) joins->away_max;
+		qh_join_offers(&coarse, offers, &range, joins->away_max, &joined);
+		joins->begin[node + 1] = joins->begin[node] + joined.nwithin;
+		joins->taken[node] = joined.naway;
+	}
+	pfree(offered.data);
+	pfree(offered.at);
+}
+
+static void
+write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joins)
+{
+	QhShards   *shards = build->shards;
+	QhSpool    *spool = shards->spools[SPOOL_GRAPH];
+	QhLink		within[2 * QH_MAX_M];
+	QhLink		out[4 * QH_MAX_M];
+	QhFinalInput input = {.hubs = &build->graph_params.hubs, .max_degree = graph->max_degree, .within = within};
+
+	for (uint32 node = 0; node < graph->n; node++)
+	{
+		const QhLink *links = graph->links + node * (Size) graph->max_degree;
+		uint16		n;
+
+		CHECK_FOR_INTERRUPTS();
+		input.id = shards->bases[shard] + node;
+		for (n = 0; n < graph->max_degree && links[n] != QH_INVALID_NODE; n++)
+			within[n] = (shards->bases[shard] + qh_link_node(links[n])) | (links[n] & QH_TREE_LINK);
+		input.nwithin = n;
+		input.away = joins->away + node * (Size) joins->away_max;
+		input.naway = joins->taken[node];
+		n = qh_final_links(&input, out);
+		qh_spool_put(spool, shard, &n, sizeof(n));
+		qh_spool_put(spool, shard, out, sizeof(QhLink) * n);
+	}
+	qh_spool_end_part(spool, shard);
+}
+
+/* Entry points of a shard: its share of those of the whole graph, one at least. */
+static int
+entries_of_shard(const QhShards *shards, uint32 n)
+{
+	uint32		nshards = shards->plan->nshards;
+	uint32		total = shards->bases[nshards];
+	int			wanted = qh_entries_wanted(total, QH_MAX_ENTRIES - nshards);
+
+	return Max(1, (int) ((double) wanted * n / total));
+}
+
+static void
+link_within(QhBuild *build, uint32 shard)
+{
+	QhShards   *shards = build->shards;
+	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
+	QhBuildParams params = task_params(build, 0);
+	uint32		n = shards->shards[shard].nnodes;
+	uint8	   *codes = task_alloc(build, build->meta.code_nbytes * (Size) n);
+	Joins		joins;
+	QhSpace		space = qh_build_space(build, codes, n);
+	QhKnown		known;
+	QhGraph    *graph;
+
+	begin_task(build, n);
+	if (n > 0)
+	{
+		qh_spool_rewind(shards->spools[SPOOL_CODES], shard);
+		for (uint32 i = 0; i < n; i++)
+			(void) qh_spool_get(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
+		join_shard(build, shard, n, &joins);
+		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken};
+		params.max_entries = entries_of_shard(shards, n);
+		graph = qh_build_within(&alloc, &space, &params, &known);
+		write_graph(build, shard, graph, &joins);
+		for (int i = 0; i < graph->nentries; i++)
+		{
+			uint32		at = pg_atomic_fetch_add_u32(&shards->shared->nentries, 1);
+
+			if (at < QH_MAX_ENTRIES)
+				shards->shared->entries[at] = shards->bases[shard] + graph->entries[i];
+		}
+	}
+	end_task(build, n);
+}
+
+/* ---- steps ---- */
+
+void
+qh_shards_work(QhBuild *build, QhShardsStep step)
+{
+	QhShards   *shards = build->shards;
+	uint32		n = ntasks(shards->plan, step);
+
+	Assert(step != QH_STEP_SCAN);
+	shards->step = step;
+	if (step > QH_STEP_DIVIDE)
+		set_bases(build);
+	qh_shards_report(build, step);
+	for (;;)
+	{
+		uint32		task = pg_atomic_fetch_add_u32(&shards->shared->next[step], 1);
+
+		if (task >= n)
+			return;
+		if (step == QH_STEP_DIVIDE)
+			divide_shard(build, task);
+		else if (step == QH_STEP_WITHIN)
+			link_within(build, task);
+		else if (task == 0)
+			link_sample(build);
+		else
+			link_between(build, 1 + (task - 1) / shards->plan->nshards, (task - 1) % shards->plan->nshards);
+	}
+}
+
+/* Steps in which a spool is written and, for the last time, read; those read at the end stay. */
+static const struct
+{
+	QhShardsStep written;
+	QhShardsStep read;
+}			spool_steps[NSPOOLS] = {
+	[SPOOL_ROWS] = {QH_STEP_SCAN, QH_STEP_DIVIDE},
+	[SPOOL_CODES] = {QH_STEP_DIVIDE, QH_NSTEPS},
+	[SPOOL_REFINE] = {QH_STEP_DIVIDE, QH_NSTEPS},
+	[SPOOL_SLOTS] = {QH_STEP_DIVIDE, QH_NSTEPS},
+	[SPOOL_POSTINGS] = {QH_STEP_DIVIDE, QH_NSTEPS},
+	[SPOOL_OFFERED] = {QH_STEP_DIVIDE, QH_STEP_BETWEEN},
+	[SPOOL_SAMPLE] = {QH_STEP_DIVIDE, QH_STEP_BETWEEN},
+	[SPOOL_LINKS] = {QH_STEP_BETWEEN, QH_STEP_WITHIN},
+	[SPOOL_GRAPH] = {QH_STEP_WITHIN, QH_NSTEPS},
+};
+
+void
+qh_shards_end_step(QhBuild *build, QhShardsStep step)
+{
+	QhShards   *shards = build->shards;
+
+	if (step == QH_STEP_SCAN)
+	{
+		pg_atomic_fetch_add_u64(&shards->shared->nrows, shards->nuncounted);
+		shards->nuncounted = 0;
+	}
+	for (int i = 0; i < NSPOOLS; i++)
+	{
+		if (spool_steps[i].written == step)
+			qh_spool_finish(shards->spools[i]);
+		if (spool_steps[i].read == step)
+			qh_spool_close(shards->spools[i]);
+	}
+}
+
+void
+qh_shards_forget(QhBuild *build, QhShardsStep step)
+{
+	for (int i = 0; i < NSPOOLS; i++)
+		if (spool_steps[i].read == step)
+			qh_spool_delete(build->shards->spools[i]);
+}
+
+void
+qh_shards_leave(QhBuild *build)
+{
+	qh_shards_end_step(build, QH_NSTEPS);
+}
+
+double
+qh_shards_nrows(const QhBuild *build)
+{
+	return (double) pg_atomic_read_u64(&build->shards->shared->nrows);
+}
+
+/* ---- writing ---- */
+
+/* Reads one spool from shard to shard. */
+typedef struct Stream
+{
+	QhSpool    *spool;
+	const Shard *shards;
+	uint32		shard;
+	uint32		left;			/* records of the shard */
+	bool		postings;		/* count posting slots, not nodes */
+} Stream;
+
+typedef struct ShardsSource
+{
+	QhSource	source;			/* first: the function casts */
+	QhBuild    *build;
+	Stream		rows;
+	Stream		codes;
+	Stream		refine;
+	Stream		links;
+	Stream		postings;
+	Size		posting_nbytes;
+	uint32	   *posting_bases;	/* ids */
+} ShardsSource;
+
+static uint32
+stream_count(const Stream *stream)
+{
+	return stream->postings ? stream->shards[stream->shard].npostings : stream->shards[stream->shard].nnodes;
+}
+
+static void
+stream_begin(Stream *stream, QhSpool *spool, const Shard *shards)
+{
+	stream->spool = spool;
+	stream->shards = shards;
+	stream->shard = 0;
+	stream->left = stream_count(stream);
+	qh_spool_rewind(spool, 0);
+}
+
+/* Step to the next record; there is one. */
+static void
+stream_next(Stream *stream)
+{
+	while (stream->left == 0)
+	{
+		qh_spool_rewind(stream->spool, ++stream->shard);
+		stream->left = stream_count(stream);
+	}
+	stream->left--;
+}
+
+static int
+links_from_shards(QhSource *source, uint32 id, QhLink *links)
+{
+	Stream	   *stream = &((ShardsSource *) source)->links;
+	uint16		n;
+
+	stream_next(stream);
+	(void) qh_spool_get(stream->spool, &n, sizeof(n));
+	if (n > 0)
+		(void) qh_spool_get(stream->spool, links, sizeof(QhLink) * n);
+	return n;
+}
+
+static void
+posting_from_shards(QhSource *source, uint32 id, uint8 *slot)
+{
+	ShardsSource *from = (ShardsSource *) source;
+	QhPosting	posting = (QhPosting) slot;
+
+	stream_next(&from->postings);
+	(void) qh_spool_get(from->postings.spool, slot, from->posting_nbytes);
+	if (posting->next != QH_INVALID_NODE)
+		posting->next += from->posting_bases[from->postings.shard];
+}
+
+static void
+fill_row(ShardsSource *source, uint8 *slot)
+{
+	Stream	   *stream = &source->rows;
+	QhRowData	row;
+
+	stream_next(stream);
+	(void) qh_spool_get(stream->spool, &row, sizeof(row));
+	if (row.flags == QH_ROW_POSTING)
+		row = qh_row_posting(qh_row_head(row) + source->posting_bases[stream->shard]);
+	memcpy(slot, &row, sizeof(row));
+}
+
+static void
+fill_from_shards(QhSource *source, QhArray array, uint32 id, uint8 *slot)
+{
+	ShardsSource *from = (ShardsSource *) source;
+	const QhMetaData *meta = &from->build->meta;
+
+	if (array == QH_ARRAY_ROW)
+		fill_row(from, slot);
+	else if (array == QH_ARRAY_CODE)
+	{
+		stream_next(&from->codes);
+		(void) qh_spool_get(from->codes.spool, slot, meta->code_nbytes);
+	}
+	else
+	{
+		stream_next(&from->refine);
+		(void) qh_spool_get(from->refine.spool, slot, meta->refine_nbytes);
+	}
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	QhNode		x = *(const QhNode *) a;
+	QhNode		y = *(const QhNode *) b;
+
+	return (x > y) - (x < y);
+}
+
+void
+qh_shards_write(QhBuild *build)
+{
+	QhShards   *shards = build->shards;
+	uint32		nshards = shards->plan->nshards;
+	ShardsSource source = {.build = build, .postings = {.postings = true}};
+
+	set_bases(build);
+	source.source.nnodes = source.source.nslots = shards->bases[nshards];
+	source.posting_bases = MemoryContextAlloc(shards->cxt, sizeof(uint32) * nshards);
+	for (uint32 i = 0; i < nshards; i++)
+	{
+		source.posting_bases[i] = source.source.nslots;
+		source.source.nslots += shards->shards[i].npostings;
+	}
+	build->meta.built_nnodes = source.source.nnodes;
+	build->meta.built_nrows = (uint64) qh_shards_nrows(build);
+	if (source.source.nnodes == 0)
+	{
+		build->meta.nparam_pages = 0;
+		qh_write_empty(build->index, MAIN_FORKNUM, &build->meta);
+		return;
+	}
+	source.source.fill = fill_from_shards;
+	source.source.links = links_from_shards;
+	source.source.posting = posting_from_shards;
+	source.source.entries = shards->shared->entries;
+	source.source.nentries = Min(pg_atomic_read_u32(&shards->shared->nentries), QH_MAX_ENTRIES);
+	/* who came first is chance */
+	qsort(shards->shared->entries, source.source.nentries, sizeof(QhNode), compare_nodes);
+	stream_begin(&source.rows, shards->spools[SPOOL_SLOTS], shards->shards);
+	stream_begin(&source.codes, shards->spools[SPOOL_CODES], shards->shards);
+	stream_begin(&source.refine, shards->spools[SPOOL_REFINE], shards->shards);
+	stream_begin(&source.links, shards->spools[SPOOL_GRAPH], shards->shards);
+	stream_begin(&source.postings, shards->spools[SPOOL_POSTINGS], shards->shards);
+	source.posting_nbytes = shards->shared->posting_nbytes;
+	qh_write_index(build, &source.source);
+	qh_shards_leave(build);
+	qh_shards_forget(build, QH_NSTEPS);
+}
+
+void
+qh_shards_finish_alone(QhBuild *build)
+{
+	for (QhShardsStep step = QH_STEP_SCAN; step < QH_NSTEPS; step++)
+	{
+		if (step != QH_STEP_SCAN)
+			qh_shards_work(build, step);
+		qh_shards_end_step(build, step);
+		qh_shards_forget(build, step);
+	}
+	qh_shards_write(build);
+}
