@@ -47,6 +47,26 @@ SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <=> (SELECT query FROM wide
 SELECT heap_rows_fetched, finer_codes_scored >= 30 AS finer FROM qhnsw_last_scan();
 RESET qhnsw.rescore;
 
+-- Averages over queries at default settings: what LIMIT 10 reads from the table
+DROP INDEX wide_v;
+CREATE FUNCTION mean_fetched() RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint := 0;
+    q real[];
+BEGIN
+    FOR q IN SELECT query FROM wide_query LOOP
+        PERFORM id FROM wide ORDER BY v <=> q LIMIT 10;
+        n := n + (SELECT heap_rows_fetched FROM qhnsw_last_scan());
+    END LOOP;
+    RETURN n / 6.0;
+END $$;
+CREATE INDEX wide_v ON wide USING qhnsw (v) WITH (refine = 'int8');
+SELECT mean_fetched() BETWEEN 10 AND 15 AS with_finer_codes;
+DROP INDEX wide_v;
+CREATE INDEX wide_v ON wide USING qhnsw (v);
+SELECT mean_fetched() BETWEEN 30 AND 40 AS without;
+DROP FUNCTION mean_fetched();
+
 -- A code must fit a page, and bits have no finer ones
 CREATE TABLE wide_long (v real[], b bitvec(8));
 INSERT INTO wide_long VALUES (array_fill(1::real, ARRAY[3000]), '00000000');

@@ -13,8 +13,7 @@
 #include "am/scan.h"
 #include "utils/memutils.h"
 
-/* As in rescore.c: the LIMIT is not known, so this many are taken to be wanted, and some more looked at. */
-#define LEAST_WANTED	10
+/* As in rescore.c: looked at beyond oversample times the rows wanted. */
 #define LOOKAHEAD		10
 #define REFINE_BATCH	64
 
@@ -90,15 +89,26 @@ refine_batch(QhScan *scan, int n)
 			push(scan, (QhRefined) {dist[i], cands[i].dist, cands[i].node});
 	}
 	scan->nrefine_taken += ncands;
+	if (ncands > 0)
+		scan->refine_front = cands[ncands - 1].dist;
+}
+
+/* May a candidate that is still to come be nearer than the nearest of those refined? */
+static bool
+is_doubtful(const QhScan *scan, double caution)
+{
+	return caution > 0 && scan->refine_front - caution * scan->rows_error < scan->refined[0].dist;
 }
 
 bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
-	double		rank = Max(scan->nrefine_given + 1, LEAST_WANTED);
+	double		rank = Max(scan->nrefine_given + 1, QH_LEAST_WANTED);
 	double		wanted = scan->oversample * rank + LOOKAHEAD;
+	double		caution = qh_scan_caution(scan->stats.nreturned + 1);
 
-	while (!scan->no_candidates && (scan->nrefine_taken < wanted || scan->nrefined == 0))
+	while (!scan->no_candidates &&
+		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_doubtful(scan, caution)))
 		refine_batch(scan, (int) Max(REFINE_BATCH / 8, ceil(wanted - scan->nrefine_taken)));
 	if (scan->nrefined == 0)
 		return false;

@@ -38,6 +38,24 @@
 /* Nodes whose rows are read in one batch where they must come from disk: those of LIMIT 10, and a few that prove gone. */
 #define ROWS_AHEAD	16
 
+/*
+ * Candidates a search keeps behind the last one taken, in units of ef_search: the last of a window are the
+ * worst found.  Finer codes that have the last word are held to more, as their order is nearly that of the
+ * values: bge-base embeddings, LIMIT 10, qhnsw.rescore = off, recall .958 at half, .991 at three (4x).
+ */
+#define BEHIND_FINER		3
+/* Bits a dimension from which codes are that fine. */
+#define FINER_NBITS			4
+
+/*
+ * In strict order a row that is found late is lost, so what is kept behind grows with the rows taken, and
+ * estimates are doubted by up to MAX_CAUTION of their standard errors, reached at the 56th row.
+ * Measured: README.md, section "Strict order".
+ */
+#define BEHIND_DEEP			2
+#define CAUTION_SLOPE		4.0
+#define MAX_CAUTION			3.0
+
 QhScanStats qh_last_scan;
 
 IndexScanDesc
@@ -256,6 +274,37 @@ go_on_flat(QhScan *scan, QhCandidate *out)
 	return qh_flat_next(scan, out);
 }
 
+/* Does the scan go beyond what most want, in an order that a late row cannot be put into? */
+static bool
+is_deep_and_strict(const QhScan *scan)
+{
+	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && scan->stats.nreturned >= QH_LEAST_WANTED;
+}
+
+double
+qh_scan_caution(double rank)
+{
+	if (qhnsw_iterative_scan != QH_ITERATIVE_STRICT || rank <= QH_LEAST_WANTED)
+		return 0;
+	return Min(CAUTION_SLOPE * log10(rank / QH_LEAST_WANTED), MAX_CAUTION);
+}
+
+/* Candidates to be known behind the next one before it is taken. */
+static uint64
+candidates_behind(const QhScan *scan)
+{
+	uint64		behind = scan->ef / 2;
+
+	/* what is looked at in the heap, at a hundred times the cost of a code, wants to be the right */
+	if (scan->rescore || scan->refine_prepared)
+		behind = scan->ef;
+	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
+		behind = BEHIND_FINER * scan->ef;
+	if (is_deep_and_strict(scan))
+		behind = Max(behind, BEHIND_DEEP * Max(scan->npulled, (uint64) scan->ef));
+	return behind;
+}
+
 static bool
 graph_candidate(QhScan *scan, QhCandidate *out)
 {
@@ -269,13 +318,7 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 			return false;
 	}
 	else
-	{
-		/*
-		 * The last of ef candidates are the worst found: what is returned as final, or looked
-		 * at in the heap at a hundred times the cost of a code, wants some behind it.
-		 */
-		ef_total = Max(ef_total, scan->npulled + 1 + (scan->rescore || scan->refine_prepared ? scan->ef : scan->ef / 2));
-	}
+		ef_total = Max(ef_total, scan->npulled + 1 + candidates_behind(scan));
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
 		return go_on_flat(scan, out);
 	found = qh_search_next(scan->search, ef_total, out);
@@ -401,6 +444,8 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 			!still_scored(scan, code, cand.coarse))
 			scan->rows.ntids = 0;
 		scan->rows_dist = cand.dist;
+		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && is_deep_and_strict(scan))
+			scan->rows_error = qv_query_error(scan->prepared, code);
 		if (scan->rescore_codes)
 			scan->rows_exact = jaccard(scan, code);
 	}

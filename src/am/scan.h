@@ -9,6 +9,12 @@
 #include "access/tableam.h"
 #include "lib/pairingheap.h"
 
+/*
+ * The LIMIT is not known to an index, so at least this many rows are taken to be wanted.  Who takes more is
+ * likely to want many: from there on a scan in strict order looks further ahead, lest rows come late.
+ */
+#define QH_LEAST_WANTED		10
+
 /* Where candidates come from. */
 typedef enum QhSourceKind
 {
@@ -100,6 +106,7 @@ typedef struct QhScan
 	int			max_refined;
 	uint64		nrefine_taken;	/* candidates refined, and */
 	uint64		nrefine_given;	/* handed on */
+	float		refine_front;	/* estimate of the last candidate refined: those that follow are no nearer */
 	bool		no_candidates;	/* the source has no more */
 
 	QhRowList	rows;			/* of the current node */
@@ -107,6 +114,7 @@ typedef struct QhScan
 	uint64		nrow_reads;		/* nodes whose rows were read while the scan was cold */
 	BlockNumber heap_nblocks;	/* as last looked up */
 	float		rows_dist;		/* by the finest code there is */
+	float		rows_error;		/* in strict order, once it matters: standard error of the code they were found by */
 	double		rows_exact;		/* Jaccard: the distance itself */
 
 	/* rescoring */
@@ -131,6 +139,9 @@ typedef struct QhScan
 extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
 /* Next row in the order of the codes; code receives the node's code if not NULL. */
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
+
+/* Standard errors of which an estimate may be wrong where the rank-th row is decided. */
+extern double qh_scan_caution(double rank);
 
 /* An error if a row pointer leads nowhere in the table: the table's own is not as clear. */
 extern void qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid);
