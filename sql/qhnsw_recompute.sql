@@ -19,20 +19,20 @@ END $$;
 -- Sentences of a topic's words and of common ones.
 CREATE FUNCTION sentence(id int) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(substr(md5(CASE WHEN h % 3 = 0 THEN 'common ' || (h / 3) % 60 ELSE 'topic ' || id % 40 || ' ' || (h / 3) % 25 END), 1, 3 + (h % 7)::int), ' ' ORDER BY n)
-    FROM (SELECT n, hashint8extended(id::bigint * 1000 + n, 3) & 1048575 AS h FROM generate_series(1, 60) AS n) AS words
+    FROM (SELECT n, hashint8extended(id::bigint * 1000 + n, 3) & 1048575 AS h FROM generate_series(1, 24) AS n) AS words
 $$;
 CREATE TABLE texts (id int, body text);
-INSERT INTO texts SELECT id, sentence(id) FROM generate_series(1, 3000) AS id;
+INSERT INTO texts SELECT id, sentence(id) FROM generate_series(1, 2000) AS id;
 CREATE INDEX texts_embed ON texts USING qhnsw ((embed(body)) real_cosine_ops) WITH (hub_fraction = 0.02, ef_construction = 100);
 ANALYZE texts;
 SELECT nodes, rows, dims, test_sound('texts_embed') FROM qhnsw_info('texts_embed');
 
 -- The whole index, links and all, beside the text alone, and beside vectors that would be stored.
-SELECT round(100.0 * pg_relation_size('texts_embed') / sum(octet_length(body))) BETWEEN 15 AND 35 AS percent_of_text,
-       round(100.0 * pg_relation_size('texts_embed') / sum(pg_column_size(embed(body)))) < 20 AS percent_of_vectors FROM texts;
+SELECT round(100.0 * pg_relation_size('texts_embed') / sum(octet_length(body))) BETWEEN 40 AND 80 AS percent_of_text,
+       round(100.0 * pg_relation_size('texts_embed') / sum(pg_column_size(embed(body)))) < 25 AS percent_of_vectors FROM texts;
 
 -- Exact order, and what is missed; by the graph, not by a pass over all codes.
-CREATE TABLE asked AS SELECT embed(sentence(id)) AS query FROM generate_series(5001, 5020) AS id;
+CREATE TABLE asked AS SELECT embed(sentence(id)) AS query FROM generate_series(5001, 5008) AS id;
 SELECT test_recall('texts', 'embed(body)', '<=>', 'asked', 10, 0.9);
 
 -- Each candidate is computed once, in few batches; the executor computes what it returns once more.
@@ -51,7 +51,7 @@ BEGIN
 END $$;
 SELECT k, counted = recomputed + returned AS once_and_again, recomputed = fetched AS all_recomputed, returned, recomputed BETWEEN 3 * k AND 200 + 10 * k AS bounded,
        batches BETWEEN 1 AND 2 + recomputed / 3 AS batches
-FROM (VALUES (1), (10), (50)) AS v(k), calls(k);
+FROM (VALUES (1), (10)) AS v(k), calls(k);
 -- with finer codes fewer
 CREATE INDEX texts_finer ON texts USING qhnsw ((embed(body)) real_cosine_ops) WITH (hub_fraction = 0.02, refine = int8);
 DROP INDEX texts_embed;
