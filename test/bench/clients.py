@@ -57,12 +57,9 @@ def pgbench(server, statement, settings, clients, seconds):
     with tempfile.NamedTemporaryFile('w', suffix='.sql') as file:
         file.write(script)
         file.flush()
-        parameters = server.connection.info.dsn_parameters
-        environment = os.environ | {'PGOPTIONS': options(settings), 'PGHOST': parameters['host'],
-                                    'PGPORT': parameters['port'], 'PGUSER': parameters['user'],
-                                    'PGDATABASE': parameters['dbname']}
+        environment = os.environ | {'PGOPTIONS': options(settings)}
         out = subprocess.run([program, '-n', '-M', 'prepared', '-f', file.name, '-T', str(seconds),
-                              '-c', str(clients), '-j', str(clients)],
+                              '-c', str(clients), '-j', str(clients), server.connection.dsn],
                              env=environment, check=True, capture_output=True, text=True).stdout
     return next(float(line.split()[2]) for line in out.splitlines() if line.startswith('tps'))
 
