@@ -28,6 +28,26 @@ SELECT c.*, s.within_a_tenth FROM (VALUES
     ('real[]', 'a_vector(SEED, 8000)', 2, 12, 8000, 1.0),
     ('qvec8', 'quantize_int8(a_vector(SEED, 300))', 12, 800, 300, 1.0)) AS c(type, source, m, rows, dims, distinct_share), compare(type, source, m, rows, dims, distinct_share) AS s;
 
+-- and with every compression and finer code, few rows and many
+CREATE FUNCTION compare_codes(type text, compression text, refine text, rows int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    estimate bigint := qhnsw_estimate_size(rows, 64, compression => compression, refine => refine, type => type);
+    built bigint;
+BEGIN
+    EXECUTE format('CREATE INDEX codes_index ON codes USING qhnsw ((%s)) WITH (%s refine = %L) WHERE i < %s',
+        CASE type WHEN 'real[]' THEN 'v' ELSE 'quantize_int8(v)' END, CASE type WHEN 'real[]' THEN format('compression = %L,', compression) END, refine, rows);
+    built := pg_relation_size('codes_index');
+    DROP INDEX codes_index;
+    RETURN estimate BETWEEN built * 0.9 AND built * 1.1;
+END $$;
+CREATE TEMPORARY TABLE codes AS SELECT i, a_vector(i, 64) AS v FROM generate_series(0, 2499) AS i;
+SELECT type, rows, bool_and(compare_codes(type, compression, refine, rows)) AS all_within_a_tenth, count(*)
+FROM (VALUES ('real[]', '{32x,16x,8x,4x,2x,1x}'::text[]), ('qvec8', '{32x}')) AS t(type, compressions), unnest(compressions) AS c(compression),
+    unnest('{none,int4,int8}'::text[]) AS r(refine), unnest('{40,2500}'::int[]) AS n(rows)
+GROUP BY type, rows ORDER BY type, rows;
+DROP FUNCTION compare_codes;
+DROP TABLE codes;
+
 -- sizes to plan with: a million rows
 SELECT round(qhnsw_estimate_size(1000000, 768) / 1e6) AS real_768, round(qhnsw_estimate_size(1000000, 768, type => 'bitvec') / 1e6) AS bitvec_768, round(qhnsw_estimate_size(1000000, 1024, type => 'bitvec') / 1e6) AS bitvec_1024,
     qhnsw_estimate_size(1000000, 768, 16, '32x', 'none', 1, 'real[]') = qhnsw_estimate_size(1000000, 768) AS defaults, qhnsw_estimate_size(1000000, 768, type => 'halfvec') = qhnsw_estimate_size(1000000, 768, type => 'vector') AS floats_are_alike;
