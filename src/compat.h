@@ -53,6 +53,22 @@
 #define qh_relfilenumber(rel) ((rel)->rd_node.relNode)
 #endif
 
+/* Buffer tags lost their nested struct in version 16, and are compared by functions; needs storage/buf_internals.h. */
+#if PG_VERSION_NUM >= 160000
+#define qh_buffer_tag_init(tag, locator, fork, blkno) InitBufferTag(tag, &(locator), fork, blkno)
+#define qh_buffer_tags_equal(a, b) BufferTagsEqual(a, b)
+#else
+#define qh_buffer_tag_init(tag, locator, fork, blkno) INIT_BUFFERTAG(*(tag), locator, fork, blkno)
+#define qh_buffer_tags_equal(a, b) BUFFERTAGS_EQUAL(*(a), *(b))
+#endif
+
+/* A buffer's state has 64 bits from version 19 on; needs storage/buf_internals.h. */
+#if PG_VERSION_NUM >= 190000
+#define qh_buffer_state(desc) pg_atomic_read_u64(&(desc)->state)
+#else
+#define qh_buffer_state(desc) pg_atomic_read_u32(&(desc)->state)
+#endif
+
 /* EXPLAIN shows index searches since version 18. */
 #if PG_VERSION_NUM >= 180000
 #define qh_count_index_scan(desc) \

@@ -9,6 +9,7 @@
 #include "access/reloptions.h"
 #include "am/am.h"
 #include "compat.h"
+#include "store/optimistic.h"
 #include "utils/guc.h"
 
 int			qhnsw_ef_search = QH_DEFAULT_EF_SEARCH;
@@ -119,6 +120,12 @@ define_settings(void)
 	DefineCustomBoolVariable("qhnsw.flat",
 							 "Scans all codes of the index in place of its graph.",
 							 NULL, &qhnsw_flat, false, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/* for developers: not shown, not documented beyond src/store/README.md */
+	DefineCustomBoolVariable("qhnsw.optimistic_read",
+							 "Scores codes in shared buffers without pinning their pages.",
+							 NULL, &qh_optimistic_read, true, PGC_SUSET,
+							 GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("qhnsw");
 }
 

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "store/index_cache.h"
 #include "store/memory.h"
+#include "store/optimistic.h"
 #include "store/page.h"
 #include "store/readahead.h"
 #include "utils/inval.h"
@@ -265,7 +266,7 @@ entries_changed(QhIndex *ix, Relation index)
 	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
 	uint32		nchanges;
 
-	if (buf == InvalidBuffer ||
+	if (buf == InvalidBuffer || !qh_usage_is_full(buf) ||
 		!ReadRecentBuffer(qh_locator(index), MAIN_FORKNUM, QH_ENTRY_BLKNO, buf))
 		buf = ReadBuffer(index, QH_ENTRY_BLKNO);
 	ix->hints[QH_ENTRY_BLKNO] = buf;

@@ -14,11 +14,15 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
+#include "store/optimistic.h"
 #include "store/readahead.h"
 #include "utils/memutils.h"
 
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
+
+/* Nodes whose links are asked for ahead: of the second one after the next half are never read. */
+#define LINKS_AHEAD			2
 
 #define pg_prefetch(address) __builtin_prefetch(address)
 
@@ -31,17 +35,11 @@ qh_relstore_in_range(QhRelStore *rs, QhNode node)
 	return node < rs->ix->nslots;
 }
 
-/* The search says which nodes come next. */
-static void
-read_links_ahead(QhStore *store, const QhNode *nodes, int n)
-{
-	qh_read_ahead((QhRelStore *) store, QH_ARRAY_LINK, nodes, n);
-}
-
 Buffer
 qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 {
 	QhIndex    *ix = rs->ix;
+	Buffer		known;
 	Buffer		buf;
 	Page		page;
 
@@ -49,14 +47,16 @@ qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
 	*addr = qh_slot_address(&ix->geo, array, node);
 	rs->npins++;
-	buf = ix->hints[addr->blkno];
-	if (buf != InvalidBuffer &&
-		ReadRecentBuffer(qh_locator(rs->index), MAIN_FORKNUM, addr->blkno, buf))
-		return buf;
+	known = ix->hints[addr->blkno];
+	if (known != InvalidBuffer &&
+		(rs->strategy != NULL || qh_usage_is_full(known)) &&
+		ReadRecentBuffer(qh_locator(rs->index), MAIN_FORKNUM, addr->blkno, known))
+		return known;
 
-	rs->nmisses++;
-	rs->store.hint = read_links_ahead;
 	buf = ReadBufferExtended(rs->index, MAIN_FORKNUM, addr->blkno, RBM_NORMAL, rs->strategy);
+	if (buf == known)
+		return buf;
+	rs->nmisses++;
 	page = BufferGetPage(buf);
 	if (PageIsNew(page))
 	{
@@ -87,6 +87,41 @@ static inline uint8 *
 slot_states(QhRelStore *rs, QhArray array, Page page)
 {
 	return (uint8 *) page + rs->ix->geo.state_offset[array];
+}
+
+/* Ask the processor for what reading these nodes' links will touch, as prefetch_codes() does for codes. */
+static void
+prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
+{
+	QhIndex    *ix = rs->ix;
+
+	for (int i = 0; i < n; i++)
+	{
+		QhArray		array = qh_link_array(&ix->geo, nodes[i]);
+		QhSlotAddress addr = qh_slot_address(&ix->geo, array, nodes[i]);
+		Buffer		buf = ix->hints[addr.blkno];
+		const char *page;
+
+		if (buf <= InvalidBuffer)
+			continue;
+		page = (const char *) BufferGetBlock(buf);
+		pg_prefetch(GetBufferDescriptor(buf - 1));
+		pg_prefetch(page);
+		pg_prefetch(page + BLCKSZ - 1);
+		pg_prefetch(page + ix->geo.state_offset[array] + addr.index);
+		for (uint32 line = 0; line < Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES); line += 64)
+			pg_prefetch(page + addr.offset + line);
+	}
+}
+
+/* The search says which nodes come next, the nearest first. */
+static void
+relstore_hint(QhStore *store, const QhNode *nodes, int n)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+
+	prefetch_links(rs, nodes, Min(n, LINKS_AHEAD));
+	qh_read_ahead_if_cold(rs, QH_ARRAY_LINK, nodes, n);
 }
 
 static int
@@ -168,22 +203,47 @@ prefetch_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)
 	}
 }
 
-/* Score slots of an array in place, a few pins at a time. */
+/* Score slots of an array in place, a few pins at a time; positions says which of the nodes. */
+static void
+score_pinned(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *nodes, const int *positions, int n, float *dist)
+{
+	for (int done = 0; done < n; done += QH_PIN_BATCH)
+	{
+		int			batch = Min(n - done, QH_PIN_BATCH);
+		QhNode		pinned[QH_PIN_BATCH];
+		Buffer		bufs[QH_PIN_BATCH];
+		const uint8 *ptrs[QH_PIN_BATCH];
+		float		scores[QH_PIN_BATCH];
+
+		for (int i = 0; i < batch; i++)
+			pinned[i] = nodes[positions[done + i]];
+		pin_codes(rs, array, pinned, batch, bufs, ptrs);
+		qv_query_score(query, ptrs, batch, scores);
+		unpin_codes(bufs, batch, scores);
+		for (int i = 0; i < batch; i++)
+			dist[positions[done + i]] = scores[i];
+	}
+}
+
+/* Score slots of an array in place, without pins as far as that can be vouched for. */
 static void
 score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *nodes, int n, float *dist)
 {
 	CHECK_FOR_INTERRUPTS();
-	prefetch_codes(rs, array, nodes, n);
 	qh_read_ahead_if_cold(rs, array, nodes, n);
-	for (int done = 0; done < n; done += QH_PIN_BATCH)
+	for (int done = 0; done < n; done += QH_UNPINNED_MAX)
 	{
-		int			batch = Min(n - done, QH_PIN_BATCH);
-		Buffer		bufs[QH_PIN_BATCH];
-		const uint8 *ptrs[QH_PIN_BATCH];
+		int			batch = Min(n - done, QH_UNPINNED_MAX);
+		int			rest[QH_UNPINNED_MAX];
+		int			nrest = batch;
 
-		pin_codes(rs, array, nodes + done, batch, bufs, ptrs);
-		qv_query_score(query, ptrs, batch, dist + done);
-		unpin_codes(bufs, batch, dist + done);
+		prefetch_codes(rs, array, nodes + done, batch);
+		if (likely(qh_optimistic_read))
+			nrest = qh_score_unpinned(rs, array, query, nodes + done, batch, dist + done, rest);
+		else
+			for (int i = 0; i < batch; i++)
+				rest[i] = i;
+		score_pinned(rs, array, query, nodes + done, rest, nrest, dist + done);
 	}
 }
 
@@ -233,7 +293,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.links = relstore_links;
 	rs->store.score = relstore_score;
 	rs->store.pair = relstore_pair;
-	rs->store.hint = NULL;		/* until the first miss */
+	rs->store.hint = relstore_hint;
 	rs->store.max_degree = 2 * ix->meta.m;
 	rs->store.hubs = qh_meta_hubs(&ix->meta);
 	rs->index = index;
@@ -303,6 +363,7 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 
 	for (int i = 0; i < Min(n, lengthof(nodes)); i++)
 		nodes[i] = nearest[i].node;
+	prefetch_links(rs, nodes, Min(n, max));
 	qh_read_ahead(rs, QH_ARRAY_LINK, nodes, Min(n, max));
 	for (int i = 0; i < n && nseeds < max; i++)
 	{

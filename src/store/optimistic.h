@@ -1,0 +1,32 @@
+/*
+ * optimistic.h
+ *		Scoring codes in shared buffers without pinning their pages.
+ *
+ * Why that is safe, and what it may get wrong: README.md, section "Reading without pins".
+ */
+#ifndef QH_OPTIMISTIC_H
+#define QH_OPTIMISTIC_H
+
+#include "store/relstore.h"
+
+/* Codes scored between the two looks at their buffers: a hop's, at m = 16. */
+#define QH_UNPINNED_MAX		32
+
+/* The setting qhnsw.optimistic_read. */
+extern bool qh_optimistic_read;
+
+/*
+ * Has a buffer the highest usage count there is?  If not, it should be pinned by ReadBuffer():
+ * ReadRecentBuffer() does not raise the count, and pages reached only by it are evicted as if never used.  A wrong buffer does no harm.
+ */
+extern bool qh_usage_is_full(Buffer buf);
+
+/*
+ * Score the slots of up to QH_UNPINNED_MAX nodes where they lie.  Positions in nodes of those that
+ * need a pin, or whose page may not have been there all the time, go to rest, ascending, and their dist
+ * means nothing.  Returns how many those are.  Takes no pin and no lock.
+ */
+extern int qh_score_unpinned(QhRelStore *rs, QhArray array, const QvQuery *query,
+							 const QhNode *nodes, int n, float *dist, int *rest);
+
+#endif							/* QH_OPTIMISTIC_H */
