@@ -59,7 +59,7 @@ extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *d
 /*
  * Pin the page that holds a slot of an array.  The first time this backend meets the
  * page it is checked; after that its place in shared buffers is remembered, and only
- * the buffer's tag is compared.  Returns InvalidBuffer for a page that was never written
+ * the buffer's tag is compared, unless the usage count wants to be raised.  Returns InvalidBuffer for a page that was never written
  * (the relation was extended just before a crash).
  */
 extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr);
