@@ -4,8 +4,8 @@
 Loads a set into a PostgreSQL, builds the indexes, and measures in the server:
 a PL/pgSQL function with static SQL, so a cached plan, answers every query and
 notes clock_timestamp() around it.  Prints Markdown: builds, recall@10 and time a
-query at several ef_search, times at equal recall, and whether the promises
-hold.  Exit status 1 when one does not.  README.md here explains the columns.
+query at several ef_search, times at equal recall, what planning and parsing
+would add, and whether the promises hold.  Exit status 1 when one does not.  README.md here explains the columns.
 """
 
 import math
@@ -20,40 +20,57 @@ from common import WARM_UP, Server, get_set, parser, print_promises, progress, s
 LEVELS = (0.90, 0.95, 0.98, 0.99)       # recalls at which times are compared
 BYTES_PROMISED = 260                    # a vector of 768 bits, m = 16
 
-# What is measured: name -> (engine, order by what, statement, settings).  $Q is
+BY_EMBEDDING = 'SELECT id FROM q ORDER BY embedding <=> $embedding LIMIT 10'
+WIDTH = {'qhnsw.ef_search': '{ef}'}
+ALL_OF_EF = {**WIDTH, 'qhnsw.oversample': '{tenth}'}    # as many looked at more closely as the graph keeps
+
+# What is measured: name -> (index, order by what, statement, settings).  $Q is
 # the query's column of the queries table, {ef} the width of the search.
 METHODS = {
     'qvec real[] 32x':
-        ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $embedding LIMIT 10',
-         {'qhnsw.ef_search': '{ef}'}),
+        ('qvec real[] 32x', 'cosine', BY_EMBEDDING, WIDTH),
     'qvec real[] 32x, all of ef rescored':
-        ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $embedding LIMIT 10',
-         {'qhnsw.ef_search': '{ef}', 'qhnsw.oversample': '{tenth}'}),
+        ('qvec real[] 32x', 'cosine', BY_EMBEDDING, ALL_OF_EF),
+    'qvec real[] 32x + int8':
+        ('qvec real[] 32x + int8', 'cosine', BY_EMBEDDING, ALL_OF_EF),
+    'qvec real[] 32x + int8, rescore off':
+        ('qvec real[] 32x + int8', 'cosine', BY_EMBEDDING, {**ALL_OF_EF, 'qhnsw.rescore': 'off'}),
+    'qvec real[] 32x + int4':
+        ('qvec real[] 32x + int4', 'cosine', BY_EMBEDDING, ALL_OF_EF),
+    'qvec real[] 32x + int4, rescore off':
+        ('qvec real[] 32x + int4', 'cosine', BY_EMBEDDING, {**ALL_OF_EF, 'qhnsw.rescore': 'off'}),
     'qvec bitvec':
-        ('qvec', 'hamming', 'SELECT id FROM q ORDER BY code <~> $code LIMIT 10',
-         {'qhnsw.ef_search': '{ef}'}),
+        ('qvec bitvec', 'hamming', 'SELECT id FROM q ORDER BY code <~> $code LIMIT 10', WIDTH),
+    'qvec bitvec, pins only':
+        ('qvec bitvec', 'hamming', 'SELECT id FROM q ORDER BY code <~> $code LIMIT 10',
+         {**WIDTH, 'qhnsw.optimistic_read': 'off'}),
     'qvec bitvec + rerank':
-        ('qvec', 'cosine', 'SELECT id FROM (SELECT id, embedding FROM q ORDER BY code <~> $code LIMIT {ef}) c '
-         'ORDER BY embedding <=> $embedding LIMIT 10',
-         {'qhnsw.ef_search': '{ef}'}),
+        ('qvec bitvec', 'cosine', 'SELECT id FROM (SELECT id, embedding FROM q ORDER BY code <~> $code LIMIT {ef}) c '
+         'ORDER BY embedding <=> $embedding LIMIT 10', WIDTH),
     'pgvector vector':
-        ('pgvector', 'cosine', 'SELECT id FROM v ORDER BY embedding <=> $vector LIMIT 10',
+        ('pgvector vector', 'cosine', 'SELECT id FROM v ORDER BY embedding <=> $vector LIMIT 10',
          {'hnsw.ef_search': '{ef}'}),
     'pgvector halfvec':
-        ('pgvector', 'cosine', 'SELECT id FROM v ORDER BY embedding::halfvec({dims}) <=> $vector::halfvec({dims}) LIMIT 10',
+        ('pgvector halfvec', 'cosine',
+         'SELECT id FROM v ORDER BY embedding::halfvec({dims}) <=> $vector::halfvec({dims}) LIMIT 10',
          {'hnsw.ef_search': '{ef}'}),
     'pgvector bit':
-        ('pgvector', 'hamming', 'SELECT id FROM v ORDER BY code <~> $bits LIMIT 10',
+        ('pgvector bit', 'hamming', 'SELECT id FROM v ORDER BY code <~> $bits LIMIT 10',
          {'hnsw.ef_search': '{ef}'}),
     'pgvector bit + rerank':
-        ('pgvector', 'cosine', 'SELECT id FROM (SELECT id, embedding FROM v ORDER BY code <~> $bits LIMIT {ef}) c '
+        ('pgvector bit', 'cosine', 'SELECT id FROM (SELECT id, embedding FROM v ORDER BY code <~> $bits LIMIT {ef}) c '
          'ORDER BY embedding <=> $vector LIMIT 10',
          {'hnsw.ef_search': '{ef}'}),
 }
 
-# index name -> (engine, statement)
+# index name -> (engine, statement, relation).  Each is dropped when its methods
+# are measured: the planner could not choose among several of one column.
 INDEXES = {
     'qvec real[] 32x': ('qvec', 'CREATE INDEX q_embedding ON q USING qhnsw (embedding real_cosine_ops)', 'q_embedding'),
+    'qvec real[] 32x + int8': ('qvec', 'CREATE INDEX q_int8 ON q USING qhnsw (embedding real_cosine_ops) '
+                               "WITH (refine = 'int8')", 'q_int8'),
+    'qvec real[] 32x + int4': ('qvec', 'CREATE INDEX q_int4 ON q USING qhnsw (embedding real_cosine_ops) '
+                               "WITH (refine = 'int4')", 'q_int4'),
     'qvec bitvec': ('qvec', 'CREATE INDEX q_code ON q USING qhnsw (code bitvec_hamming_ops)', 'q_code'),
     'pgvector vector': ('pgvector', 'CREATE INDEX v_embedding ON v USING hnsw (embedding vector_cosine_ops)', 'v_embedding'),
     'pgvector halfvec': ('pgvector', 'CREATE INDEX v_half ON v USING hnsw '
@@ -63,13 +80,42 @@ INDEXES = {
 
 # Which curves are compared at equal recall: ours, the peer's.
 PAIRS = (
+    ('qvec real[] 32x + int8, rescore off', 'pgvector vector'),
+    ('qvec real[] 32x + int8, rescore off', 'pgvector halfvec'),
+    ('qvec real[] 32x + int8, rescore off', 'pgvector bit + rerank'),
+    ('qvec real[] 32x + int4, rescore off', 'pgvector halfvec'),
+    ('qvec real[] 32x + int8', 'pgvector halfvec'),
     ('qvec real[] 32x, all of ef rescored', 'pgvector vector'),
     ('qvec real[] 32x, all of ef rescored', 'pgvector halfvec'),
     ('qvec real[] 32x, all of ef rescored', 'pgvector bit + rerank'),
     ('qvec bitvec + rerank', 'pgvector bit + rerank'),
     ('qvec bitvec', 'pgvector bit'),
     ('qvec bitvec', 'faiss binary (in process)'),
+    ('qvec bitvec', 'qvec bitvec, pins only'),
 )
+
+IN_PROCESS = 'faiss binary (in process)'
+FLOATS_OF_PGVECTOR = ('pgvector vector', 'pgvector halfvec', 'pgvector bit + rerank')
+EXACT_ORDER = ('qvec real[] 32x, all of ef rescored', 'qvec real[] 32x + int8', 'qvec real[] 32x + int4')
+CODE_ORDER = ('qvec real[] 32x + int8, rescore off', 'qvec real[] 32x + int4, rescore off')
+INLINE_NBYTES = 2000                    # of a row that PostgreSQL does not move values out of
+INLINE_FACTOR = 4
+TOASTED_FACTOR = 2.5
+
+
+def speed_promises(inline):
+    """(what, our ways, their ways, recall, times as fast): the best way of each counts."""
+    exact = INLINE_FACTOR if inline else TOASTED_FACTOR
+    return (
+        ('bits', ('qvec bitvec',), ('pgvector bit',), 0.95, 8),
+        ('bits', ('qvec bitvec',), ('pgvector bit',), 0.99, 8),
+        ('bits, faiss in process', ('qvec bitvec',), (IN_PROCESS,), 0.95, 1),
+        ('bits, faiss in process', ('qvec bitvec',), (IN_PROCESS,), 0.99, 1),
+        ('floats, the finer code decides', CODE_ORDER, FLOATS_OF_PGVECTOR, 0.95, 7),
+        ('floats, the finer code decides', CODE_ORDER, FLOATS_OF_PGVECTOR, 0.99, 10),
+        (f"floats in exact order, {'inline' if inline else 'TOASTed'}", EXACT_ORDER, FLOATS_OF_PGVECTOR, 0.95, exact),
+        (f"floats in exact order, {'inline' if inline else 'TOASTed'}", EXACT_ORDER, FLOATS_OF_PGVECTOR, 0.99, exact),
+    )
 
 
 # --------------------------------------------------------------------- faiss
@@ -138,6 +184,36 @@ def print_pairs(curves):
                 say(f'| {ours} | {peer} | {level:.2f} | {a:.3f} | {b:.3f} | {b / a:.2f} |')
 
 
+def fastest(curves, names, level):
+    """(milliseconds, name) of the fastest of these methods that reaches a recall, or None.
+
+    A method that finds more than that at its narrowest counts with what that takes.
+    """
+    times = []
+    for name in names:
+        curve = {ef: (r, ms) for ef, (r, ms, _) in curves.get(name, {}).items()}
+        enough = [ms for r, ms in curve.values() if r >= level]
+        if enough:
+            times.append((time_at(curve, level) or min(enough), name))
+    return min(times, default=None)
+
+
+def judge_speed(args, dims, curves):
+    verdicts = []
+    inline = args.storage == 'plain' or 4 * dims + 100 < INLINE_NBYTES
+    for what, ours, theirs, level, factor in speed_promises(inline):
+        a, b = fastest(curves, ours, level), fastest(curves, theirs, level)
+        if b is None:
+            continue                    # nothing to compare with
+        promise = f'{what}: {factor} times as fast at recall {level:.2f}'
+        if a is None:
+            verdicts.append((promise, False, 'recall not reached'))
+        else:
+            verdicts.append((promise, b[0] >= factor * a[0],
+                             f'{b[0] / a[0]:.2f} times: {a[0]:.3f} ms, {b[1]} {b[0]:.3f} ms'))
+    return verdicts
+
+
 def promises(args, dims, rows, curves, builds, plans):
     """(what, holds, found) for each promise that this run can judge."""
     found = []
@@ -162,7 +238,23 @@ def promises(args, dims, rows, curves, builds, plans):
             a, b = ours[ef][1], peer[ef][1]
             found.append((f'an index scan of bitvec is faster than pgvector at ef_search = {ef}', a < b,
                           f'{a:.3f} against {b:.3f} ms'))
-    return found
+    return found + judge_speed(args, dims, curves)
+
+
+def measure_preparation(server):
+    """Median milliseconds of planning a search, and of reading a vector from its text: not part of the times above."""
+    planning = []
+    for _ in range(50):
+        server.cursor.execute('EXPLAIN (SUMMARY) ' + BY_EMBEDDING.replace('$embedding', "(SELECT embedding FROM queries LIMIT 1)"))
+        planning.append(float(server.cursor.fetchall()[-1][0].split()[-2]))
+    parsing = server.value('''
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) FROM (
+            SELECT 1000 * extract(epoch FROM clock_timestamp() - started) AS ms
+            FROM (SELECT clock_timestamp() AS started, literal
+                  FROM (SELECT embedding::text AS literal FROM queries OFFSET 0) r OFFSET 0) q,
+                 LATERAL (SELECT literal::real[] AS parsed OFFSET 0) p
+            WHERE parsed IS NOT NULL OFFSET 0) t''')
+    return float(numpy.median(planning)), float(parsing)
 
 
 # ---------------------------------------------------------------------- main
@@ -197,22 +289,27 @@ def main():
     builds = {}
     curves = {}
     orders = {}
-    for name, (engine, statement, relation) in INDEXES.items():
-        if engine in server.engines:
-            progress(f'building {name}')
-            builds[name] = server.build(statement, relation)
-
     def judge(name, order, ef, ms, answers):
         share = truth[order].recall(answers)
         orders[name] = order
         curves.setdefault(name, {})[ef] = share, float(numpy.median(ms)), float(numpy.mean(ms))
         progress(f'{name}, ef {ef}: recall {share:.4f}, {numpy.median(ms):.3f} ms')
 
-    for name, (engine, order, statement, settings) in METHODS.items():
-        if engine in server.engines:
-            for ef in args.widths:
-                judge(name, order, ef, *server.measure(statement, settings, **knobs(ef)))
-    plans = {name: server.chosen_plan(METHODS[name][2], **knobs(40)) for name in ('qvec real[] 32x', 'qvec bitvec')}
+    plans = {}
+    for index, (engine, create, relation) in INDEXES.items():
+        if engine not in server.engines:
+            continue
+        progress(f'building {index}')
+        builds[index] = server.build(create, relation)
+        for name, (uses, order, statement, settings) in METHODS.items():
+            if uses == index:
+                for ef in args.widths:
+                    judge(name, order, ef, *server.measure(statement, settings, **knobs(ef)))
+        if index in METHODS and engine == 'qvec':
+            plans[index] = server.chosen_plan(METHODS[index][2], **knobs(40))
+        if index == 'qvec real[] 32x':
+            preparation = measure_preparation(server)
+        server.run(f'DROP INDEX {relation}')
     server.finish()
 
     if 'faiss' not in args.skip:
@@ -229,6 +326,7 @@ def main():
     print_builds(builds, rows)
     print_curves(curves, orders)
     print_pairs(curves)
+    say('\nNot in these times: planning, {:.3f} ms a search; reading a vector from its text, {:.3f} ms.'.format(*preparation))
     sys.exit(print_promises(promises(args, dims, rows, curves, builds, plans)))
 
 
