@@ -72,20 +72,33 @@ hash_code(const uint8_t *code, size_t nbytes, uint32_t salt)
 	return (uint32_t) (hash >> 32);
 }
 
-/* Where a range of keys was cut, left of them to one side: ties are shared out as they were in the sample. */
+/*
+ * Where a range of keys was cut, left of them to one side: half way between the two sides, or at a distance that both have.
+ * Ties are shared out as they were in the sample.
+ */
 static void
 set_cut(Cut *cut, const uint64_t *keys, uint32_t n, uint32_t left)
 {
 	uint32_t	nties[2] = {0, 0};
 	uint64_t	last = 0;
+	uint64_t	first = QH_KEY_NONE;
 
 	for (uint32_t i = 0; i < left; i++)
 		if (keys[i] > last)
 			last = keys[i];
+	for (uint32_t i = left; i < n; i++)
+		if (keys[i] < first)
+			first = keys[i];
+	if (qh_key_dist(last) < qh_key_dist(first))
+	{
+		cut->at = (qh_key_dist(last) + qh_key_dist(first)) / 2;
+		cut->ties = UINT32_C(1) << 31;
+		return;
+	}
 	cut->at = qh_key_dist(last);
 	for (uint32_t i = 0; i < n; i++)
 		nties[i >= left] += qh_key_dist(keys[i]) == cut->at;
-	cut->ties = (uint32_t) (((uint64_t) nties[0] << 32) / (nties[0] + nties[1] + (nties[1] == 0)));
+	cut->ties = (uint32_t) (((uint64_t) nties[0] << 32) / (nties[0] + nties[1]));
 }
 
 static void
