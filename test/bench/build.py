@@ -12,16 +12,15 @@ run on this machine.  Recall@10 is of the column's own order against a scan of a
 promise does not hold.  README.md here explains the sets.
 """
 
+import io
 import struct
 import sys
 import threading
-import time
 
-import io
 import numpy
 
 import synthetic
-from common import SCHEMA, Server, copy_block, parser, print_promises, progress, say
+from common import Server, copy_block, parser, print_promises, progress, say
 
 EFS = (20, 40, 100)
 CODES_BLOCK = 10000
@@ -153,12 +152,11 @@ class Bench:
         server.run(f"SET maintenance_work_mem = '{memory}'")
         server.run(f'DROP INDEX IF EXISTS {index}')
         server.run('CHECKPOINT')
-        before = Memory.private(self.pid)
         watch = Memory(self.pid)
         watch.start()
         progress(f'{what}, {memory}')
         seconds, nbytes = server.build(statement, index)
-        used = watch.stop() - before
+        used = watch.stop()
         recalls = [recall(ef) for ef in EFS] if recall else []
         say(f'| {what} | {rows} | {memory} | {seconds:.1f} | {rows / seconds:.0f} | {used / 1e6:.0f} | {nbytes / rows:.1f} | ' +
             ' / '.join(f'{r:.4f}' for r in recalls) + ' |')
@@ -259,7 +257,7 @@ class Bench:
         whole = self.server.value(f"SELECT pg_size_bytes('{args.memory}')")
         first = None
         for share in (1, 10, 100):
-            limit = int(whole) // share
+            limit = max(int(whole) // share, 1024 * 1024)
             found = self.own(f'{limit // 1024}kB', share == 1)
             first = first or found
             for (seconds, used, recalls), (seconds0, _, recalls0) in zip(found, first):
