@@ -28,6 +28,12 @@
 /* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
 #define KEEP_MAX			512
 
+/*
+ * Candidates kept a node between shards, where selecting them costs more than
+ * their distances and at most 3m/4 become links; measured, README.md, "What was tried".
+ */
+#define BETWEEN_KEEP(m)		(3 * (m) / 2)
+
 /* Candidates kept a node: findings of a prototype gave 48 at ef_construction 64; never fewer than the links wanted. */
 static int
 keep_count(const QhBuildParams *params)
@@ -232,6 +238,7 @@ qh_build_between(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams
 	QhBuild		build;
 
 	begin_build(&build, alloc, space, params);
+	build.nkeep = BETWEEN_KEEP(params->m);
 	build.home = home;
 	if (build.n > 0)
 	{
