@@ -2,11 +2,12 @@
  * candidates.c
  *		Near pairs inside the leaves of a partition, kept in a bounded list a node.
  *
- * Knows codes only through distances.  All pairs of a leaf are computed once,
- * a row at a time over codes laid side by side; most distances are thrown away
- * by one comparison with the farther of two thresholds.  What passes goes to a
- * buffer a node, which is cut to its nearest half when it is full: so a list
- * costs appends and a few quickselects, not a sorted insertion each.
+ * Knows codes only through distances.  A row of a leaf at a time: the distances
+ * of one node to all others, codes laid side by side.  What is nearer than the
+ * worst of the node's list goes through a quickselect and a sort into it; while
+ * the list is not full, a guess from some of the row's distances stands for the
+ * worst.  Each pair is computed twice, once for either end: that costs less
+ * than what a threshold and a buffer for both ends would.
  * README.md, "Bulk build".
  */
 #include <math.h>
@@ -14,32 +15,25 @@
 
 #include "graph/build.h"
 
-/* Distances compared with the thresholds at a time; a whole number of any vector's lanes. */
-#define BLOCK 16
+/* Distances of a row from which the one that nkeep others stay below is guessed, and how many of them must lie below it; chosen by hand. */
+#define GUESS_FROM			32
+#define GUESS_RANK(nkeep, n)	(GUESS_FROM * 2 * (nkeep) / (n) + 2)
 
 struct QhLeafWork
 {
 	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
 	float	   *dist;			/* of one row */
-	float	   *threshold;		/* a distance that the node's list has no use for; padded to a whole block */
-	uint32_t   *nbuffer;
-	uint64_t   *buffer;			/* 2 * nkeep a node */
+	uint32_t   *near;			/* places in the row that passed; one more than there are nodes */
+	uint64_t   *keys;			/* their keys */
 	uint64_t   *merged;			/* nkeep */
-	uint32_t   *salt;			/* of the node's keys */
 };
-
-static size_t
-padded(uint32_t leaf_max)
-{
-	return ((size_t) leaf_max + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
-}
 
 size_t
 qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 {
-	size_t		n = padded(leaf_max);
+	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + 2 * sizeof(float) + 2 * sizeof(uint32_t) + 2 * (size_t) nkeep * sizeof(uint64_t)) +
+	return sizeof(QhLeafWork) + n * (stride + sizeof(float) + sizeof(uint64_t)) + (n + 1) * sizeof(uint32_t) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
@@ -47,14 +41,12 @@ QhLeafWork *
 qh_leaf_work_create(QhBuild *build)
 {
 	QhLeafWork *work = qh_build_alloc(build, sizeof(QhLeafWork));
-	size_t		n = padded(build->leaf_max);
+	size_t		n = build->leaf_max;
 
 	work->codes = qh_build_alloc(build, n * build->space->stride);
 	work->dist = qh_build_alloc(build, n * sizeof(float));
-	work->threshold = qh_build_alloc(build, n * sizeof(float));
-	work->nbuffer = qh_build_alloc(build, n * sizeof(uint32_t));
-	work->salt = qh_build_alloc(build, n * sizeof(uint32_t));
-	work->buffer = qh_build_alloc(build, n * 2 * (size_t) build->nkeep * sizeof(uint64_t));
+	work->near = qh_build_alloc(build, (n + 1) * sizeof(uint32_t));
+	work->keys = qh_build_alloc(build, n * sizeof(uint64_t));
 	work->merged = qh_build_alloc(build, (size_t) build->nkeep * sizeof(uint64_t));
 	return work;
 }
@@ -64,125 +56,105 @@ qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work)
 {
 	qh_build_release(build, work->codes);
 	qh_build_release(build, work->dist);
-	qh_build_release(build, work->threshold);
-	qh_build_release(build, work->nbuffer);
-	qh_build_release(build, work->salt);
-	qh_build_release(build, work->buffer);
+	qh_build_release(build, work->near);
+	qh_build_release(build, work->keys);
 	qh_build_release(build, work->merged);
 	qh_build_release(build, work);
 }
 
-static void
-load_leaf(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n)
+/* A distance that probably more than nkeep of n lie within, not many more; INFINITY where only all are enough. */
+static float
+guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
 {
-	size_t		stride = build->space->stride;
-	size_t		nkeep = (size_t) build->nkeep;
+	float		least[GUESS_FROM];
+	uint32_t	rank = n > 4 * nkeep ? GUESS_RANK(nkeep, n) : GUESS_FROM;
 
-	for (uint32_t i = 0; i < n; i++)
+	if (rank >= GUESS_FROM)
+		return INFINITY;
+	for (uint32_t j = 0; j < rank; j++)
+		least[j] = INFINITY;
+	for (uint32_t i = 0; i < GUESS_FROM; i++)
 	{
-		uint64_t	worst = build->lists[(size_t) nodes[i] * nkeep + nkeep - 1];
+		float		d = dist[(uint64_t) n * i / GUESS_FROM];
+		uint32_t	j = rank - 1;
 
-		memcpy(work->codes + i * stride, qh_build_code(build, nodes[i]), stride);
-		work->salt[i] = qh_key_salt(nodes[i]);
-		work->nbuffer[i] = 0;
-		work->threshold[i] = worst == QH_KEY_NONE ? INFINITY : qh_key_dist(worst);
-	}
-	/* the last block of a row reads past the leaf */
-	for (uint32_t i = n; i < n + BLOCK; i++)
-		work->threshold[i] = 0;
-}
-
-static void
-remember(QhLeafWork *work, uint32_t nkeep, uint32_t i, QhNode other, float dist)
-{
-	uint64_t   *buffer = work->buffer + (size_t) i * 2 * nkeep;
-
-	buffer[work->nbuffer[i]++] = qh_key(dist, other, work->salt[i]);
-	if (work->nbuffer[i] == 2 * nkeep)
-	{
-		uint64_t	worst = 0;
-
-		qh_keys_partition(buffer, 2 * nkeep, nkeep);
-		for (uint32_t j = 0; j < nkeep; j++)
-			if (buffer[j] > worst)
-				worst = buffer[j];
-		work->nbuffer[i] = nkeep;
-		/* as near or nearer; the list from earlier trees may already know better */
-		if (qh_key_dist(worst) < work->threshold[i])
-			work->threshold[i] = qh_key_dist(worst);
-	}
-}
-
-/* Does any of a block of distances interest either end of its pair? */
-static inline int
-block_passes(const float *dist, const float *threshold, float own)
-{
-	int			passes = 0;
-
-	for (int i = 0; i < BLOCK; i++)
-		passes |= (dist[i] < own) | (dist[i] < threshold[i]);
-	return passes;
-}
-
-/* Pairs of node i of the leaf with the nodes after it. */
-static void
-pair_row(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i)
-{
-	size_t		stride = build->space->stride;
-	uint32_t	first = i + 1;
-	uint32_t	nkeep = (uint32_t) build->nkeep;
-	uint32_t	rest = n - first;
-	float	   *dist = work->dist;
-
-	build->space->pair_strided(build->space->ctx, work->codes + i * stride, work->codes + first * stride, stride, (int) rest, dist);
-	for (uint32_t j = rest; j < rest + BLOCK; j++)
-		dist[j] = INFINITY;
-	for (uint32_t j = 0; j < rest; j += BLOCK)
-	{
-		uint32_t	end = j + BLOCK < rest ? j + BLOCK : rest;
-
-		if (!block_passes(dist + j, work->threshold + first + j, work->threshold[i]))
+		if (d >= least[j])
 			continue;
-		for (uint32_t k = j; k < end; k++)
-		{
-			if (dist[k] < work->threshold[i])
-				remember(work, nkeep, i, nodes[first + k], dist[k]);
-			if (dist[k] < work->threshold[first + k])
-				remember(work, nkeep, first + k, nodes[i], dist[k]);
-		}
+		for (; j > 0 && least[j - 1] > d; j--)
+			least[j] = least[j - 1];
+		least[j] = d;
 	}
+	return least[rank - 1];
+}
+
+/* Places of the distances below limit, in order; every place is written, so that nothing has to be predicted. */
+static uint32_t
+find_near(const float *dist, uint32_t n, float limit, uint32_t *near)
+{
+	uint32_t	count = 0;
+
+	for (uint32_t j = 0; j < n; j++)
+	{
+		near[count] = j;
+		count += dist[j] < limit;
+	}
+	return count;
+}
+
+/* The keys of those of a leaf that a node's list may want, the nearest nkeep of them sorted.  Returns their number. */
+static uint32_t
+near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, uint64_t worst)
+{
+	size_t		stride = build->space->stride;
+	uint32_t	nkeep = (uint32_t) build->nkeep;
+	uint32_t	salt = qh_key_salt(nodes[i]);
+	float	   *dist = work->dist;
+	uint32_t	count;
+
+	build->space->pair_strided(build->space->ctx, work->codes + i * stride, work->codes, stride, (int) n, dist);
+	dist[i] = INFINITY;
+	if (worst != QH_KEY_NONE)
+		count = find_near(dist, n, qh_key_dist(worst), work->near);
+	else
+	{
+		count = find_near(dist, n, guess_limit(dist, n, nkeep), work->near);
+		if (count < nkeep)
+			count = find_near(dist, n, INFINITY, work->near);
+	}
+	for (uint32_t k = 0; k < count; k++)
+		work->keys[k] = qh_key(dist[work->near[k]], nodes[work->near[k]], salt);
+	if (count > nkeep)
+	{
+		qh_keys_partition(work->keys, count, nkeep);
+		count = nkeep;
+	}
+	qh_keys_sort(work->keys, count);
+	return count;
 }
 
 /*
- * Merge a node's buffer into its list.  A pair met in an earlier tree has the
+ * Merge count sorted keys into a list.  A pair met in an earlier tree has the
  * same distance and so the same key: it is dropped by comparing neighbours.
  */
 static void
-merge_list(QhBuild *build, QhLeafWork *work, uint32_t i, uint64_t *list)
+merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 {
 	size_t		nkeep = (size_t) build->nkeep;
-	uint32_t	nbuffer = work->nbuffer[i];
-	uint64_t   *buffer = work->buffer + (size_t) i * 2 * nkeep;
+	const uint64_t *keys = work->keys;
 	size_t		a = 0;
 	uint32_t	b = 0;
 
-	if (nbuffer == 0)
+	if (count == 0)
 		return;
-	if (nbuffer > nkeep)
-	{
-		qh_keys_partition(buffer, nbuffer, (uint32_t) nkeep);
-		nbuffer = (uint32_t) nkeep;
-	}
-	qh_keys_sort(buffer, nbuffer);
 	for (size_t out = 0; out < nkeep; out++)
 	{
-		if (b == nbuffer || list[a] < buffer[b])
+		if (b == count || list[a] < keys[b])
 			work->merged[out] = list[a++];
 		else
 		{
-			if (list[a] == buffer[b])
+			if (list[a] == keys[b])
 				a++;
-			work->merged[out] = buffer[b++];
+			work->merged[out] = keys[b++];
 		}
 	}
 	memcpy(list, work->merged, nkeep * sizeof(uint64_t));
@@ -191,20 +163,24 @@ merge_list(QhBuild *build, QhLeafWork *work, uint32_t i, uint64_t *list)
 void
 qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
 {
+	size_t		stride = build->space->stride;
+	size_t		nkeep = (size_t) build->nkeep;
+
 	for (uint32_t leaf = begin; leaf < end; leaf++)
 	{
 		const QhNode *nodes = build->perm + build->leaf_begin[leaf];
 		uint32_t	n = build->leaf_begin[leaf + 1] - build->leaf_begin[leaf];
 
-		load_leaf(build, work, nodes, n);
-		for (uint32_t i = 0; i + 1 < n; i++)
+		for (uint32_t i = 0; i < n; i++)
+			memcpy(work->codes + i * stride, qh_build_code(build, nodes[i]), stride);
+		for (uint32_t i = 0; i < n; i++)
 		{
-			pair_row(build, work, nodes, n, i);
+			uint64_t   *list = build->lists + (size_t) nodes[i] * nkeep;
+
+			merge_list(build, work, near_keys(build, work, nodes, n, i, list[nkeep - 1]), list);
 			qh_build_tick(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
 		}
-		for (uint32_t i = 0; i < n; i++)
-			merge_list(build, work, i, build->lists + (size_t) nodes[i] * (size_t) build->nkeep);
 	}
 }
 
