@@ -100,14 +100,14 @@ sub same_answers
 same_answers('1MB');
 
 my $dir = $PostgreSQL::Test::Utils::tmp_check;
-append_to_file("$dir/look.sql", "\\set r random(1, 9000)\nBEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT look(:r);\nCOMMIT;\n");
-append_to_file("$dir/add.sql", "\\set r random(1, 8990)\nSELECT add(:r, :r + 9);\n");
-append_to_file("$dir/remove.sql", "\\set r random(0, 499)\nDELETE FROM t WHERE id % 500 = :r AND (SELECT count(*) FROM t) > 4000;\n");
-append_to_file("$dir/vacuum.sql", "VACUUM (INDEX_CLEANUP on) t;\n");
+append_to_file("$dir/unpinned_look.sql", "\\set r random(1, 9000)\nBEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT look(:r);\nCOMMIT;\n");
+append_to_file("$dir/unpinned_add.sql", "\\set r random(1, 8990)\nSELECT add(:r, :r + 9);\n");
+append_to_file("$dir/unpinned_remove.sql", "\\set r random(0, 499)\nDELETE FROM t WHERE id % 500 = :r AND (SELECT count(*) FROM t) > 4000;\n");
+append_to_file("$dir/unpinned_vacuum.sql", "VACUUM (INDEX_CLEANUP on) t;\n");
 
 # nobody tries again, so any error fails
 $node->command_ok([ 'pgbench', '-n', '-c', '6', '-t', '60', '--max-tries=1',
-		'-f', "$dir/look.sql\@6", '-f', "$dir/add.sql\@3", '-f', "$dir/remove.sql\@3", '-f', "$dir/vacuum.sql\@1",
+		'-f', "$dir/unpinned_look.sql\@6", '-f', "$dir/unpinned_add.sql\@3", '-f', "$dir/unpinned_remove.sql\@3", '-f', "$dir/unpinned_vacuum.sql\@1",
 		'-d', $node->connstr('postgres') ], 'searches, inserts, deletes and vacuums in 128 buffers');
 sound($node, $_, 'afterwards') for ('t_v', 't_b');
 
