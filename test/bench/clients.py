@@ -15,7 +15,7 @@ import time
 
 import psycopg2
 
-from common import SCHEMA, Server, get_set, parser, print_promises, progress, say
+from common import SCHEMA, parser, print_columns, print_heading, print_promises, progress, say, start
 
 PROMISED = 1.8                          # times one client's, with two
 
@@ -64,13 +64,13 @@ def pgbench(server, statement, settings, clients, seconds):
     return next(float(line.split()[2]) for line in out.splitlines() if line.startswith('tps'))
 
 
-def loop(dsn, settings, start, seconds, done):
-    """Answer queries in one session from start on; how many a second."""
+def loop(dsn, settings, together, seconds, done):
+    """Answer queries in one session from when all are ready; how many a second."""
     connection = psycopg2.connect(dsn, options=options(settings))
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute('SELECT answer_for(0.5)')
-        start.wait()
+        together.wait()
         cursor.execute(f'SELECT answer_for({seconds})')
         done.append(cursor.fetchone()[0] / seconds)
     connection.close()
@@ -93,9 +93,9 @@ def loops(server, statement, settings, sessions, seconds):
             END LOOP;
             RETURN answered;
         END $$''')
-    start = threading.Barrier(sessions)
+    together = threading.Barrier(sessions)
     done = []
-    threads = [threading.Thread(target=loop, args=(server.args.dsn, settings, start, seconds, done))
+    threads = [threading.Thread(target=loop, args=(server.args.dsn, settings, together, seconds, done))
                for _ in range(sessions)]
     for thread in threads:
         thread.start()
@@ -118,10 +118,7 @@ def main():
     arguments = parser(__doc__)
     arguments.add_argument('--seconds', type=int, default=5, help='of each run')
     args = arguments.parse_args()
-    base, queries = get_set(args)
-    server = Server(args, base.shape[1])
-    server.prepare()
-    server.load(base, queries)
+    server, base, queries = start(args)
     server.run('CREATE INDEX ON queries (id)')
     found = {}
     for method, (engine, index, _, _) in METHODS.items():
@@ -132,10 +129,9 @@ def main():
             server.run(index)
         found[method] = measure(server, method, args)
 
-    say(f'# {len(base):,} x {base.shape[1]}, {args.set}: clients\n')
+    print_heading(args, base, queries)
     say(f'{server.describe()}; {os.cpu_count()} processors; the best of {args.repeat} runs of {args.seconds} s\n')
-    say('| search | in the server: 1 session | 2 | ratio | pgbench: 1 client | 2 | ratio |')
-    say('|---|---|---|---|---|---|---|')
+    print_columns('search', 'in the server: 1 session', '2', 'ratio', 'pgbench: 1 client', '2', 'ratio')
     for method, (one, two, client, clients) in found.items():
         say(f'| {method} | {one:.0f} | {two:.0f} | {two / one:.2f} | {client:.0f} | {clients:.0f} | {clients / client:.2f} |')
     server.finish()

@@ -13,7 +13,8 @@ import sys
 import numpy
 import psycopg2
 
-from common import SCHEMA, Server, get_set, parser, print_promises, progress, say, time_at, truths
+from common import (SCHEMA, at_equal_recall, parser, print_columns, print_heading, print_promises, progress, say, start,
+                    truths)
 
 LEVELS = (0.90, 0.95, 0.98)             # recalls at which pages are compared
 PROMISED = 1 / 3                        # of the pages that pgvector reads, at .95
@@ -192,8 +193,8 @@ def measure_index(server, truth, methods, count, concurrency):
 
 def print_curves(curves):
     say('\n## Cold searches\n')
-    say('| search | ef_search | recall@10 | pages read | ms | ms, one read at a time | pages, first of a session | ms |')
-    say('|---|---|---|---|---|---|---|---|')
+    print_columns('search', 'ef_search', 'recall@10', 'pages read', 'ms', 'ms, one read at a time',
+                  'pages, first of a session', 'ms')
     for name, curve in curves.items():
         for ef, (share, *rest) in curve.items():
             say(f'| {name} | {ef} | {share:.4f} | ' + ' | '.join(f'{x:.1f}' for x in rest) + ' |')
@@ -203,21 +204,13 @@ def print_pairs(curves):
     """Pages and time at equal recall; returns {(ours, peer): share of the pages at .95}."""
     shares = {}
     say('\n## At equal recall\n')
-    say('| qvec | peer | recall@10 | pages | peer | share | ms | peer | share |')
-    say('|---|---|---|---|---|---|---|---|---|')
-    for ours, peer in PAIRS:
-        if ours not in curves or peer not in curves:
-            continue
-        for level in LEVELS:
-            pages, peer_pages, ms, peer_ms = (
-                time_at({ef: (row[0], row[column]) for ef, row in curves[name].items()}, level)
-                for column in (1, 2) for name in (ours, peer))
-            if None in (pages, peer_pages, ms, peer_ms):
-                continue
-            if level == 0.95:
-                shares[ours, peer] = pages / peer_pages
-            say(f'| {ours} | {peer} | {level:.2f} | {pages:.0f} | {peer_pages:.0f} | {pages / peer_pages:.2f} | '
-                f'{ms:.2f} | {peer_ms:.2f} | {ms / peer_ms:.2f} |')
+    print_columns('qvec', 'peer', 'recall@10', 'pages', 'peer', 'share', 'ms', 'peer', 'share')
+    of_pages, of_ms = (at_equal_recall(curves, PAIRS, LEVELS, column) for column in (1, 2))
+    for (ours, peer, level, pages, peer_pages), (*_, ms, peer_ms) in zip(of_pages, of_ms):
+        if level == 0.95:
+            shares[ours, peer] = pages / peer_pages
+        say(f'| {ours} | {peer} | {level:.2f} | {pages:.0f} | {peer_pages:.0f} | {pages / peer_pages:.2f} | '
+            f'{ms:.2f} | {peer_ms:.2f} | {ms / peer_ms:.2f} |')
     return shares
 
 
@@ -226,10 +219,7 @@ def main():
     arguments.add_argument('--cold', type=int, default=40, help='queries a width, each with everything forgotten before')
     arguments.add_argument('--concurrency', type=int, default=32, help='effective_io_concurrency')
     args = arguments.parse_args()
-    base, queries = get_set(args)
-    server = Server(args, base.shape[1])
-    server.prepare()
-    server.load(base, queries)
+    server, base, queries = start(args)
     truth = truths(base, queries)
     curves = {}
     for index, (engine, statement, methods) in INDEXES.items():
@@ -238,8 +228,8 @@ def main():
             server.build(statement, index)
             curves |= measure_index(server, truth, methods, args.cold, args.concurrency)
             server.run(f'DROP INDEX {index}')
-    say(f'# {len(base):,} x {base.shape[1]}, {args.set}: nothing cached\n')
-    say(f'{server.describe()}; {args.cold} queries a width; effective_io_concurrency {args.concurrency}')
+    print_heading(args, base, queries)
+    say(f'Nothing cached; {server.describe()}; {args.cold} queries a width; effective_io_concurrency {args.concurrency}')
     print_curves(curves)
     shares = print_pairs(curves)
     verdicts = [(f'{ours} reads at most a third of the pages of {peer} at recall .95', share <= PROMISED, f'{share:.2f}')

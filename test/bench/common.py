@@ -1,9 +1,9 @@
 """What the benchmarks share: sets, loading, a server, measuring in it.
 
 A benchmark is a script beside this one that run.sh can start by its name.  It
-makes a parser with parser(), a set with get_set(), and a Server, in which
-measure() answers every query of a set and says how long each took.  README.md
-here explains what is measured and how.
+makes a parser with parser(), and with start() a Server that holds a set, in
+which measure() answers every query and says how long each took.  README.md here
+explains what is measured and how.
 
 Needs numpy and psycopg2; connects as libpq's environment or --dsn says, as
 superuser.  Everything is made in schema qvec_bench, dropped at the end.
@@ -215,6 +215,18 @@ class Server:
         self.connection.close()
 
 
+def start(args, arrange=lambda base: base):
+    """A server that holds a set, the base rows in the order that arrange() gives them, and the queries."""
+    progress(f'making the set: {args.set}')
+    base, queries = get_set(args)
+    base = arrange(base)
+    server = Server(args, base.shape[1])
+    server.prepare()
+    progress('loading')
+    server.load(base, queries)
+    return server, base, queries
+
+
 # -------------------------------------------------------------------- recall
 
 class Truth:
@@ -240,16 +252,35 @@ def truths(base, queries):
 
 # -------------------------------------------------------------------- report
 
-def time_at(curve, level):
-    """Milliseconds at a recall, interpolated: log time is near to linear in the
-    log of what is missed.  None outside of what was measured."""
-    points = sorted((min(r, 0.9999), ms) for r, ms in curve.values())
+def print_heading(args, base, queries):
+    say(f'# {args.set}: {len(base):,} x {base.shape[1]}, {len(queries)} queries\n')
+
+
+def print_columns(*names):
+    """The first two lines of a table."""
+    say('| ' + ' | '.join(names) + ' |')
+    say('|---' * len(names) + '|')
+
+
+def value_at(curve, level, column=1):
+    """What a curve {ef: (recall, values...)} has in a column at a recall, interpolated:
+    log time is near to linear in the log of what is missed.  None outside of what was measured."""
+    points = sorted((min(row[0], 0.9999), row[column]) for row in curve.values())
     for (r0, t0), (r1, t1) in zip(points, points[1:]):
         if r0 <= level <= r1:
             x0, x1, x = (-math.log(1 - r) for r in (r0, r1, level))
             share = 0 if x1 == x0 else (x - x0) / (x1 - x0)
             return math.exp(math.log(t0) + share * (math.log(t1) - math.log(t0)))
     return None
+
+
+def at_equal_recall(curves, pairs, levels, column=1):
+    """(ours, peer, recall, our value, the peer's) wherever both curves of a pair reach a recall."""
+    for ours, peer in pairs:
+        for level in levels:
+            a, b = (value_at(curves.get(name, {}), level, column) for name in (ours, peer))
+            if a is not None and b is not None:
+                yield ours, peer, level, a, b
 
 
 def print_promises(verdicts):

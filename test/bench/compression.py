@@ -12,7 +12,7 @@ import sys
 
 import numpy
 
-from common import Server, get_set, parser, print_promises, progress, say, truths
+from common import Server, get_set, parser, print_columns, print_heading, print_promises, progress, say, truths
 
 COMPRESSIONS = ('32x', '16x', '8x', '4x', '2x', '1x')
 REFINES = ('none', 'int4', 'int8')
@@ -111,15 +111,15 @@ def main():
     args = parse_arguments()
     progress(f'making the set: {args.set}')
     bench = Bench(args)
-    say(f'# {args.set}: {len(bench.base):,} x {bench.base.shape[1]}, {len(bench.queries)} queries\n')
-    say('| compression | refine | settings | rows | bytes a vector | build s | recall@10 | fetched | ms | recall@100 | fetched | ms |')
-    say('|---|---|---|---|---|---|---|---|---|---|---|---|')
+    print_heading(args, bench.base, bench.queries)
+    print_columns('compression', 'refine', 'settings', 'rows', 'bytes a vector', 'build s',
+                  'recall@10', 'fetched', 'ms', 'recall@100', 'fetched', 'ms')
     for compression, refine in variants(args):
         bench.measure(compression, refine)
     promises = bench.promises()
     bench.server.finish()
-    sys.exit(print_promises(promises))
+    return print_promises(promises)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

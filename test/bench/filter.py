@@ -12,7 +12,7 @@ import sys
 
 import numpy
 
-from common import Server, Truth, get_set, parser, print_promises, progress, say
+from common import Truth, parser, print_columns, print_heading, print_promises, progress, say, start
 import exact
 
 SHARES = (0.1, 0.01, 0.001)
@@ -67,12 +67,7 @@ class Passing:
 class Bench:
     def __init__(self, args):
         self.args = args
-        base, self.queries = get_set(args)
-        self.base = along_a_direction(base, args.seed)
-        self.server = Server(args, self.base.shape[1])
-        self.server.prepare()
-        progress('loading')
-        self.server.load(self.base, self.queries)
+        self.server, self.base, self.queries = start(args, lambda base: along_a_direction(base, args.seed))
         self.found = {}                 # (method, filter, k, mode) -> (recall, rows, late)
 
     def measure(self, name, cases):
@@ -123,19 +118,17 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     bench = Bench(args)
-    rows, dims = bench.base.shape
-    say(f'# {args.set}: {rows:,} x {dims}, {len(bench.queries)} queries\n')
+    print_heading(args, bench.base, bench.queries)
     say(bench.server.describe() + '\n')
-    say('| search | rows that pass | LIMIT | order | recall | rows | scanned | late | fetched | codes | ms |')
-    say('|---|---|---|---|---|---|---|---|---|---|---|')
-    everything, *some = filters(rows)
+    print_columns('search', 'rows that pass', 'LIMIT', 'order', 'recall', 'rows', 'scanned', 'late', 'fetched', 'codes', 'ms')
+    everything, *some = filters(len(bench.base))
     cases = [(*everything, k) for k in DEPTHS] + [(*case, 10) for case in some]
     for name in args.methods:
         bench.measure(name, cases)
     promises = bench.promises()
     bench.server.finish()
-    sys.exit(print_promises(promises))
+    return print_promises(promises)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

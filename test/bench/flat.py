@@ -15,7 +15,7 @@ import time
 
 import numpy
 
-from common import SCHEMA, Server, parser, print_promises, progress, say
+from common import Server, parser, print_columns, print_promises, progress, say
 
 PROMISED = 0.60                         # of a plain read
 CLUSTERS = 2000
@@ -123,8 +123,7 @@ def main():
 
     say(f'# {args.rows:,} codes of {args.dims} bits ({nbytes / 1e6:.0f} MB; table {heap / 1e6:.0f} MB)\n')
     say(f'{server.describe()}; the fastest of {args.queries} queries in each\n')
-    say('| scan | ms | GB/s | share of a plain read |')
-    say('|---|---|---|---|')
+    print_columns('scan', 'ms', 'GB/s', 'share of a plain read')
     say(f'| plain read | {1000 * nbytes / read:.2f} | {read / 1e9:.1f} | 1 |')
     for name, (size, ms, plan) in found.items():
         if name.startswith('sequential') and ('Parallel' in plan) != ('0 workers' not in name):

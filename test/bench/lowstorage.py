@@ -16,7 +16,7 @@ import sys
 
 import numpy
 
-from common import Server, get_set, parser, print_promises, progress, say, truths
+from common import Server, parser, print_columns, print_heading, print_promises, progress, say, start, truths
 
 VARIANTS = (
     ('full', ''),
@@ -73,18 +73,13 @@ def measure_variant(server, truth, args, rows, name, options):
 
 
 def compare(args):
-    progress(f'making the set: {args.set}')
-    base, queries = get_set(args)
-    truth = truths(base, queries)['cosine']
     args.skip = args.skip + ['pgvector']
-    server = Server(args, base.shape[1])
-    server.prepare()
-    progress('loading')
-    server.load(base, queries)
-    say(f'# {args.set}: {len(base):,} x {base.shape[1]}, {len(queries)} queries\n\n{server.describe()}\n')
-    say('| index | bytes a vector | links a node | build s | ' +
-        ' | '.join(f'ef {ef} | all of {ef}' for ef in args.efs) + ' |')
-    say('|---' * (4 + 2 * len(args.efs)) + '|')
+    server, base, queries = start(args)
+    truth = truths(base, queries)['cosine']
+    print_heading(args, base, queries)
+    say(server.describe() + '\n')
+    print_columns('index', 'bytes a vector', 'links a node', 'build s',
+                  *(name for ef in args.efs for name in (f'ef {ef}', f'all of {ef}')))
     found = {name: measure_variant(server, truth, args, len(base), name, options) for name, options in VARIANTS}
     server.finish()
     nbytes, low = found['hub_fraction 0.02']
@@ -155,8 +150,7 @@ def recompute(args):
     server.run('RESET enable_indexscan')
     say(f'# {rows:,} package records of {nbytes / rows:.0f} bytes, {held} queries\n\n{server.describe()}\n')
     say(f'Vectors of {TEXT_DIMS} dimensions would take {vectors / nbytes:.0%} of the text. Without an index a search takes {sorting:.0f} ms.\n')
-    say('| index | build s | bytes a row | of the text | settings | recall@10 | values computed | batches | ms |')
-    say('|---|---|---|---|---|---|---|---|---|')
+    print_columns('index', 'build s', 'bytes a row', 'of the text', 'settings', 'recall@10', 'values computed', 'batches', 'ms')
     for options in ('hub_fraction = 0', 'hub_fraction = 0.02', 'hub_fraction = 0.02, refine = int8'):
         progress(f'building with {options}')
         seconds, size = server.build(f'CREATE INDEX texts_embed ON texts USING qhnsw ((embed(body)) real_cosine_ops) WITH ({options})', 'texts_embed')
@@ -175,8 +169,8 @@ def recompute(args):
 
 def main():
     args = parse_arguments()
-    sys.exit(recompute(args) if args.texts else compare(args))
+    return recompute(args) if args.texts else compare(args)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -15,7 +15,8 @@ import time
 import numpy
 
 import exact
-from common import WARM_UP, Server, get_set, parser, print_promises, progress, say, time_at, truths
+from common import (WARM_UP, at_equal_recall, parser, print_columns, print_heading, print_promises, progress, say, start,
+                    truths, value_at)
 
 LEVELS = (0.90, 0.95, 0.98, 0.99)       # recalls at which times are compared
 BYTES_PROMISED = 260                    # a vector of 768 bits, m = 16
@@ -153,8 +154,7 @@ def measure_faiss(base, queries, widths):
 
 def print_builds(builds, rows):
     say('\n## Builds\n')
-    say('| index | seconds | rows/s | MB | bytes a vector |')
-    say('|---|---|---|---|---|')
+    print_columns('index', 'seconds', 'rows/s', 'MB', 'bytes a vector')
     for name, (seconds, nbytes) in builds.items():
         say(f'| {name} | {seconds:.1f} | {rows / seconds:,.0f} | {nbytes / 1e6:.1f} | {nbytes / rows:.0f} |')
 
@@ -162,8 +162,7 @@ def print_builds(builds, rows):
 def print_curves(curves, orders):
     say('\n## Searches\n')
     say('Median milliseconds a query; recall@10 against the exact order of that distance, ties counted fairly.\n')
-    say('| search | order | ef_search | recall@10 | median ms | mean ms |')
-    say('|---|---|---|---|---|---|')
+    print_columns('search', 'order', 'ef_search', 'recall@10', 'median ms', 'mean ms')
     for name, curve in curves.items():
         for ef, (share, median, mean) in curve.items():
             say(f'| {name} | {orders[name]} | {ef} | {share:.4f} | {median:.3f} | {mean:.3f} |')
@@ -172,16 +171,9 @@ def print_curves(curves, orders):
 def print_pairs(curves):
     say('\n## Times at equal recall\n')
     say('Interpolated between the measured widths; a ratio above 1 means that qvec is faster.\n')
-    say('| qvec | peer | recall@10 | qvec ms | peer ms | ratio |')
-    say('|---|---|---|---|---|---|')
-    for ours, peer in PAIRS:
-        if ours not in curves or peer not in curves:
-            continue
-        for level in LEVELS:
-            a, b = (time_at({ef: (r, ms) for ef, (r, ms, _) in curves[name].items()}, level)
-                    for name in (ours, peer))
-            if a is not None and b is not None:
-                say(f'| {ours} | {peer} | {level:.2f} | {a:.3f} | {b:.3f} | {b / a:.2f} |')
+    print_columns('qvec', 'peer', 'recall@10', 'qvec ms', 'peer ms', 'ratio')
+    for ours, peer, level, a, b in at_equal_recall(curves, PAIRS, LEVELS):
+        say(f'| {ours} | {peer} | {level:.2f} | {a:.3f} | {b:.3f} | {b / a:.2f} |')
 
 
 def fastest(curves, names, level):
@@ -191,10 +183,10 @@ def fastest(curves, names, level):
     """
     times = []
     for name in names:
-        curve = {ef: (r, ms) for ef, (r, ms, _) in curves.get(name, {}).items()}
-        enough = [ms for r, ms in curve.values() if r >= level]
+        curve = curves.get(name, {})
+        enough = [ms for r, ms, _ in curve.values() if r >= level]
         if enough:
-            times.append((time_at(curve, level) or min(enough), name))
+            times.append((value_at(curve, level) or min(enough), name))
     return min(times, default=None)
 
 
@@ -228,14 +220,12 @@ def promises(args, dims, rows, curves, builds, plans):
         found.append((f'the planner chooses the index for {name}', plan is not None, str(plan)))
     if 'pgvector bit' in curves:
         # At the recall that our default reaches, or the nearest that both have.
-        ours, peer = ({ef: (r, ms) for ef, (r, ms, _) in curves[name].items()} for name in ('qvec bitvec', 'pgvector bit'))
-        for level in LEVELS:
-            a, b = time_at(ours, level), time_at(peer, level)
-            if a is not None and b is not None:
-                found.append((f'an index scan of bitvec is faster than pgvector at recall {level:.2f}', a < b,
-                              f'{a:.3f} against {b:.3f} ms'))
+        pair = 'qvec bitvec', 'pgvector bit'
+        for _, _, level, a, b in at_equal_recall(curves, (pair,), LEVELS):
+            found.append((f'an index scan of bitvec is faster than pgvector at recall {level:.2f}', a < b,
+                          f'{a:.3f} against {b:.3f} ms'))
         for ef in (40, 100):
-            a, b = ours[ef][1], peer[ef][1]
+            a, b = (curves[name][ef][1] for name in pair)
             found.append((f'an index scan of bitvec is faster than pgvector at ef_search = {ef}', a < b,
                           f'{a:.3f} against {b:.3f} ms'))
     return found + judge_speed(args, dims, curves)
@@ -274,16 +264,10 @@ def knobs(ef):
 
 def main():
     args = parse_arguments()
-    progress(f'making the set: {args.set}')
-    base, queries = get_set(args)
+    server, base, queries = start(args)
     rows, dims = base.shape
-    server = Server(args, dims)
-    server.prepare()
-
     truth = truths(base, queries)
-    progress('loading')
-    server.load(base, queries)
-    say(f'# {args.set}: {rows:,} x {dims}, {len(queries)} queries\n')
+    print_heading(args, base, queries)
     say(f'{server.describe()}; m = 16, ef_construction = 64 everywhere')
 
     builds = {}
@@ -327,8 +311,8 @@ def main():
     print_curves(curves, orders)
     print_pairs(curves)
     say('\nNot in these times: planning, {:.3f} ms a search; reading a vector from its text, {:.3f} ms.'.format(*preparation))
-    sys.exit(print_promises(promises(args, dims, rows, curves, builds, plans)))
+    return print_promises(promises(args, dims, rows, curves, builds, plans))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
