@@ -359,12 +359,13 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 	QhLink		links[2 * QH_MAX_M];
 	int			n = nearest_entries(rs, nwanted, nearest);
 	int			nseeds = 0;
-	QhNode		nodes[NEAREST_ENTRIES];
+	QhNode		ahead[NEAREST_ENTRIES];
+	int			nahead = Min(Min(n, max), (int) lengthof(ahead));
 
-	for (int i = 0; i < Min(n, lengthof(nodes)); i++)
-		nodes[i] = nearest[i].node;
-	prefetch_links(rs, nodes, Min(n, max));
-	qh_read_ahead(rs, QH_ARRAY_LINK, nodes, Min(n, max));
+	for (int i = 0; i < nahead; i++)
+		ahead[i] = nearest[i].node;
+	prefetch_links(rs, ahead, nahead);
+	qh_read_ahead(rs, QH_ARRAY_LINK, ahead, nahead);
 	for (int i = 0; i < n && nseeds < max; i++)
 	{
 		QhSlotState state = qh_read_slot(rs, nearest[i].node, links);
