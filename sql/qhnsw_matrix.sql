@@ -34,13 +34,16 @@ DECLARE
     query text := CASE col WHEN 'r' THEN 'test_vector(5000, 40)' WHEN 'q' THEN 'quantize_int8(test_vector(5000, 40))' ELSE 'binary_quantize(test_vector(5000, 40))' END;
     distances float8[];
     own float8[];
+    ids int[];
     found int;
 BEGIN
     SET LOCAL enable_seqscan = off;
     SET LOCAL enable_sort = off;
-    EXECUTE format('SELECT array_agg(d), array_agg(own), count(DISTINCT id) FROM (SELECT id, %1$I %2$s %3$s AS d, %4$s(%1$I, %3$s) AS own FROM matrix ORDER BY %1$I %2$s %3$s LIMIT %5$s) AS s', col, operator, query,
+    EXECUTE format('SELECT array_agg(d), array_agg(own), array_agg(id) FROM (SELECT id, %1$I %2$s %3$s AS d, %4$s(%1$I, %3$s) AS own FROM matrix ORDER BY %1$I %2$s %3$s LIMIT %5$s) AS s', col, operator, query,
         CASE operator WHEN '<=>' THEN 'cosine_distance' WHEN '<->' THEN 'l2_distance' WHEN '<#>' THEN '-inner_product' WHEN '<~>' THEN 'hamming_distance' ELSE 'jaccard_distance' END, k)
-        INTO distances, own, found;
+        INTO distances, own, ids;
+    -- apart, because PostgreSQL 16 and later sort the rows for an aggregate of DISTINCT values
+    found := (SELECT count(DISTINCT i) FROM unnest(ids) AS i);
     RETURN CASE WHEN (SELECT rows_returned FROM qhnsw_last_scan()) < k THEN 'no index scan'
         WHEN found < k THEN found || ' rows'
         WHEN distances <> ARRAY(SELECT d FROM unnest(distances) AS d ORDER BY d) THEN 'not in order'
