@@ -324,7 +324,7 @@ settle_ndims(Relation index, uint32 ndims)
 static void
 note_drift(Relation index, QhIndex *ix, const QhCode *code)
 {
-	float		norm2 = qv_codec_norm2(ix->codec, code->code);
+	float		norm2;
 	Buffer		buf;
 	GenericXLogState *xlog;
 	QhMeta		meta;
@@ -332,6 +332,7 @@ note_drift(Relation index, QhIndex *ix, const QhCode *code)
 	if (ix->meta.code_kind != QV_CODE_RABITQ ||
 		pg_prng_uint64_range(&pg_global_prng_state, 1, QH_DRIFT_SAMPLING) != 1)
 		return;
+	norm2 = qv_codec_norm2(ix->codec, code->code);
 	buf = ReadBuffer(index, QH_META_BLKNO);
 	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 	qh_meta_check(index, BufferGetPage(buf));
