@@ -12,10 +12,9 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/guc.h"
 
-#if PG_VERSION_NUM < 130000
-#error "qvec needs PostgreSQL 13 or later"
+#if PG_VERSION_NUM < 150000
+#error "qvec needs PostgreSQL 15 or later"
 #endif
 
 /* The varlena macros left postgres.h in version 16. */
@@ -37,11 +36,6 @@
 		ereport(ERROR, __VA_ARGS__); \
 		return dummy; \
 	} while (0)
-#endif
-
-/* Refuse unknown settings under a prefix: an error since 15, a warning before. */
-#if PG_VERSION_NUM < 150000
-#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
 /* A relation's place on disk was renamed in version 16. */
