@@ -21,7 +21,7 @@
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
 
-/* Nodes whose links are asked for ahead: of the second one after the next half are never read. */
+/* Nodes whose links are asked for ahead; chosen by hand. */
 #define LINKS_AHEAD			2
 
 #define pg_prefetch(address) __builtin_prefetch(address)
