@@ -51,12 +51,17 @@ COMMIT;
 \endif
 });
 
-# Kill one backend that is inserting.
+# Kill one backend that is inserting; between two inserts none of them may be.
 sub kill_inserter
 {
-	my $pid = $node->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT add%' AND pid <> pg_backend_pid() LIMIT 1");
+	my $pid;
 
+	foreach (1 .. 100)
+	{
+		$pid = $node->safe_psql('postgres',
+			"SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT add%' AND pid <> pg_backend_pid() LIMIT 1");
+		last if $pid;
+	}
 	ok($pid, 'a backend is inserting');
 	kill 'KILL', $pid if $pid;
 	return;
@@ -106,37 +111,6 @@ finds_all($node, 't', 'l', '<=>', 'after all crashes');
 
 # ---- vacuum, killed when its work on the index has got so far
 
-# Run a statement beside us and kill -9 its backend from within the server as
-# soon as condition holds.  Returns whether it was killed in time.
-sub kill_when
-{
-	my ($sql, $condition) = @_;
-	my $offset = -s $node->logfile;
-	my $victim = in_background($node, $sql);
-	my ($mark) = $sql =~ /^(\w+ \w+)/;
-
-	$node->psql('postgres', qq{
-		DO \$\$
-		DECLARE victim int;
-		BEGIN
-			FOR i IN 1 .. 20000 LOOP
-				PERFORM pg_stat_clear_snapshot();
-				SELECT pid INTO victim FROM pg_stat_activity WHERE query LIKE '$mark%' AND state = 'active' AND pid <> pg_backend_pid();
-				EXIT WHEN victim IS NOT NULL;
-			END LOOP;
-			FOR i IN 1 .. 1000000 LOOP
-				IF ($condition) THEN
-					EXECUTE format('COPY (SELECT 1) TO PROGRAM ''kill -9 %s''', victim);
-					PERFORM pg_sleep(10);
-				END IF;
-				PERFORM pg_stat_clear_snapshot();
-				EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = victim AND state = 'active');
-			END LOOP;
-		END \$\$});
-	$victim->finish;
-	return substr(slurp_file($node->logfile), $offset) =~ /terminated by signal 9/;
-}
-
 my $nth = 0;
 foreach my $stage (
 	[ 'rows are being forgotten', '(SELECT dying_slots > 20 FROM qhnsw_info(\'t_v\'))' ],
@@ -151,7 +125,7 @@ foreach my $stage (
 		DELETE FROM t WHERE id % 4 IN (0, $nth);
 		DROP TABLE IF EXISTS info_before;
 		CREATE TABLE info_before AS SELECT * FROM qhnsw_info('t_v')});
-	ok(kill_when('VACUUM t', $condition), "vacuum was killed while $what");
+	ok(kill_when($node, 'VACUUM t', $condition), "vacuum was killed while $what");
 	recovered("vacuum killed while $what");
 	$node->safe_psql('postgres', 'VACUUM t');
 	sound($node, $_, "vacuum killed while $what, and done again") for @indexes;
@@ -166,10 +140,9 @@ finds_all($node, 't', 'l', '<=>', 'after vacuums that were killed');
 load_vectors($node, 'big', 8000, 64, 2);
 foreach my $phase ('finding candidates', 'choosing links')
 {
-	ok( kill_when('CREATE INDEX big_v ON big USING qhnsw (v)',
+	ok( kill_when($node, 'CREATE INDEX big_v ON big USING qhnsw (v)',
 			"EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%$phase%')"),
 		"build was killed while $phase");
-	$node->poll_query_until('postgres', 'SELECT 1', '1');
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'big_v'"), '0', 'no index is left');
 }
 $node->safe_psql('postgres', 'CREATE INDEX big_v ON big USING qhnsw (v)');

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node vectors load_vectors sound finds_all server_survived
-  sql_state in_background cancel_when exact_tenth recall uses_graph);
+  sql_state in_background strike_when cancel_when kill_when exact_tenth recall uses_graph);
 
 # A running server with the extension in database postgres.
 sub new_node
@@ -154,18 +154,14 @@ sub in_background
 		'<', \undef, '>', \$out, '2>', \$err);
 }
 
-# Run sql and cancel it when condition holds; returns whether that happened in time.
-# What is asked of the victim may be put in place of pg_cancel_backend(victim).
-sub cancel_when
+# Run sql beside us and, as soon as condition holds, the PL/pgSQL statements of how, in which
+# victim is the pid of its backend.  Returns whether that was in time and sql failed.
+sub strike_when
 {
 	my ($node, $sql, $condition, $how) = @_;
 	my $victim = in_background($node, $sql);
-	my ($mark) = $sql =~ /^(\w+ \w+)/;
-
-	$how //= 'pg_cancel_backend(victim)';
-
-	my $done = $node->safe_psql('postgres', qq{
-		CREATE TEMP TABLE done (b bool);
+	my ($mark) = $sql =~ /^(\w+(?: \w+)?)/;
+	my $status = $node->psql('postgres', qq{
 		DO \$\$
 		DECLARE victim int;
 		BEGIN
@@ -176,15 +172,35 @@ sub cancel_when
 			END LOOP;
 			FOR i IN 1 .. 1000000 LOOP
 				IF ($condition) THEN
-					INSERT INTO done VALUES ($how);
+					$how;
 					RETURN;
 				END IF;
 				PERFORM pg_stat_clear_snapshot();
 				EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = victim AND state = 'active');
 			END LOOP;
-		END \$\$;
-		SELECT count(*) FROM done});
-	return !$victim->finish && $done;
+			RAISE 'the condition did not hold in time';
+		END \$\$});
+	return !$victim->finish && $status == 0;
+}
+
+# Run sql and cancel it when condition holds; returns whether that happened in time.
+sub cancel_when
+{
+	my ($node, $sql, $condition) = @_;
+
+	return strike_when($node, $sql, $condition, 'PERFORM pg_cancel_backend(victim)');
+}
+
+# The same with kill -9, from within the server, which goes down with the backend; back when it is up again.
+sub kill_when
+{
+	my ($node, $sql, $condition) = @_;
+	my $offset = -s $node->logfile;
+
+	strike_when($node, $sql, $condition,
+		q{EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || victim); PERFORM pg_sleep(10)});
+	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'server did not come back';
+	return substr(slurp_file($node->logfile), $offset) =~ /terminated by signal 9/;
 }
 
 # Distance of the tenth nearest row of table from each vector of table queries(id, v).
