@@ -96,7 +96,7 @@
 #define qh_owns_relation(relid) pg_class_ownercheck(relid, GetUserId())
 #endif
 
-/* Maintenance runs other people's functions under a search path of its own since version 17. */
+/* Maintenance runs other people's functions under a search path of its own since version 17; needs utils/guc.h. */
 #if PG_VERSION_NUM >= 170000
 #define qh_restrict_search_path() RestrictSearchPath()
 #else

@@ -131,9 +131,9 @@ parse_codes(Parser *parser, int8 *codes, int64 *ndims)
 {
 	int8		ignored;
 
+	*ndims = 0;
 	if (!accept(parser, '['))
 		return syntax_error(parser, "\"[\"");
-	*ndims = 0;
 	do
 	{
 		/* count those beyond the limit too, so that the error can name their number */
