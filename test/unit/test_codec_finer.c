@@ -5,15 +5,10 @@
  */
 #include <float.h>
 
-#include "codec/rotation.h"
-#include "codec_fixture.h"
-#include "kernel/kernel.h"
+#include "codec_float.h"
 
-#define NCODES	150				/* more than two batches, and a part of one */
 #define MAX_D	1024
 
-static const QvMetric metrics[] = {QV_METRIC_L2, QV_METRIC_IP, QV_METRIC_COSINE};
-static const char *const metric_names[] = {"L2", "inner product", "cosine"};
 static const uint32_t widths[] = {2, 4, 8, 16, 32};
 
 #define NWIDTHS ((int) (sizeof(widths) / sizeof(widths[0])))
@@ -43,45 +38,6 @@ purpose_name(QvCodecPurpose purpose)
 }
 
 /* ---- the definition, in double ---- */
-
-typedef struct Vector
-{
-	double		r[MAX_D];		/* P(x - c) */
-	double		sq;				/* |r|^2 */
-	double		dot_centroid;	/* <x, c>, x not normalised */
-	double		low;			/* range of r */
-	double		high;
-} Vector;
-
-static void
-rotate_naively(const QvCodecParams *params, const float *x, Vector *out)
-{
-	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
-	float	   *rotation = float_memory(qv_rotation_nfloats(code_ndims));
-	float	   *r = float_memory(code_ndims);
-	double		norm = 0.0;
-
-	memset(out, 0, sizeof(*out));
-	for (uint32_t i = 0; i < params->ndims; i++)
-	{
-		norm += (double) x[i] * x[i];
-		out->dot_centroid += (double) x[i] * params->centroid[i];
-	}
-	norm = params->metric == QV_METRIC_COSINE ? sqrt(norm) : 1.0;
-	for (uint32_t i = 0; i < params->ndims; i++)
-		r[i] = (float) (x[i] / norm - params->centroid[i]);
-	qv_rotation_init(rotation, code_ndims, params->seed);
-	qv_rotation_apply(rotation, code_ndims, r);
-	for (uint32_t i = 0; i < code_ndims; i++)
-	{
-		out->r[i] = r[i];
-		out->sq += (double) r[i] * r[i];
-		out->low = fmin(out->low, r[i]);
-		out->high = fmax(out->high, r[i]);
-	}
-	free(rotation);
-	free(r);
-}
 
 static double
 half_value(uint16_t half)
@@ -161,7 +117,7 @@ decode(const CodecFixture *fx, const uint8_t *slot, Decoded *out)
 
 /* Squared tangent of the angle between y and r: 1 / x0^2 - 1. */
 static double
-tangent_sq(const double *y, const Vector *v, uint32_t n)
+tangent_sq(const double *y, const Rotated *v, uint32_t n)
 {
 	double		dot = 0.0;
 	double		square = 0.0;
@@ -176,7 +132,7 @@ tangent_sq(const double *y, const Vector *v, uint32_t n)
 
 /* The smallest squared tangent a grid of this width can have, over many steps. */
 static double
-best_tangent_sq(const Vector *v, uint32_t n, uint32_t nbits)
+best_tangent_sq(const Rotated *v, uint32_t n, uint32_t nbits)
 {
 	static double y[MAX_D];
 	double		best = INFINITY;
@@ -210,7 +166,7 @@ typedef struct Deviations
 } Deviations;
 
 static double
-query_step(uint32_t nbits, const Vector *q)
+query_step(uint32_t nbits, const Rotated *q)
 {
 	if (nbits <= 4)
 		return (q->high - q->low) / 255.0;
@@ -218,7 +174,7 @@ query_step(uint32_t nbits, const Vector *q)
 }
 
 static void
-compare_slot(const CodecFixture *fx, const Vector *x, const Decoded *code, Deviations *worst)
+compare_slot(const CodecFixture *fx, const Rotated *x, const Decoded *code, Deviations *worst)
 {
 	uint32_t	n = qv_rotation_ndims(fx->params.ndims);
 	uint32_t	nbits = fx->params.nbits;
@@ -255,7 +211,7 @@ compare_slot(const CodecFixture *fx, const Vector *x, const Decoded *code, Devia
 }
 
 static void
-compare_estimate(const CodecFixture *fx, const Vector *x, const Vector *q, const Decoded *code, float got, float sigma, Deviations *worst)
+compare_estimate(const CodecFixture *fx, const Rotated *x, const Rotated *q, const Decoded *code, float got, float sigma, Deviations *worst)
 {
 	const QvCodecParams *params = &fx->params;
 	uint32_t	n = qv_rotation_ndims(params->ndims);
@@ -301,8 +257,8 @@ static Deviations
 deviations(QvMetric metric, uint32_t nbits, QvCodecPurpose purpose)
 {
 	static const int sizes[] = {1, 3, 100, 300, 768, 1000};
-	static Vector x;
-	static Vector q;
+	static Rotated x;
+	static Rotated q;
 	static Decoded code;
 	Deviations	worst = {0};
 
@@ -366,99 +322,16 @@ static void
 test_unbiased(void)
 {
 	const int	nseeds = 250;
-	const int	ndims = 200;
-	float	   *data = clustered_data(20, ndims, 0.7, 0.2, 11);
 
 	for (int w = 0; w < NWIDTHS - 1; w++)
 	{
 		for (int m = 0; m < 3; m++)
 		{
-			float	   *centroid = mean_of(data, 20, ndims, metrics[m]);
-			double		worst = 0.0;
+			double		worst = worst_bias(finer_params(metrics[m], 200, widths[w], QV_PURPOSE_TRAVERSE, 0, NULL), 5, nseeds);
 
-			for (int pair = 0; pair < 20; pair += 4)
-			{
-				const float *x = data + (size_t) pair * ndims;
-				const float *q = x + ndims;
-				double		exact = exact_distance(metrics[m], x, q, ndims);
-				double		sum = 0.0;
-				double		sum_sq = 0.0;
-
-				for (int seed = 0; seed < nseeds; seed++)
-				{
-					CodecFixture fx = fixture_open(finer_params(metrics[m], (uint32_t) ndims, widths[w], QV_PURPOSE_TRAVERSE, (uint64_t) seed, centroid));
-					uint8_t    *slot = fixture_encode(&fx, x, 1);
-					float		got;
-
-					fixture_query(&fx, q);
-					qv_query_score_strided(fx.query, slot, fx.slot_nbytes, 1, &got);
-					sum += got - exact;
-					sum_sq += (got - exact) * (got - exact);
-					free(slot);
-					fixture_close(&fx);
-				}
-				worst = fmax(worst, fabs(sum / nseeds) / (sqrt(sum_sq / nseeds) / sqrt(nseeds)));
-			}
 			ok(worst < 4.0, "%u bits, %s: no bias over %d seeds (worst %.2f standard errors)", widths[w], metric_names[m], nseeds, worst);
-			free(centroid);
 		}
 	}
-	free(data);
-}
-
-typedef struct ErrorShares
-{
-	double		one;			/* share of errors within one sigma */
-	double		three;			/* within three */
-	double		sigma;			/* mean, in units of |r| |q'| / sqrt(D) */
-} ErrorShares;
-
-static ErrorShares
-error_shares(QvMetric metric, uint32_t nbits, double noise)
-{
-	const int	n = 60;
-	const int	ndims = 768;
-	const int	nseeds = 12;
-	float	   *data = clustered_data(n, ndims, noise, 0.1, 21);
-	float	   *centroid = mean_of(data, n, ndims, metric);
-	ErrorShares shares = {0.0, 0.0, 0.0};
-	static Vector rotated[60];
-
-	for (int seed = 0; seed < nseeds; seed++)
-	{
-		CodecFixture fx = fixture_open(finer_params(metric, (uint32_t) ndims, nbits, QV_PURPOSE_TRAVERSE, (uint64_t) seed, centroid));
-		uint8_t    *slots = fixture_encode(&fx, data, n);
-		float		got[60];
-
-		for (int i = 0; i < n; i++)
-			rotate_naively(&fx.params, data + (size_t) i * ndims, &rotated[i]);
-		for (int q = 0; q < n; q += 20)
-		{
-			const float *query = data + (size_t) q * ndims;
-
-			fixture_query(&fx, query);
-			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, n, got);
-			for (int i = 0; i < n; i++)
-			{
-				double		exact = exact_distance(metric, data + (size_t) i * ndims, query, ndims);
-				double		sigma = qv_query_error(fx.query, slots + fx.slot_nbytes * (size_t) i);
-
-				if (i == q)
-					continue;
-				shares.one += fabs(got[i] - exact) <= sigma;
-				shares.three += fabs(got[i] - exact) <= 3.0 * sigma;
-				shares.sigma += sigma / sqrt(rotated[i].sq * rotated[q].sq / ndims) / (metric == QV_METRIC_L2 ? 2.0 : 1.0);
-			}
-		}
-		free(slots);
-		fixture_close(&fx);
-	}
-	shares.one /= nseeds * (n - 1) * 3;
-	shares.three /= nseeds * (n - 1) * 3;
-	shares.sigma /= nseeds * (n - 1) * 3;
-	free(centroid);
-	free(data);
-	return shares;
 }
 
 /*
@@ -474,8 +347,9 @@ test_error_scale(void)
 	{
 		for (int m = 0; m < 3; m++)
 		{
-			ErrorShares far = error_shares(metrics[m], widths[w], 4.0);
-			ErrorShares near = error_shares(metrics[m], widths[w], 0.5);
+			QvCodecParams params = finer_params(metrics[m], 768, widths[w], QV_PURPOSE_TRAVERSE, 0, NULL);
+			ErrorShares far = error_shares(params, 4.0, 12);
+			ErrorShares near = error_shares(params, 0.5, 12);
 			double		most = widths[w] < 16 ? 0.74 : 1.01;
 
 			ok(far.one > 0.65 && far.one < most && far.three > 0.99,
@@ -488,89 +362,6 @@ test_error_scale(void)
 }
 
 /* ---- the same answer whatever the way ---- */
-
-/* Slots and answers of one codec, taken by every way to ask. */
-typedef struct Answers
-{
-	uint8_t	   *slots;
-	float		score[NCODES];
-	float		error[NCODES];
-	float		pair[NCODES];
-	int			nwrong;			/* ways that differ from the first */
-} Answers;
-
-/* At an odd address, so that no slot is aligned, and ending at a trap. */
-static void
-take_answers(CodecFixture *fx, const float *data, Answers *out)
-{
-	size_t		stride = fx->slot_nbytes + 3;
-	size_t		total = stride * (NCODES - 1) + fx->slot_nbytes;
-	GuardedMemory mem = guarded_alloc(total);
-	uint8_t    *base = mem.end - total;
-	const uint8_t *slots[NCODES];
-	float		other[NCODES];
-	float		one;
-
-	out->nwrong = 0;
-	for (int i = 0; i < NCODES; i++)
-	{
-		slots[i] = base + stride * (size_t) i;
-		qv_codec_encode(fx->codec, data + (size_t) i * fx->params.ndims, base + stride * (size_t) i, fx->scratch);
-		memcpy(out->slots + fx->slot_nbytes * (size_t) i, slots[i], fx->slot_nbytes);
-		out->nwrong += qv_codec_slot_fault(fx->codec, slots[i]) != NULL;
-	}
-	fixture_query(fx, data + 5 * fx->params.ndims);
-	qv_query_score_strided(fx->query, base, stride, NCODES, out->score);
-	qv_query_score(fx->query, slots, NCODES, other);
-	out->nwrong += memcmp(out->score, other, sizeof(other)) != 0;
-	for (int i = 0; i < NCODES; i++)
-	{
-		qv_query_score(fx->query, &slots[i], 1, &one);
-		out->nwrong += one != out->score[i];
-		out->error[i] = qv_query_error(fx->query, slots[i]);
-	}
-	qv_codec_pair_strided(fx->codec, slots[7], base, stride, NCODES, out->pair);
-	qv_codec_pair(fx->codec, slots[7], slots, NCODES, other);
-	out->nwrong += memcmp(out->pair, other, sizeof(other)) != 0;
-	guarded_free(&mem);
-}
-
-static void
-same_at_every_level(const QvCodecParams *params, const float *data, const char *metric)
-{
-	const QvKernels *level;
-	size_t		nbytes = qv_codec_slot_nbytes(params) * NCODES;
-	Answers		first = {.slots = aligned_memory(nbytes)};
-	Answers		other = {.slots = aligned_memory(nbytes)};
-	bool		usable;
-	int			nlevels = 0;
-	int			ndifferent = 0;
-	int			nwrong = 0;
-
-	for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
-	{
-		CodecFixture fx;
-
-		if (!usable)
-			continue;
-		qv_kernels_force(level->name);
-		fx = fixture_open(*params);
-		take_answers(&fx, data, nlevels == 0 ? &first : &other);
-		nwrong += nlevels == 0 ? first.nwrong : other.nwrong;
-		if (nlevels++ > 0)
-			ndifferent += memcmp(first.slots, other.slots, nbytes) != 0 ||
-				memcmp(first.score, other.score, sizeof(first.score)) != 0 ||
-				memcmp(first.error, other.error, sizeof(first.error)) != 0 ||
-				memcmp(first.pair, other.pair, sizeof(first.pair)) != 0;
-		fixture_close(&fx);
-	}
-	qv_kernels_force("auto");
-	ok(nwrong == 0 && ndifferent == 0,
-	   "%u bits, %s, %s: by pointer, by stride and one by one are equal (%d differ), at %d levels (%d differ)",
-	   params->nbits, metric, purpose_name(params->purpose), nwrong, nlevels, ndifferent);
-	free(first.slots);
-	free(other.slots);
-}
 
 static void
 test_same_everywhere(void)
@@ -586,9 +377,11 @@ test_same_everywhere(void)
 			for (int p = 0; p < 2; p++)
 			{
 				QvCodecParams params = finer_params(metrics[m], 1000, widths[w], (QvCodecPurpose) p, 8, centroid);
+				char		name[64];
 
 				params.max_norm = 20.0f;
-				same_at_every_level(&params, data, metric_names[m]);
+				snprintf(name, sizeof(name), "%u bits, %s, %s", widths[w], metric_names[m], purpose_name((QvCodecPurpose) p));
+				same_at_every_level(&params, data, name);
 			}
 			free(centroid);
 		}

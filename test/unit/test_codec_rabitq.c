@@ -5,11 +5,7 @@
  */
 #include <float.h>
 
-#include "codec/rotation.h"
-#include "codec_fixture.h"
-#include "kernel/kernel.h"
-
-#define NCODES	150				/* more than two batches, and a part of one */
+#include "codec_float.h"
 
 /* What test_format found when the format was fixed: a change here breaks every index on disk. */
 #define FORMAT_HASH		UINT64_C(0x47512246bc8c06f5)
@@ -17,47 +13,7 @@
 #define FORMAT_INV_X0	5177
 #define FORMAT_NSET		154
 
-static const QvMetric metrics[] = {QV_METRIC_L2, QV_METRIC_IP, QV_METRIC_COSINE};
-static const char *const metric_names[] = {"L2", "inner product", "cosine"};
-
 /* ---- the definition, in double ---- */
-
-typedef struct Rotated
-{
-	double		r[2048];		/* P(x - c) */
-	double		sq;				/* |r|^2 */
-	double		magnitudes;		/* |r|_1 */
-	double		dot_centroid;	/* <x, c>, x not normalised */
-} Rotated;
-
-static void
-rotate_naively(const QvCodecParams *params, const float *x, Rotated *out)
-{
-	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
-	float	   *rotation = float_memory(qv_rotation_nfloats(code_ndims));
-	float	   *r = float_memory(code_ndims);
-	double		norm = 0.0;
-
-	memset(out, 0, sizeof(*out));
-	for (uint32_t i = 0; i < params->ndims; i++)
-	{
-		norm += (double) x[i] * x[i];
-		out->dot_centroid += (double) x[i] * params->centroid[i];
-	}
-	norm = params->metric == QV_METRIC_COSINE ? sqrt(norm) : 1.0;
-	for (uint32_t i = 0; i < params->ndims; i++)
-		r[i] = (float) (x[i] / norm - params->centroid[i]);
-	qv_rotation_init(rotation, code_ndims, params->seed);
-	qv_rotation_apply(rotation, code_ndims, r);
-	for (uint32_t i = 0; i < code_ndims; i++)
-	{
-		out->r[i] = r[i];
-		out->sq += (double) r[i] * r[i];
-		out->magnitudes += fabs(r[i]);
-	}
-	free(rotation);
-	free(r);
-}
 
 /* <r,q'> from the signs of r and q' itself, or q' rounded to the 4-bit grid over its range. */
 static double
@@ -164,88 +120,13 @@ static void
 test_unbiased(void)
 {
 	const int	nseeds = 600;
-	const int	ndims = 200;
-	float	   *data = clustered_data(20, ndims, 0.7, 0.2, 11);
 
 	for (int m = 0; m < 3; m++)
 	{
-		float	   *centroid = mean_of(data, 20, ndims, metrics[m]);
-		double		worst = 0.0;
+		double		worst = worst_bias(float_params(metrics[m], 200, 0, NULL), 10, nseeds);
 
-		for (int pair = 0; pair < 20; pair += 2)
-		{
-			const float *x = data + (size_t) pair * ndims;
-			const float *q = x + ndims;
-			double		exact = exact_distance(metrics[m], x, q, ndims);
-			double		sum = 0.0;
-			double		sum_sq = 0.0;
-
-			for (int seed = 0; seed < nseeds; seed++)
-			{
-				CodecFixture fx = fixture_open(float_params(metrics[m], (uint32_t) ndims, (uint64_t) seed, centroid));
-				uint8_t    *slot = fixture_encode(&fx, x, 1);
-				float		got;
-
-				fixture_query(&fx, q);
-				qv_query_score_strided(fx.query, slot, fx.slot_nbytes, 1, &got);
-				sum += got - exact;
-				sum_sq += (got - exact) * (got - exact);
-				free(slot);
-				fixture_close(&fx);
-			}
-			worst = fmax(worst, fabs(sum / nseeds) / (sqrt(sum_sq / nseeds) / sqrt(nseeds)));
-		}
 		ok(worst < 4.0, "%s estimates have no bias over %d seeds (worst %.2f standard errors)", metric_names[m], nseeds, worst);
-		free(centroid);
 	}
-	free(data);
-}
-
-typedef struct ErrorShares
-{
-	double		one;			/* share of errors within one sigma */
-	double		three;			/* within three */
-} ErrorShares;
-
-static ErrorShares
-error_shares(QvMetric metric, int ndims, double noise, int nseeds)
-{
-	const int	n = 60;
-	float	   *data = clustered_data(n, ndims, noise, 0.1, 21);
-	float	   *centroid = mean_of(data, n, ndims, metric);
-	ErrorShares shares = {0.0, 0.0};
-
-	for (int seed = 0; seed < nseeds; seed++)
-	{
-		CodecFixture fx = fixture_open(float_params(metric, (uint32_t) ndims, (uint64_t) seed, centroid));
-		uint8_t    *slots = fixture_encode(&fx, data, n);
-		float		got[60];
-
-		for (int q = 0; q < n; q += 20)
-		{
-			const float *query = data + (size_t) q * ndims;
-
-			fixture_query(&fx, query);
-			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, n, got);
-			for (int i = 0; i < n; i++)
-			{
-				double		exact = exact_distance(metric, data + (size_t) i * ndims, query, ndims);
-				double		sigma = qv_query_error(fx.query, slots + fx.slot_nbytes * (size_t) i);
-
-				if (i == q)
-					continue;
-				shares.one += fabs(got[i] - exact) <= sigma;
-				shares.three += fabs(got[i] - exact) <= 3.0 * sigma;
-			}
-		}
-		free(slots);
-		fixture_close(&fx);
-	}
-	shares.one /= nseeds * (n - 1) * 3;
-	shares.three /= nseeds * (n - 1) * 3;
-	free(centroid);
-	free(data);
-	return shares;
 }
 
 /* sigma is that of vectors at right angles: about 68 % there, and more the nearer a vector is. */
@@ -254,9 +135,9 @@ test_error_scale(void)
 {
 	for (int m = 0; m < 3; m++)
 	{
-		ErrorShares far = error_shares(metrics[m], 768, 4.0, 60);
-		ErrorShares mixed = error_shares(metrics[m], 300, 0.5, 60);
-		ErrorShares flat = error_shares(metrics[m], 3, 1.0, 60);
+		ErrorShares far = error_shares(float_params(metrics[m], 768, 0, NULL), 4.0, 60);
+		ErrorShares mixed = error_shares(float_params(metrics[m], 300, 0, NULL), 0.5, 60);
+		ErrorShares flat = error_shares(float_params(metrics[m], 3, 0, NULL), 1.0, 60);
 
 		ok(far.one > 0.65 && far.one < 0.74 && far.three > 0.99,
 		   "%s, far apart: %.3f within 1 sigma, %.4f within 3", metric_names[m], far.one, far.three);
@@ -269,94 +150,18 @@ test_error_scale(void)
 
 /* ---- the same answer whatever the way ---- */
 
-/* Slots and answers of one codec, taken by every way to ask. */
-typedef struct Answers
-{
-	uint8_t		slots[NCODES * 160];
-	float		score[NCODES];
-	float		pair[NCODES];
-	int			nwrong;			/* ways that differ from the first */
-} Answers;
-
-/* At an odd address, so that no slot is aligned, and ending at a trap. */
-static void
-take_answers(CodecFixture *fx, const float *data, Answers *out)
-{
-	size_t		stride = fx->slot_nbytes + 3;
-	size_t		total = stride * (NCODES - 1) + fx->slot_nbytes;
-	GuardedMemory mem = guarded_alloc(total);
-	uint8_t    *base = mem.end - total;
-	const uint8_t *slots[NCODES];
-	float		by_pointer[NCODES];
-	float		one;
-
-	for (int i = 0; i < NCODES; i++)
-	{
-		slots[i] = base + stride * (size_t) i;
-		qv_codec_encode(fx->codec, data + (size_t) i * fx->params.ndims, base + stride * (size_t) i, fx->scratch);
-		memcpy(out->slots + fx->slot_nbytes * (size_t) i, slots[i], fx->slot_nbytes);
-	}
-	out->nwrong = 0;
-	fixture_query(fx, data + 5 * fx->params.ndims);
-
-	qv_query_score_strided(fx->query, base, stride, NCODES, out->score);
-	qv_query_score(fx->query, slots, NCODES, by_pointer);
-	out->nwrong += memcmp(out->score, by_pointer, sizeof(by_pointer)) != 0;
-	for (int i = 0; i < NCODES; i++)
-	{
-		qv_query_score(fx->query, &slots[i], 1, &one);
-		out->nwrong += one != out->score[i];
-	}
-
-	qv_codec_pair_strided(fx->codec, slots[7], base, stride, NCODES, out->pair);
-	qv_codec_pair(fx->codec, slots[7], slots, NCODES, by_pointer);
-	out->nwrong += memcmp(out->pair, by_pointer, sizeof(by_pointer)) != 0;
-	for (int i = 0; i < NCODES; i++)
-	{
-		qv_codec_pair(fx->codec, slots[i], &slots[7], 1, &one);
-		out->nwrong += one != out->pair[i];
-	}
-	out->nwrong += qv_codec_slot_fault(fx->codec, slots[0]) != NULL;
-	guarded_free(&mem);
-}
-
 static void
 test_same_everywhere(void)
 {
-	static Answers first;
-	static Answers other;
 	float	   *data = clustered_data(NCODES, 1000, 0.5, 0.1, 31);
 
 	for (int m = 0; m < 3; m++)
 	{
 		float	   *centroid = mean_of(data, NCODES, 1000, metrics[m]);
 		QvCodecParams params = float_params(metrics[m], 1000, 8, centroid);
-		const QvKernels *level;
-		bool		usable;
-		int			nlevels = 0;
-		int			ndifferent = 0;
-		int			nwrong = 0;
 
 		params.max_norm = 20.0f;
-		for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
-		{
-			CodecFixture fx;
-
-			if (!usable)
-				continue;
-			qv_kernels_force(level->name);
-			fx = fixture_open(params);
-			take_answers(&fx, data, nlevels == 0 ? &first : &other);
-			nwrong += nlevels == 0 ? first.nwrong : other.nwrong;
-			if (nlevels++ > 0)
-				ndifferent += memcmp(first.slots, other.slots, fx.slot_nbytes * NCODES) != 0 ||
-					memcmp(first.score, other.score, sizeof(first.score)) != 0 ||
-					memcmp(first.pair, other.pair, sizeof(first.pair)) != 0;
-			fixture_close(&fx);
-		}
-		qv_kernels_force("auto");
-		ok(nwrong == 0, "%s: by pointer, by stride, one by one and both ways round are equal (%d differ)", metric_names[m], nwrong);
-		ok(ndifferent == 0, "%s: %d kernel levels give the same codes and distances", metric_names[m], nlevels);
+		same_at_every_level(&params, data, metric_names[m]);
 		free(centroid);
 	}
 	free(data);
