@@ -124,6 +124,18 @@ set_ndims(QhBuild *build, uint32 ndims)
 	qh_build_set_codecs(build);
 }
 
+/* Read a row's value, in the context of one row; the first one that can be indexed says the dimension.  False if this one cannot. */
+static bool
+read_indexable(QhBuild *build, Datum datum, QhValue *value)
+{
+	qh_column_read(build->column, datum, value);
+	if (!qh_column_indexable(build->column, value, build->meta.ndims))
+		return false;
+	if (build->codec == NULL)
+		set_ndims(build, value->ndims);
+	return true;
+}
+
 /* ---- sample ---- */
 
 /* A look at rows of blocks chosen at random, until there are enough. */
@@ -265,11 +277,8 @@ sample_code(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool a
 	if (sample->ntaken_of_block == sample->max_per_block || sample->sampling.ntaken == sample->sampling.nwanted)
 		return;
 	old = MemoryContextSwitchTo(build->row_cxt);
-	qh_column_read(build->column, values[0], &value);
-	if (qh_column_indexable(build->column, &value, build->meta.ndims))
+	if (read_indexable(build, values[0], &value))
 	{
-		if (build->codec == NULL)
-			set_ndims(build, value.ndims);
 		if (sample->out->codes == NULL)
 			sample->out->codes = MemoryContextAllocHuge(build->cxt, build->meta.code_nbytes * (Size) sample->sampling.nwanted);
 		qv_codec_encode(build->codec, value.data,
@@ -360,11 +369,8 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(build->row_cxt);
-	qh_column_read(build->column, values[0], &value);
-	if (qh_column_indexable(build->column, &value, build->meta.ndims))
+	if (read_indexable(build, values[0], &value))
 	{
-		if (build->codec == NULL)
-			set_ndims(build, value.ndims);
 		if (build->shards != NULL)
 			qh_shards_row(build, value.data, tid);
 		else
@@ -542,13 +548,16 @@ build_in_parallel(QhBuild *build, double *ntuples)
 {
 	int			nworkers = qh_parallel_workers(build);
 	QhSample	sample;
+	bool		built;
 
 	if (nworkers == 0)
 		return false;
 	qh_sample_codes(build, sample_size(build), &sample);
 	if (sample.ncodes == 0)
 		return false;
-	return qh_parallel_build(build, &sample, nworkers, ntuples);
+	built = qh_parallel_build(build, &sample, nworkers, ntuples);
+	pfree(sample.codes);
+	return built;
 }
 
 IndexBuildResult *

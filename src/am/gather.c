@@ -64,16 +64,11 @@ make_room(QhGather *gather, uint32 max)
 void
 qh_gather_init(QhGather *gather, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes)
 {
-	QhGeometry	geo;
-	const char *fault = qh_geometry_init(&geo, meta);
-
-	if (fault != NULL)
-		elog(ERROR, "index cannot be laid out: %s", fault);
 	memset(gather, 0, sizeof(*gather));
 	gather->cxt = cxt;
 	gather->code_nbytes = meta->code_nbytes;
 	gather->refine_nbytes = meta->refine_nbytes;
-	gather->posting_nbytes = geo.slot_nbytes[QH_ARRAY_LINK];
+	gather->posting_nbytes = qh_meta_link_nbytes(meta);
 	gather->hash = codeset_create(cxt, nnodes > 0 ? nnodes : FIRST_NNODES, gather);
 	make_room(gather, nnodes > 0 ? nnodes + 1 : FIRST_NNODES);
 }

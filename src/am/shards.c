@@ -76,7 +76,6 @@ typedef struct Shard
 struct QhShardsShared
 {
 	QhShardsPlan plan;
-	Size		posting_nbytes;
 	pg_atomic_uint32 next[QH_NSTEPS];	/* task to be taken */
 	pg_atomic_uint32 ended[QH_NSTEPS];	/* tasks done */
 	pg_atomic_uint64 done[QH_NSTEPS];	/* for the progress view: rows, or nodes */
@@ -148,17 +147,6 @@ qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants)
 }
 
 static Size
-posting_nbytes(const QhBuild *build)
-{
-	QhGeometry	geo;
-	const char *fault = qh_geometry_init(&geo, &build->meta);
-
-	if (fault != NULL)
-		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
-	return geo.slot_nbytes[QH_ARRAY_LINK];
-}
-
-static Size
 shards_offset(void)
 {
 	return MAXALIGN(sizeof(QhShardsShared));
@@ -191,7 +179,6 @@ qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *
 
 	memset(shared, 0, splitter_offset(plan, 0));
 	shared->plan = *plan;
-	shared->posting_nbytes = posting_nbytes(build);
 	for (int i = 0; i < QH_NSTEPS; i++)
 	{
 		pg_atomic_init_u32(&shared->next[i], 0);
@@ -1010,7 +997,7 @@ qh_shards_write(QhBuild *build)
 	stream_begin(&source.refine, shards->spools[SPOOL_REFINE], shards->shards);
 	stream_begin(&source.links, shards->spools[SPOOL_GRAPH], shards->shards);
 	stream_begin(&source.postings, shards->spools[SPOOL_POSTINGS], shards->shards);
-	source.posting_nbytes = shards->shared->posting_nbytes;
+	source.posting_nbytes = qh_meta_link_nbytes(&build->meta);
 	qh_write_index(build, &source.source);
 	qh_shards_leave(build);
 	qh_shards_forget(build, QH_NSTEPS);

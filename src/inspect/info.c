@@ -166,7 +166,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_DYING]);
 	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_POSTING]);
 	values[n++] = Int32GetDatum(ix->meta.code_nbytes);
-	values[n++] = Int32GetDatum(ix->meta.m_low > 0 ? ix->meta.m_low * (int) sizeof(QhLink) : (int) QH_LINK_NBYTES(ix->meta.m));
+	values[n++] = Int32GetDatum(qh_meta_link_nbytes(&ix->meta));
 	values[n++] = Int64GetDatum(nblocks);
 	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_CODE]);
 	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_LINK]);

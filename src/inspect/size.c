@@ -127,7 +127,7 @@ count_postings(double nrows, double nnodes, const QhMetaData *meta)
 {
 	double		per_node = floor(nrows / nnodes);
 	double		nfuller = nrows - per_node * nnodes;
-	double		per_slot = QH_POSTING_NTIDS(meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m));
+	double		per_slot = QH_POSTING_NTIDS(qh_meta_link_nbytes(meta));
 
 	return nfuller * ceil((per_node + 1) / per_slot) +
 		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);

@@ -179,6 +179,13 @@ typedef QhPostingData *QhPosting;
 #define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */
 #define QH_POSTING_NTIDS(nbytes) (((nbytes) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
 
+/* Bytes of a slot in the array of links, which posting slots share: of every node's unless some are hubs. */
+static inline uint32
+qh_meta_link_nbytes(const QhMetaData *meta)
+{
+	return meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m);
+}
+
 StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN, "slots of low storage are the smallest");
 StaticAssertDecl(QH_POSTING_NTIDS(QH_LINK_NBYTES_MIN) >= 1, "a posting slot holds a row pointer");
 

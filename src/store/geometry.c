@@ -25,7 +25,7 @@ static void
 slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 {
 	geo->slot_nbytes[QH_ARRAY_ROW] = sizeof(QhRowData);
-	geo->slot_nbytes[QH_ARRAY_LINK] = meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m);
+	geo->slot_nbytes[QH_ARRAY_LINK] = qh_meta_link_nbytes(meta);
 	geo->slot_nbytes[QH_ARRAY_HUB] = meta->hub_fraction > 0 ? QH_LINK_NBYTES(meta->m) : 0;
 	geo->slot_nbytes[QH_ARRAY_CODE] = meta->code_nbytes;
 	geo->slot_nbytes[QH_ARRAY_REFINE] = meta->refine_nbytes;
