@@ -84,6 +84,7 @@ _PG_init(void)
 							   NULL);
 	MarkGUCPrefixReserved("qvec");
 	qhnsw_init();
+	qh_unread_init();
 }
 
 /* The instruction set in use. */

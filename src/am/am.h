@@ -186,4 +186,8 @@ extern void qhnswcostestimate(struct PlannerInfo *root, struct IndexPath *path, 
 							  double *correlation, double *pages);
 extern bool qhnswvalidate(Oid opclassoid);
 
+/* ---- unread.c ---- */
+
+extern void qh_unread_init(void);	/* called once, when the library is loaded */
+
 #endif							/* QH_AM_H */

@@ -1,0 +1,91 @@
+/*
+ * unread.c
+ *		Keeps plans from computing a distance that nobody reads.
+ *
+ * ORDER BY's expression is a column of each plan below it, even where the index gives the order and no
+ * sort is left to read that column.  The executor would fetch each row's vector, or evaluate the index's
+ * expression, once more only to throw the distance away.  Must not know scans.  See
+ * README.md, section "Columns that nobody reads".
+ */
+#include "postgres.h"
+
+#include "am/am.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/planner.h"
+#include "optimizer/tlist.h"
+
+static create_upper_paths_hook_type next_hook = NULL;
+
+/* Is this a scan of a qhnsw index in the order of a distance, and nothing on top but a projection? */
+static bool
+is_ordered_scan(const Path *path)
+{
+	const IndexPath *scan = (const IndexPath *) path;
+
+	if (IsA(path, ProjectionPath))
+		scan = (const IndexPath *) ((const ProjectionPath *) path)->subpath;
+	return IsA(scan, IndexPath) && scan->indexorderbys != NIL &&
+		(void (*) (void)) scan->indexinfo->amcostestimate == (void (*) (void)) qhnswcostestimate;
+}
+
+/* The same target with NULL in the place of what is there for ORDER BY alone. */
+static PathTarget *
+without_sort_columns(PlannerInfo *root, const PathTarget *target)
+{
+	PathTarget *result = copy_pathtarget(unconstify(PathTarget *, target));
+	ListCell   *expr;
+	ListCell   *entry;
+
+	forboth(expr, result->exprs, entry, root->processed_tlist)
+	{
+		const TargetEntry *column = lfirst_node(TargetEntry, entry);
+		Node	   *distance = lfirst(expr);
+
+		if (column->resjunk && column->ressortgroupref != 0)
+			lfirst(expr) = makeNullConst(exprType(distance), exprTypmod(distance), exprCollation(distance));
+	}
+	return result;
+}
+
+/*
+ * A junk column is not visible above the query it belongs to.  Within, LIMIT with ties compares it, and what
+ * else may read it (a sort, a merge, row locks) would stand between the scan and the LIMIT.
+ */
+static void
+leave_unread_out(PlannerInfo *root, Path *path)
+{
+	Path	   *scan = path;
+
+	if (IsA(path, LimitPath))
+	{
+		if (((LimitPath *) path)->limitOption != LIMIT_OPTION_COUNT)
+			return;
+		scan = ((LimitPath *) path)->subpath;
+	}
+	if (!is_ordered_scan(scan) || list_length(scan->pathtarget->exprs) != list_length(root->processed_tlist))
+		return;
+	scan->pathtarget = without_sort_columns(root, scan->pathtarget);
+	path->pathtarget = scan->pathtarget;
+}
+
+static void
+upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel, void *extra)
+{
+	ListCell   *cell;
+
+	if (next_hook != NULL)
+		next_hook(root, stage, input_rel, output_rel, extra);
+	if (stage != UPPERREL_FINAL || root->parse->commandType != CMD_SELECT)
+		return;
+	foreach(cell, output_rel->pathlist)
+		leave_unread_out(root, lfirst(cell));
+}
+
+void
+qh_unread_init(void)
+{
+	next_hook = create_upper_paths_hook;
+	create_upper_paths_hook = upper_paths;
+}
