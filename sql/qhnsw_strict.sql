@@ -1,4 +1,4 @@
--- Strict order: a row found after its place has passed is left out and counted, and that is rare however deep the scan.
+-- Strict order without a LIMIT: a row found after its place has passed is left out and counted, and that is rare however deep the scan.
 \set ECHO none
 \i sql/include/qhnsw.psql
 \set ECHO all
@@ -13,19 +13,24 @@ FROM (SELECT id, test_vector(id, 64) AS v FROM generate_series(1, 4000) AS id OF
 CREATE TABLE deep_query AS SELECT test_vector(100000 + i, 64) AS v FROM generate_series(1, 6) AS i;
 
 CREATE TYPE deep_found AS (near bigint, returned bigint, scanned bigint, late bigint, ordered boolean);
--- What scans of all queries find: rows among the true k, rows returned, before the filter too, rows late, order
+-- What scans of all queries find, in a loop that ends after k rows as far as the plan knows nothing of it: rows among the true k, rows returned, before the filter too, rows late, order
 CREATE FUNCTION deep_scan(mode text, distance text, filter text, k int) RETURNS deep_found
 LANGUAGE plpgsql AS $$
 DECLARE
     query real[];
     ours float8[];
     kth float8;
+    dist float8;
     found deep_found := (0, 0, 0, 0, true);
     statement text := format('SELECT %1$s AS d FROM deep WHERE %2$s ORDER BY %1$s LIMIT %3$s', distance, filter, k);
 BEGIN
     PERFORM set_config('qhnsw.iterative_scan', mode, true);
     FOR query IN SELECT v FROM deep_query LOOP
-        EXECUTE format('SELECT ARRAY(%s)', statement) INTO ours USING query;
+        ours := '{}';
+        FOR dist IN EXECUTE format('SELECT %1$s AS d FROM deep WHERE %2$s ORDER BY %1$s', distance, filter) USING query LOOP
+            ours := ours || dist;
+            EXIT WHEN cardinality(ours) = k;
+        END LOOP;
         SELECT found.late + rows_late, found.scanned + rows_returned INTO found.late, found.scanned FROM qhnsw_last_scan();
         SET LOCAL enable_indexscan = off;
         EXECUTE format('SELECT max(d) FROM (%s) s', statement) INTO kth USING query;

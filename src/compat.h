@@ -82,6 +82,15 @@
 #define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, 0, norderbys)
 #endif
 
+/* The executor was told until version 17 whether it is run once; parameters are the hook's and standard_ExecutorRun's. */
+#if PG_VERSION_NUM >= 180000
+#define QH_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define QH_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#else
+#define QH_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define QH_EXECUTOR_RUN_ARGUMENTS query, direction, count, once
+#endif
+
 /* Version 18 counts disabled nodes before it compares costs; before that an infinite cost was enough. */
 #if PG_VERSION_NUM >= 180000
 #define qh_disable_path(path) ((path)->disabled_nodes = 2)

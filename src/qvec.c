@@ -85,6 +85,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("qvec");
 	qhnsw_init();
 	qh_unread_init();
+	qh_plan_init();
 }
 
 /* The instruction set in use. */

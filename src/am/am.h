@@ -58,6 +58,10 @@ extern void qh_column_read(const QhColumn *column, Datum value, QhValue *out);
  */
 extern bool qh_column_indexable(const QhColumn *column, const QhValue *value, uint32 ndims);
 
+/* ---- plan.c ---- */
+
+extern void qh_plan_init(void);
+
 /* ---- options.c ---- */
 
 typedef enum QhCompression
@@ -111,7 +115,7 @@ extern int	qhnsw_max_scan_tuples;
 extern double qhnsw_scan_mem_multiplier;
 extern bool qhnsw_flat;
 
-extern void qhnsw_init(void);	/* called once, when the library is loaded */
+extern void qhnsw_init(void);	/* called once, when the library is loaded, as is qh_plan_init */
 extern bytea *qhnswoptions(Datum reloptions, bool validate);
 extern int	qh_option_m(Relation index);
 extern int	qh_option_ef_construction(Relation index);

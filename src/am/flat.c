@@ -161,18 +161,17 @@ run_pass(QhScan *scan)
 }
 
 void
-qh_flat_start(QhScan *scan)
+qh_flat_start(QhScan *scan, double ncandidates)
 {
 	QhFlat	   *flat = &scan->flat;
-	Size		memory = (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier);
-	Size		max = memory / sizeof(QhCandidate);
+	Size		max = qh_scan_memory(QH_SEARCH_MEMORY) / sizeof(QhCandidate);
 
 	qh_index_refresh_size(scan->ix, scan->rs.index);
 	max = Max(max, 64);
 	max = Min(max, (Size) scan->ix->nslots);
 	max = Min(max, (Size) PG_INT32_MAX / 2);
 	flat->limit = (int) Max(max, 1);
-	flat->max = Min(flat->limit, Max(FIRST_PASS, 16 * scan->ef));
+	flat->max = (int) Min(flat->limit, Max(ncandidates, Max(FIRST_PASS, 16 * scan->ef)));
 	flat->best = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * (Size) flat->max);
 	flat->bounded = false;
 
@@ -184,6 +183,8 @@ qh_flat_start(QhScan *scan)
 		scan->pulled = MemoryContextAllocZero(scan->query_cxt, scan->npulled_bits / 8 + 1);
 		for (uint64 i = 0; i < scan->npulled; i++)
 			scan->pulled[scan->pulled_nodes[i] / 8] |= 1 << (scan->pulled_nodes[i] % 8);
+		pfree(scan->pulled_nodes);
+		scan->pulled_nodes = NULL;
 	}
 	run_pass(scan);
 }

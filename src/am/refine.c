@@ -100,14 +100,38 @@ is_doubtful(const QhScan *scan, double caution)
 	return caution > 0 && scan->refine_front - caution * scan->rows_error < scan->refined[0].dist;
 }
 
+double
+qh_refine_candidates(const QhScan *scan, double rank)
+{
+	return scan->oversample * rank + LOOKAHEAD;
+}
+
+/* Candidates to be handed on before a row is returned, of those that are known to be wanted. */
+static double
+handed_on(const QhScan *scan)
+{
+	double		rank = Max(scan->wanted, QH_LEAST_WANTED);
+
+	if (scan->wanted > QH_LEAST_WANTED)
+		rank = qh_rescore_candidates(scan, rank);
+	return Max(scan->nrefine_given + 1, rank);
+}
+
+/* Is there memory for another batch?  For one there always is. */
+static bool
+may_refine_more(const QhScan *scan)
+{
+	return scan->nrefined == 0 || scan->nrefined + REFINE_BATCH <= scan->max_refined ||
+		2 * scan->max_refined * sizeof(QhRefined) <= qh_scan_memory(QH_REFINE_MEMORY);
+}
+
 bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
-	double		rank = Max(scan->nrefine_given + 1, QH_LEAST_WANTED);
-	double		wanted = scan->oversample * rank + LOOKAHEAD;
-	double		caution = qh_scan_caution(scan->stats.nreturned + 1);
+	double		wanted = qh_refine_candidates(scan, handed_on(scan));
+	double		caution = qh_scan_caution(scan, scan->stats.nreturned + 1);
 
-	while (!scan->no_candidates &&
+	while (!scan->no_candidates && may_refine_more(scan) &&
 		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_doubtful(scan, caution)))
 		refine_batch(scan, (int) Max(REFINE_BATCH / 8, ceil(wanted - scan->nrefine_taken)));
 	if (scan->nrefined == 0)

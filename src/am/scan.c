@@ -29,6 +29,12 @@
  */
 #define FLAT_CODES_PER_EF	20
 
+/*
+ * Where more rows are wanted than a search usually takes, a pass over all codes is preferred up to so many
+ * for each candidate: in order a code costs an eighth of one at a random place.
+ */
+#define FLAT_CODES_DEEP		100
+
 /* A graph search that has scored one code in so many goes on as a pass over all: in order they cost a tenth of one at a random place. */
 #define FLAT_FRACTION		16
 
@@ -47,10 +53,19 @@
 /* Bits a dimension from which codes are that fine. */
 #define FINER_NBITS			4
 
+/* The most candidates that are looked at before the first row is returned, however many rows are wanted. */
+#define MOST_CANDIDATES		10000
+
+/* More rows were asked for than the plan told: half as many again are decided next. */
+#define WANTED_GROWTH		1.5
+
+/* Where codes alone decide, candidates kept behind for each row wanted: README.md, section "Rows wanted". */
+#define BEHIND_WANTED		2
+
 /*
- * In strict order a row that is found late is lost, so what is kept behind grows with the rows taken, and
- * estimates are doubted by up to MAX_CAUTION of their standard errors, reached at the 56th row.
- * Measured: README.md, section "Strict order".
+ * In strict order a row that is found late is lost.  Where it is not known how many rows are wanted,
+ * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_CAUTION of their
+ * standard errors, reached at the 56th row.  Measured: README.md, section "Strict order".
  */
 #define BEHIND_DEEP			2
 #define CAUTION_SLOPE		4.0
@@ -94,6 +109,39 @@ qhnswrescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	scan->started = false;
 }
 
+Size
+qh_scan_memory(double share)
+{
+	return (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share);
+}
+
+/* Candidates to be found before the first row is returned; 0 = no more than any search finds. */
+static double
+candidates_wanted(const QhScan *scan)
+{
+	double		n = scan->wanted;
+
+	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n <= QH_LEAST_WANTED)
+		return 0;
+	n = qh_rescore_candidates(scan, n);
+	return scan->ix->refine_codec != NULL ? qh_refine_candidates(scan, n) : n;
+}
+
+/* Rows to be decided together, as far as that can be afforded, and whether they are filtered here. */
+static void
+consult_plan(IndexScanDesc desc)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+	double		ncandidates;
+
+	qh_plan_find(&scan->plan, desc);
+	scan->filter = scan->plan.filters;
+	scan->wanted = qh_plan_limit(&scan->plan);
+	ncandidates = candidates_wanted(scan);
+	if (ncandidates > MOST_CANDIDATES)
+		scan->wanted *= MOST_CANDIDATES / ncandidates;
+}
+
 /* Begin a graph search.  False if no entry point is known that could begin one. */
 static bool
 start_graph(QhScan *scan)
@@ -106,7 +154,7 @@ start_graph(QhScan *scan)
 		return false;
 	limits.resumable = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
 	limits.max_scored = limits.resumable ? qhnsw_max_scan_tuples : 0;
-	limits.max_nbytes = (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier);
+	limits.max_nbytes = qh_scan_memory(QH_SEARCH_MEMORY);
 	scan->search = qh_search_create(&scan->alloc, &scan->rs.store);
 	qh_search_start(scan->search, &limits, seeds, nseeds);
 	scan->source = QH_SOURCE_GRAPH;
@@ -159,11 +207,19 @@ choose_source(QhScan *scan, const QhValue *value)
 											  qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->refine_codec), 64));
 		scan->rs.refine_query = scan->refine_prepared;
 	}
-	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef || !start_graph(scan))
+	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef ||
+		ix->nslots <= FLAT_CODES_DEEP * candidates_wanted(scan) || !start_graph(scan))
 	{
-		qh_flat_start(scan);
+		qh_flat_start(scan, candidates_wanted(scan));
 		scan->source = QH_SOURCE_FLAT;
 	}
+}
+
+/* Do rows go through rescore.c's queue, rather than out in the order of their codes? */
+static bool
+is_queued(const QhScan *scan)
+{
+	return scan->rescore || scan->rescore_codes || scan->filter;
 }
 
 /* Everything a new query needs; put off until the first row is asked for. */
@@ -198,7 +254,7 @@ start(IndexScanDesc desc)
 	scan->pulled = NULL;
 	scan->pulled_nodes = NULL;
 	scan->max_pulled_nodes = 0;
-	scan->peeked = scan->exhausted = scan->have_last = scan->fetch_all = false;
+	scan->exhausted = scan->have_last = scan->fetch_all = false;
 	scan->search = NULL;
 	scan->prepared = NULL;
 	scan->refine_prepared = NULL;
@@ -213,6 +269,7 @@ start(IndexScanDesc desc)
 	scan->ix = qh_index_acquire(index, scan->query_cxt);
 	scan->oversample = qh_option_oversample(index, scan->ix->meta.code_nbits);
 	qh_relstore_init(&scan->rs, index, scan->ix);
+	consult_plan(desc);
 
 	scan->query_null = (desc->orderByData[0].sk_flags & SK_ISNULL) != 0;
 	if (!scan->query_null)
@@ -228,7 +285,7 @@ start(IndexScanDesc desc)
 	}
 	choose_source(scan, &value);
 	scan->rescore_codes = scan->rescore_codes && scan->source != QH_SOURCE_ALL;
-	if (scan->rescore || scan->rescore_codes)
+	if (is_queued(scan))
 		qh_rescore_begin(desc);
 	MemoryContextSwitchTo(old);
 	scan->started = true;
@@ -238,8 +295,8 @@ start(IndexScanDesc desc)
 static bool
 outgrown(QhScan *scan)
 {
-	/* refining alone takes more than ef for ten rows */
-	uint64		enough = scan->refine_prepared ? 2 * scan->ef : scan->ef;
+	/* refining alone takes more than ef for ten rows; those that are wanted were found before the first was taken */
+	double		enough = Max(scan->refine_prepared ? 2 * scan->ef : scan->ef, candidates_wanted(scan));
 
 	return scan->npulled > enough &&
 		qh_search_stats(scan->search)->nscored > scan->ix->nslots / FLAT_FRACTION;
@@ -269,22 +326,23 @@ go_on_flat(QhScan *scan, QhCandidate *out)
 {
 	qh_search_destroy(scan->search);
 	scan->search = NULL;
-	qh_flat_start(scan);
+	qh_flat_start(scan, candidates_wanted(scan));
 	scan->source = QH_SOURCE_FLAT;
 	return qh_flat_next(scan, out);
 }
 
-/* Does the scan go beyond what most want, in an order that a late row cannot be put into? */
+/* Does the scan go beyond what most want and the plan told, in an order that a late row cannot be put into? */
 static bool
 is_deep_and_strict(const QhScan *scan)
 {
-	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && scan->stats.nreturned >= QH_LEAST_WANTED;
+	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && scan->wanted == 0 &&
+		scan->stats.nreturned >= QH_LEAST_WANTED;
 }
 
 double
-qh_scan_caution(double rank)
+qh_scan_caution(const QhScan *scan, double rank)
 {
-	if (qhnsw_iterative_scan != QH_ITERATIVE_STRICT || rank <= QH_LEAST_WANTED)
+	if (qhnsw_iterative_scan != QH_ITERATIVE_STRICT || scan->wanted > 0 || rank <= QH_LEAST_WANTED)
 		return 0;
 	return Min(CAUTION_SLOPE * log10(rank / QH_LEAST_WANTED), MAX_CAUTION);
 }
@@ -300,6 +358,8 @@ candidates_behind(const QhScan *scan)
 		behind = scan->ef;
 	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
 		behind = BEHIND_FINER * scan->ef;
+	if (!scan->rescore && !scan->refine_prepared && scan->wanted > QH_LEAST_WANTED)
+		behind = Max(behind, (uint64) (BEHIND_WANTED * scan->wanted));
 	if (is_deep_and_strict(scan))
 		behind = Max(behind, BEHIND_DEEP * Max(scan->npulled, (uint64) scan->ef));
 	return behind;
@@ -310,6 +370,7 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 {
 	const QhSearchStats *stats;
 	bool		found;
+	bool		ended;
 	uint64		ef_total = scan->ef;
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
@@ -318,7 +379,7 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 			return false;
 	}
 	else
-		ef_total = Max(ef_total, scan->npulled + 1 + candidates_behind(scan));
+		ef_total = Max(ef_total, Max(scan->npulled + 1, (uint64) candidates_wanted(scan)) + candidates_behind(scan));
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
 		return go_on_flat(scan, out);
 	found = qh_search_next(scan->search, ef_total, out);
@@ -326,11 +387,11 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 
 	/*
 	 * Fewer nodes expanded than asked for: there are no more to be reached from where the search
-	 * began.  From the other entry points there may be, so look at everything, before a row
-	 * is returned that one of those should have come before.
+	 * began, or no memory for them.  From the other entry points there may be, so look at everything,
+	 * before a row is returned that one of those should have come before.
 	 */
-	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && !stats->limited &&
-		(!found || stats->nexpanded < ef_total))
+	ended = stats->limited && stats->nscored >= (uint64) qhnsw_max_scan_tuples;
+	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && !ended && (!found || stats->nexpanded < ef_total))
 		return go_on_flat(scan, out);
 	if (found)
 		note_pulled(scan, out->node);
@@ -444,7 +505,7 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 			!still_scored(scan, code, cand.coarse))
 			scan->rows.ntids = 0;
 		scan->rows_dist = cand.dist;
-		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && is_deep_and_strict(scan))
+		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (is_deep_and_strict(scan) || scan->filter))
 			scan->rows_error = qv_query_error(scan->prepared, code);
 		if (scan->rescore_codes)
 			scan->rows_exact = jaccard(scan, code);
@@ -518,7 +579,9 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 		start(desc);
 		qh_count_index_scan(desc);
 	}
-	if (scan->rescore || scan->rescore_codes)
+	if (scan->wanted > 0 && scan->stats.nreturned >= scan->wanted)
+		scan->wanted *= WANTED_GROWTH;
+	if (is_queued(scan))
 		found = qh_rescore_next(desc, &desc->xs_heaptid);
 	else
 		found = next_by_code(desc, &desc->xs_heaptid);

@@ -10,10 +10,15 @@
 #include "lib/pairingheap.h"
 
 /*
- * The LIMIT is not known to an index, so at least this many rows are taken to be wanted.  Who takes more is
- * likely to want many: from there on a scan in strict order looks further ahead, lest rows come late.
+ * At least this many rows are taken to be wanted.  Who takes more, and no plan told how many, is likely to
+ * want many: from there on a scan in strict order looks further ahead, lest rows come late.
  */
 #define QH_LEAST_WANTED		10
+
+/* Shares of a scan's memory: of the search or the pass over all codes, of candidates refined, of rows fetched. */
+#define QH_SEARCH_MEMORY	0.5
+#define QH_REFINE_MEMORY	0.2
+#define QH_RESCORE_MEMORY	0.3
 
 /* Where candidates come from. */
 typedef enum QhSourceKind
@@ -46,7 +51,17 @@ typedef struct QhRefined
 	QhNode		node;
 } QhRefined;
 
-/* A row with its exact distance, waiting for its turn (rescore.c). */
+/* What the plan says of the scan (plan.c). */
+typedef struct QhPlan
+{
+	bool		searched;
+	PlanState  *scan;			/* the node that runs it; NULL if it was not found */
+	struct LimitState *limit;	/* takes all its rows; NULL if none does */
+	bool		filters;		/* the node will drop rows, and which can be told beforehand */
+	ExprContext *econtext;		/* to tell that */
+} QhPlan;
+
+/* A row with its distance, waiting for its turn (rescore.c). */
 typedef struct QhRescored
 {
 	pairingheap_node node;
@@ -68,6 +83,7 @@ typedef struct QhScanStats
 	uint64		nbatches;		/* in which they were fetched */
 	uint64		nreturned;		/* rows given to the executor */
 	uint64		nlate;			/* rows left out because they came after their place in the order */
+	uint64		nfiltered;		/* heap rows fetched that the query's filter drops */
 } QhScanStats;
 
 typedef struct QhScan
@@ -96,9 +112,10 @@ typedef struct QhScan
 	QhNode	   *pulled_nodes;
 	uint64		max_pulled_nodes;
 	int			ef;
-	bool		peeked;
-	QhCandidate peek;
 	bool		exhausted;
+
+	QhPlan		plan;
+	double		wanted;			/* rows to be decided together, counted from the first one; 0 = not known */
 
 	/* refining */
 	QhRefined  *refined;		/* min-heap by dist */
@@ -120,11 +137,18 @@ typedef struct QhScan
 	/* rescoring */
 	bool		rescore;
 	bool		rescore_codes;	/* exact distances from the codes (Jaccard) */
+	bool		filter;			/* rows that the query's filter drops are not to be returned */
 	bool		fetch_all;
 	double		oversample;
 	FmgrInfo	distance;
 	Oid			collation;
 	pairingheap *queue;
+	uint64		nqueued;
+	uint64		npassed;		/* rows that came into the queue */
+	QhRescored **decided;		/* rows in their final order, nearest first */
+	uint64		ndecided;
+	uint64		next_decided;
+	uint64		max_decided;
 	IndexInfo  *index_info;
 	EState	   *estate;
 	TupleTableSlot *slot;
@@ -141,16 +165,32 @@ extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
 /* Standard errors of which an estimate may be wrong where the rank-th row is decided. */
-extern double qh_scan_caution(double rank);
+extern double qh_scan_caution(const QhScan *scan, double rank);
+
+/* Bytes that a share of the scan's memory comes to. */
+extern Size qh_scan_memory(double share);
 
 /* An error if a row pointer leads nowhere in the table: the table's own is not as clear. */
 extern void qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid);
 
 /* ---- refine.c ---- */
 extern bool qh_refine_next(QhScan *scan, QhRefined *out);
+/* Candidates that are refined before rank of them are handed on. */
+extern double qh_refine_candidates(const QhScan *scan, double rank);
+
+/* ---- plan.c ---- */
+/* Find the scan in the plan that the executor is running; once is enough for all its rescans. */
+extern void qh_plan_find(QhPlan *plan, IndexScanDesc desc);
+/* Rows that LIMIT and OFFSET take, known from the first row on; 0 if the plan does not tell. */
+extern double qh_plan_limit(const QhPlan *plan);
+/* Does the query's filter let a row of the table pass?  Between begin and end, where plan->filters. */
+extern void qh_plan_begin_filter(QhPlan *plan);
+extern bool qh_plan_passes(QhPlan *plan, TupleTableSlot *slot);
+extern void qh_plan_end_filter(QhPlan *plan);
 
 /* ---- flat.c ---- */
-extern void qh_flat_start(QhScan *scan);
+/* Begin a pass over all codes that keeps at least the best ncandidates, as far as memory allows. */
+extern void qh_flat_start(QhScan *scan, double ncandidates);
 extern bool qh_flat_next(QhScan *scan, QhCandidate *out);
 /* The next candidates as things stand, at most max; returns how many. */
 extern int qh_flat_peek(const QhScan *scan, int max, QhNode *out);
@@ -159,6 +199,8 @@ extern int qh_flat_peek(const QhScan *scan, int max, QhNode *out);
 extern void qh_rescore_begin(IndexScanDesc desc);
 extern bool qh_rescore_next(IndexScanDesc desc, ItemPointer tid);
 extern void qh_rescore_end(QhScan *scan);
+/* Candidates that pass the filter and are fetched before rank of them are returned. */
+extern double qh_rescore_candidates(const QhScan *scan, double rank);
 
 /* What the backend's last scan did. */
 extern QhScanStats qh_last_scan;

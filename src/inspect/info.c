@@ -198,8 +198,8 @@ Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[12];
-	bool		nulls[12] = {0};
+	Datum		values[13];
+	bool		nulls[13] = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -216,5 +216,6 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(qh_last_scan.nahead);
 	values[n++] = Int64GetDatum(qh_last_scan.nrecomputed);
 	values[n++] = Int64GetDatum(qh_last_scan.nbatches);
+	values[n++] = Int64GetDatum(qh_last_scan.nfiltered);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
