@@ -146,7 +146,11 @@ check_node(Check *check, QhNode node)
 		else if (other == node)
 			report(check, QH_FAULT_SELF, node, other);
 		else if (!in_use(check, other))
-			report(check, QH_FAULT_GONE, node, other);
+		{
+			/* dying nodes are freed one by one, and until then keep their links to each other */
+			if (to_be_reached(check, node))
+				report(check, QH_FAULT_GONE, node, other);
+		}
 		else if (check->links[i] & QH_TREE_LINK)
 			set_bit(test_bit(check->once, other) ? check->twice : check->once, other);
 	}

@@ -127,6 +127,42 @@ test_tree_faults(const Code *codes)
 	memory_free(&mem);
 }
 
+static bool
+is_98(void *ctx, QhNode node)
+{
+	(void) ctx;
+	return node == 98;
+}
+
+/* 98 is dying, has left the tree and still links to 99, which was freed before it. */
+static void
+test_dying(const Code *codes)
+{
+	enum
+	{
+		N = 100
+	};
+	Memory		mem;
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhCheckInput input = {.nnodes = N, .in_use = memory_in_use, .nentries = 1, .ctx = &mem, .report = memory_report};
+
+	make_tree(&mem, codes, N);
+	input.entries = mem.entries;
+	qh_list_drop(memory_links(&mem, 48), 6, 98);
+	qh_list_drop(memory_links(&mem, 49), 6, 99);
+	qh_list_drop(memory_links(&mem, 94), 6, 99);
+	memory_links(&mem, 98)[0] = 99;
+	mem.gone[99] = 1;
+	ok(qh_check(&alloc, &mem.store, &input) == 2 && mem.nfaults[QH_FAULT_GONE] == 1 && mem.nfaults[QH_FAULT_TREE] == 1,
+	   "a node outside of the tree with a link to a node not in use");
+	input.is_dying = is_98;
+	ok(qh_check(&alloc, &mem.store, &input) == 0, "is no fault while it is dying");
+	memory_links(&mem, 97)[0] = 99;
+	ok(qh_check(&alloc, &mem.store, &input) == 1, "but the link of another is");
+	memory_free(&mem);
+}
+
 static void
 test_entries(const Code *codes)
 {
@@ -203,6 +239,7 @@ main(void)
 
 	test_faults(codes);
 	test_tree_faults(codes);
+	test_dying(codes);
 	test_entries(codes);
 	test_bounded_work();
 	free(codes);
