@@ -193,7 +193,7 @@ copy_checkout()
 {
     mkdir -p "$2"
     tar -C "$1" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
-        --exclude=./test/unit/build --exclude=./test/fuzz/build --exclude=./results \
+        --exclude=./test/unit/build --exclude=./results \
         --exclude=./tmp_check -cf - . | tar -C "$2" -xf - || die "cannot copy the checkout"
     if is_root; then chown -R "$RUN_USER" "$2"; fi
 }
