@@ -27,7 +27,7 @@ is_ordered_scan(const Path *path)
 	if (IsA(path, ProjectionPath))
 		scan = (const IndexPath *) ((const ProjectionPath *) path)->subpath;
 	return IsA(scan, IndexPath) && scan->indexorderbys != NIL &&
-		(void (*) (void)) scan->indexinfo->amcostestimate == (void (*) (void)) qhnswcostestimate;
+		scan->indexinfo->amcostestimate == qhnswcostestimate;
 }
 
 /* The same target with NULL in the place of what is there for ORDER BY alone. */
