@@ -409,9 +409,9 @@ graph_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
 }
 
 static void
-space_pair_strided(const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist)
+space_pair_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
 {
-	qv_codec_pair_strided((const QvCodec *) ctx, code, base, stride, n, dist);
+	qv_codec_pair_block((const QvCodec *) ctx, rows, nrows, base, stride, n, dist);
 }
 
 static void
@@ -423,7 +423,7 @@ space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, in
 QhSpace
 qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
 {
-	return (QhSpace) {space_pair_strided, space_pair, build->codec, codes, build->meta.code_nbytes, n};
+	return (QhSpace) {space_pair_block, space_pair, build->codec, codes, build->meta.code_nbytes, n};
 }
 
 typedef struct MemorySource

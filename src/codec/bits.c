@@ -134,6 +134,26 @@ bits_pair(const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *
 	bits_distances(codec->metric, one, run, n, dist);
 }
 
+static void
+bits_pair_block(const QvCodec *codec, const QvSlotBlock *block, float *dist, size_t dist_stride)
+{
+	uint32_t	count[QV_BLOCK_NROWS * QV_BATCH];
+	QvSlots		run = {NULL, block->base, block->stride};
+
+	if (codec->metric == QV_METRIC_JACCARD)
+	{
+		for (int i = 0; i < block->nrows; i++)
+			bits_pair(codec, block->rows + block->stride * (size_t) i, run, block->n, dist + dist_stride * (size_t) i);
+		return;
+	}
+	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, block->n, codec->nbytes, count);
+	for (int i = 0; i < block->nrows; i++)
+	{
+		for (int j = 0; j < block->n; j++)
+			dist[dist_stride * (size_t) i + (size_t) j] = (float) (int32_t) count[i * block->n + j];
+	}
+}
+
 static size_t
 bits_query_nbytes(const QvCodec *codec)
 {
@@ -176,6 +196,7 @@ const QvCodeOps qv_bits_ops = {
 	.encode = bits_encode,
 	.slot_fault = bits_slot_fault,
 	.pair = bits_pair,
+	.pair_block = bits_pair_block,
 	.query_nbytes = bits_query_nbytes,
 	.query_init = bits_query_init,
 	.score = bits_score,

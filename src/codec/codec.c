@@ -163,6 +163,25 @@ qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *
 	pair_run(codec, slot, (QvSlots) {NULL, base, stride}, nslots, dist);
 }
 
+void
+qv_codec_pair_block(const QvCodec *codec, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int nslots, float *dist)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	for (int i = 0; i < nrows; i += QV_BLOCK_NROWS)
+	{
+		QvSlotBlock block = {.rows = rows + stride * (size_t) i, .stride = stride};
+
+		block.nrows = nrows - i < QV_BLOCK_NROWS ? nrows - i : QV_BLOCK_NROWS;
+		for (int j = 0; j < nslots; j += QV_BATCH)
+		{
+			block.base = base + stride * (size_t) j;
+			block.n = batch_size(nslots - j);
+			ops->pair_block(codec, &block, dist + (size_t) nslots * (size_t) i + j, (size_t) nslots);
+		}
+	}
+}
+
 float
 qv_codec_norm2(const QvCodec *codec, const uint8_t *slot)
 {

@@ -115,6 +115,8 @@ extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
  */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);
+/* The same of each of nrows slots and each of nslots, both stride bytes apart; dist holds a row of nslots for each of the former. */
+extern void qv_codec_pair_block(const QvCodec *codec, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int nslots, float *dist);
 
 /* Squared distance of the value to the centroid (cosine: of the value normalised); 0 for BITS.  Requires the purpose TRAVERSE. */
 extern float qv_codec_norm2(const QvCodec *codec, const uint8_t *slot);

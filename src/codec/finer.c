@@ -565,6 +565,21 @@ finer_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *
 		dist[i] = FLT_MAX;
 }
 
+static void
+finer_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist, size_t dist_stride)
+{
+	if (((const QvRabitq *) head)->purpose == QV_PURPOSE_TRAVERSE)
+	{
+		qv_rabitq_pair_block(head, block, dist, dist_stride);
+		return;
+	}
+	for (int i = 0; i < block->nrows; i++)
+	{
+		for (int j = 0; j < block->n; j++)
+			dist[dist_stride * (size_t) i + (size_t) j] = FLT_MAX;
+	}
+}
+
 /* ---- from values to queries ---- */
 
 static size_t
@@ -836,6 +851,7 @@ const QvCodeOps qv_finer_ops = {
 	.encode = finer_encode,
 	.slot_fault = finer_slot_fault,
 	.pair = finer_pair,
+	.pair_block = finer_pair_block,
 	.norm2 = qv_rabitq_norm2,
 	.query_nbytes = finer_query_nbytes,
 	.query_init = finer_query_init,

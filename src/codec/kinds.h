@@ -31,6 +31,18 @@ qv_slot_at(QvSlots run, int i)
 	return run.slots != NULL ? run.slots[i] : run.base + run.stride * (size_t) i;
 }
 
+/* Slots of two arrays, stride bytes apart in either: at most QV_BLOCK_NROWS against at most QV_BATCH. */
+#define QV_BLOCK_NROWS	16
+
+typedef struct QvSlotBlock
+{
+	const uint8_t *rows;
+	int			nrows;
+	const uint8_t *base;
+	int			n;
+	size_t		stride;
+} QvSlotBlock;
+
 /* What every codec and every query begins with. */
 struct QvCodec
 {
@@ -49,7 +61,7 @@ struct QvQuery
 	uint32_t	nbytes;			/* of one bit of every dimension of a slot */
 };
 
-/* codec.h says what each function promises; n is at most QV_BATCH. */
+/* codec.h says what each function promises; n is at most QV_BATCH.  dist_stride is in elements. */
 typedef struct QvCodeOps
 {
 	const char *(*params_fault) (const QvCodecParams *params);
@@ -62,6 +74,7 @@ typedef struct QvCodeOps
 	void		(*encode) (const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
 	const char *(*slot_fault) (const QvCodec *codec, const uint8_t *slot);
 	void		(*pair) (const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist);
+	void		(*pair_block) (const QvCodec *codec, const QvSlotBlock *block, float *dist, size_t dist_stride);
 
 	float		(*norm2) (const uint8_t *slot, uint32_t nbytes);	/* NULL: 0 */
 

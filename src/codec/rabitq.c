@@ -429,17 +429,43 @@ augment(const QvRabitq *codec, float norm, float xc)
 	return sqrtf(left > 0.0f ? left : 0.0f);
 }
 
+/* Distances of one slot, number at of a batch of factors, to others at known Hamming distances. */
+static void
+pair_distances(const QvRabitq *codec, const FactorBatch *one, int at, const FactorBatch *others, int n, const uint32_t *hamming, float *dist)
+{
+	QvMetric	metric = codec->head.metric;
+	const float *cosines = qv_cosines_of(codec);
+	float		scale = metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
+	float		norm = one->norm[at];
+
+	for (int i = 0; i < n; i++)
+	{
+		float		other = others->norm[i];
+
+		dist[i] = scale * (norm * norm + other * other) - 2.0f * scale * cosines[hamming[i]] * (norm * other);
+	}
+	if (metric == QV_METRIC_IP)
+	{
+		float		extra = augment(codec, norm, one->xc[at]);
+
+		for (int i = 0; i < n; i++)
+		{
+			float		d = extra - augment(codec, others->norm[i], others->xc[i]);
+
+			dist[i] += d * d;
+		}
+	}
+	for (int i = 0; i < n; i++)
+		dist[i] = qv_clamp_finite(dist[i]);
+}
+
 void
 qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist)
 {
-	const QvRabitq *codec = (const QvRabitq *) head;
 	const QvKernels *kernels = qv_kernels();
-	const float *cosines = qv_cosines_of(codec);
-	float		scale = head->metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
 	FactorBatch one;
 	FactorBatch batch;
 	uint32_t	hamming[QV_BATCH];
-	float		norm;
 
 	if (run.slots != NULL)
 		kernels->hamming_many(slot, run.slots, n, head->nbytes, hamming);
@@ -447,27 +473,21 @@ qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, flo
 		kernels->hamming_strided(slot, run.base, run.stride, n, head->nbytes, hamming);
 	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, slot, 0}, 1, &one);
 	load_factors(head->metric, head->nbytes, run, n, &batch);
+	pair_distances((const QvRabitq *) head, &one, 0, &batch, n, hamming, dist);
+}
 
-	norm = one.norm[0];
-	for (int i = 0; i < n; i++)
-	{
-		float		other = batch.norm[i];
+void
+qv_rabitq_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist, size_t dist_stride)
+{
+	FactorBatch rows;
+	FactorBatch batch;
+	uint32_t	hamming[QV_BLOCK_NROWS * QV_BATCH];
 
-		dist[i] = scale * (norm * norm + other * other) - 2.0f * scale * cosines[hamming[i]] * (norm * other);
-	}
-	if (head->metric == QV_METRIC_IP)
-	{
-		float		extra = augment(codec, norm, one.xc[0]);
-
-		for (int i = 0; i < n; i++)
-		{
-			float		d = extra - augment(codec, batch.norm[i], batch.xc[i]);
-
-			dist[i] += d * d;
-		}
-	}
-	for (int i = 0; i < n; i++)
-		dist[i] = qv_clamp_finite(dist[i]);
+	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, block->n, head->nbytes, hamming);
+	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->rows, block->stride}, block->nrows, &rows);
+	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->base, block->stride}, block->n, &batch);
+	for (int i = 0; i < block->nrows; i++)
+		pair_distances((const QvRabitq *) head, &rows, i, &batch, block->n, hamming + i * block->n, dist + dist_stride * (size_t) i);
 }
 
 float
@@ -489,6 +509,7 @@ const QvCodeOps qv_rabitq_ops = {
 	.encode = rabitq_encode,
 	.slot_fault = qv_rabitq_slot_fault,
 	.pair = qv_rabitq_pair,
+	.pair_block = qv_rabitq_pair_block,
 	.norm2 = qv_rabitq_norm2,
 	.query_nbytes = rabitq_query_nbytes,
 	.query_init = rabitq_query_init,

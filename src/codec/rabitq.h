@@ -120,6 +120,7 @@ extern size_t qv_rabitq_slot_nbytes(const QvCodecParams *params);
 extern void qv_rabitq_init(QvCodec *head, const QvCodecParams *params);
 extern const char *qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot);
 extern void qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist);
+extern void qv_rabitq_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist, size_t dist_stride);
 
 /* |r|^2, from the factors behind a sign plane of nbytes. */
 extern float qv_rabitq_norm2(const uint8_t *slot, uint32_t nbytes);

@@ -2,8 +2,8 @@
  * candidates.c
  *		Near pairs inside the leaves of a partition, kept in a bounded list a node.
  *
- * Knows codes only through distances.  A row of a leaf at a time: the distances
- * of one node to all others, codes laid side by side.  What is nearer than the
+ * Knows codes only through distances.  A few rows of a leaf at a time: the
+ * distances of some nodes to all others, codes laid side by side.  What is nearer than the
  * worst of the node's list goes through a quickselect and a sort into it; while
  * the list is not full, a guess from some of the row's distances stands for the
  * worst.  Each pair is computed twice, once for either end: that costs less
@@ -14,6 +14,12 @@
 #include <string.h>
 
 #include "graph/build.h"
+#include "kernel/kernel.h"
+
+/* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve all of them.  Measured, README.md, "What was tried". */
+#ifndef QH_LEAF_ROWS
+#define QH_LEAF_ROWS		16
+#endif
 
 /* Distances of a row from which the one that nkeep others stay below is guessed, and how many of them must lie below it; chosen by hand. */
 #define GUESS_FROM			32
@@ -22,8 +28,8 @@
 struct QhLeafWork
 {
 	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
-	float	   *dist;			/* of one row */
-	uint32_t   *near;			/* places in the row that passed; one more than there are nodes */
+	float	   *dist;			/* of QH_LEAF_ROWS rows */
+	uint32_t   *near;			/* places in the row that passed */
 	uint64_t   *keys;			/* their keys */
 	uint64_t   *merged;			/* nkeep */
 };
@@ -33,7 +39,7 @@ qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + sizeof(float) + sizeof(uint64_t)) + (n + 1) * sizeof(uint32_t) +
+	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
@@ -44,8 +50,8 @@ qh_leaf_work_create(QhBuild *build)
 	size_t		n = build->leaf_max;
 
 	work->codes = qh_build_alloc(build, n * build->space->stride);
-	work->dist = qh_build_alloc(build, n * sizeof(float));
-	work->near = qh_build_alloc(build, (n + 1) * sizeof(uint32_t));
+	work->dist = qh_build_alloc(build, n * QH_LEAF_ROWS * sizeof(float));
+	work->near = qh_build_alloc(build, n * sizeof(uint32_t));
 	work->keys = qh_build_alloc(build, n * sizeof(uint64_t));
 	work->merged = qh_build_alloc(build, (size_t) build->nkeep * sizeof(uint64_t));
 	return work;
@@ -87,39 +93,26 @@ guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
 	return least[rank - 1];
 }
 
-/* Places of the distances below limit, in order; every place is written, so that nothing has to be predicted. */
+/*
+ * The keys of those of a leaf that the list of node i may want, dist being its distances to all, the nearest nkeep of them
+ * sorted.  Returns their number.
+ */
 static uint32_t
-find_near(const float *dist, uint32_t n, float limit, uint32_t *near)
+near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, float *dist, uint64_t worst)
 {
-	uint32_t	count = 0;
-
-	for (uint32_t j = 0; j < n; j++)
-	{
-		near[count] = j;
-		count += dist[j] < limit;
-	}
-	return count;
-}
-
-/* The keys of those of a leaf that a node's list may want, the nearest nkeep of them sorted.  Returns their number. */
-static uint32_t
-near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, uint64_t worst)
-{
-	size_t		stride = build->space->stride;
+	uint32_t	(*below) (const float *, uint32_t, float, uint32_t *) = qv_kernels()->below_f32;
 	uint32_t	nkeep = (uint32_t) build->nkeep;
 	uint32_t	salt = qh_key_salt(nodes[i]);
-	float	   *dist = work->dist;
 	uint32_t	count;
 
-	build->space->pair_strided(build->space->ctx, work->codes + i * stride, work->codes, stride, (int) n, dist);
 	dist[i] = INFINITY;
 	if (worst != QH_KEY_NONE)
-		count = find_near(dist, n, qh_key_dist(worst), work->near);
+		count = below(dist, n, qh_key_dist(worst), work->near);
 	else
 	{
-		count = find_near(dist, n, guess_limit(dist, n, nkeep), work->near);
+		count = below(dist, n, guess_limit(dist, n, nkeep), work->near);
 		if (count < nkeep)
-			count = find_near(dist, n, INFINITY, work->near);
+			count = below(dist, n, INFINITY, work->near);
 	}
 	for (uint32_t k = 0; k < count; k++)
 		work->keys[k] = qh_key(dist[work->near[k]], nodes[work->near[k]], salt);
@@ -176,8 +169,12 @@ qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32
 		for (uint32_t i = 0; i < n; i++)
 		{
 			uint64_t   *list = build->lists + (size_t) nodes[i] * nkeep;
+			uint32_t	row = i % QH_LEAF_ROWS;
 
-			merge_list(build, work, near_keys(build, work, nodes, n, i, list[nkeep - 1]), list);
+			if (row == 0)
+				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) (n - i < QH_LEAF_ROWS ? n - i : QH_LEAF_ROWS),
+										 work->codes, stride, (int) n, work->dist);
+			merge_list(build, work, near_keys(build, work, nodes, n, i, work->dist + (size_t) row * n, list[nkeep - 1]), list);
 			qh_build_tick(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
 		}

@@ -133,8 +133,11 @@ extern int qh_select(const QhAlloc *alloc, QhStore *store, const QhCandidate *ca
 
 typedef struct QhSpace
 {
-	/* Distances between opaque codes stride bytes apart; ctx is the codec. */
-	void		(*pair_strided) (const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist);
+	/*
+	 * Distances between opaque codes; ctx is the codec.  pair_block: each of nrows codes and each of n, both
+	 * stride bytes apart; dist holds a row of n for each of the former.
+	 */
+	void		(*pair_block) (const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist);
 	void		(*pair) (const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist);
 	const void *ctx;
 	const uint8_t *codes;		/* n * stride readable bytes */

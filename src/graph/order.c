@@ -2,9 +2,9 @@
  * order.c
  *		Sorting and partial sorting of (distance, node) keys.
  *
- * Knows nothing of graphs.  Keys are all but distinct (ties of the distance
- * are broken by a hash), so plain quicksort and quickselect with a median of
- * three need no defence against runs of equal keys beyond stopping on them.
+ * Knows nothing of graphs.  Keys are distinct (ties of the distance are broken
+ * by a hash from which the node can be had back), so plain quicksort and
+ * quickselect with a median of three need no defence against runs of equal keys.
  * README.md, "Ties".
  */
 #include "graph/order.h"
@@ -26,35 +26,48 @@ insertion_sort(uint64_t *keys, uint32_t n)
 	}
 }
 
-/* Hoare's partition: afterwards [0, result) <= [result, n), and 0 < result < n.  Requires n >= 3. */
-static uint32_t
-split(uint64_t *keys, uint32_t n)
+/* Make the median of the first, the middle and the last key the last. */
+static void
+take_median(uint64_t *keys, uint32_t n)
 {
 	uint64_t	a = keys[0];
 	uint64_t	b = keys[n / 2];
 	uint64_t	c = keys[n - 1];
-	uint64_t	lo = a < b ? a : b;
-	uint64_t	hi = a < b ? b : a;
-	uint64_t	pivot = c < lo ? lo : (c > hi ? hi : c);
-	uint32_t	i = 0;
-	uint32_t	j = n - 1;
+	uint32_t	at = n - 1;
 
-	for (;;)
+	if ((a < b) == (a > c))
+		at = 0;
+	else if ((b < a) == (b > c))
+		at = n / 2;
+	c = keys[at];
+	keys[at] = keys[n - 1];
+	keys[n - 1] = c;
+}
+
+/*
+ * Lomuto's partition: afterwards [0, result) <= [result, n), and 0 < result < n.  Requires n >= 3.  It moves more keys than Hoare's, but
+ * has no branch that depends on them: every other one would be predicted wrongly.
+ */
+static uint32_t
+split(uint64_t *keys, uint32_t n)
+{
+	uint32_t	last = n - 1;
+	uint32_t	left = 0;
+	uint64_t	pivot;
+
+	take_median(keys, n);
+	pivot = keys[last];
+	for (uint32_t i = 0; i < last; i++)
 	{
-		while (keys[i] < pivot)
-			i++;
-		while (keys[j] > pivot)
-			j--;
-		if (i >= j)
-			break;
-		a = keys[i];
-		keys[i++] = keys[j];
-		keys[j--] = a;
+		uint64_t	key = keys[i];
+
+		keys[i] = keys[left];
+		keys[left] = key;
+		left += key < pivot;
 	}
-	/* i == j rests on the pivot itself, which belongs to either side */
-	if (i == 0)
-		return 1;
-	return i < n ? i : n - 1;
+	keys[last] = keys[left];
+	keys[left] = pivot;
+	return left > 0 ? left : 1;
 }
 
 void

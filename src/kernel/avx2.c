@@ -247,6 +247,14 @@ avx2_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, i
 }
 
 AVX2 static void
+avx2_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
+				   size_t nbytes, uint32_t *out)
+{
+	for (int i = 0; i < nqueries; i++)
+		avx2_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
+}
+
+AVX2 static void
 avx2_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
 {
@@ -775,6 +783,29 @@ avx2_fht_f32(float *x, size_t n)
 }
 
 /* Element 0 is the most significant bit: the elements of each byte are turned round first. */
+AVX2 static uint32_t
+avx2_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
+{
+	const QvFloat *x = values;
+	__m256		limits = _mm256_set1_ps(limit);
+	uint32_t	count = 0;
+	uint32_t	i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		__m256		less = _mm256_cmp_ps(_mm256_loadu_ps(values + i), limits, _CMP_LT_OQ);
+
+		for (unsigned bits = (unsigned) _mm256_movemask_ps(less); bits != 0; bits &= bits - 1)
+			out[count++] = i + (uint32_t) __builtin_ctz(bits);
+	}
+	for (; i < n; i++)
+	{
+		if (x[i] < limit)
+			out[count++] = i;
+	}
+	return count;
+}
+
 AVX2 static void
 avx2_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -798,6 +829,7 @@ const QvKernels qv_kernels_avx2 = {
 	.planes4 = avx2_planes4,
 	.hamming_many = avx2_hamming_many,
 	.hamming_strided = avx2_hamming_strided,
+	.hamming_block = avx2_hamming_block,
 	.intersection_many = avx2_intersection_many,
 	.intersection_strided = avx2_intersection_strided,
 	.planes4_many = avx2_planes4_many,
@@ -813,6 +845,7 @@ const QvKernels qv_kernels_avx2 = {
 	.l1_f32 = avx2_l1_f32,
 	.fast_dot_f32 = avx2_fast_dot_f32,
 	.fast_dot_f16 = avx2_fast_dot_f16,
+	.below_f32 = avx2_below_f32,
 	.fht_f32 = avx2_fht_f32,
 	.signs_f32 = avx2_signs_f32,
 };

@@ -227,6 +227,138 @@ avx512_intersection_strided(const uint8_t *query, const uint8_t *base, size_t st
 	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
 }
 
+/* ---- blocks of bits ---- */
+
+/* Bytes of eight codes that are turned over at a time, and queries that pass over them together: 2 kB, and four sums. */
+#define BLOCK_NBYTES		256
+#define BLOCK_NQUERIES		4
+
+/* Eight words of each of eight codes: words[i] gets word i of all of them. */
+AVX512 QV_INLINE void
+turn_words(const __m512i *row, __m512i *words)
+{
+	__m512i		pair[8];
+	__m512i		quad[8];
+
+#define PAIR(k) \
+	pair[2 * (k)] = _mm512_unpacklo_epi64(row[2 * (k)], row[2 * (k) + 1]); \
+	pair[2 * (k) + 1] = _mm512_unpackhi_epi64(row[2 * (k)], row[2 * (k) + 1]);
+	QV_REPEAT4(PAIR)
+#undef PAIR
+	/* pair[k] holds words k mod 2 + 0, 2, 4, 6 of two codes; quad[k] and quad[k + 2] those of four */
+#define QUAD(k) \
+	quad[(k) / 2 * 4 + (k) % 2] = _mm512_shuffle_i64x2(pair[(k) / 2 * 4 + (k) % 2], pair[(k) / 2 * 4 + (k) % 2 + 2], _MM_SHUFFLE(2, 0, 2, 0)); \
+	quad[(k) / 2 * 4 + (k) % 2 + 2] = _mm512_shuffle_i64x2(pair[(k) / 2 * 4 + (k) % 2], pair[(k) / 2 * 4 + (k) % 2 + 2], _MM_SHUFFLE(3, 1, 3, 1));
+	QV_REPEAT4(QUAD)
+#undef QUAD
+#define WORD(k) \
+	words[k] = _mm512_shuffle_i64x2(quad[k], quad[(k) + 4], _MM_SHUFFLE(2, 0, 2, 0)); \
+	words[(k) + 4] = _mm512_shuffle_i64x2(quad[k], quad[(k) + 4], _MM_SHUFFLE(3, 1, 3, 1));
+	QV_REPEAT4(WORD)
+#undef WORD
+}
+
+/* The same of nbytes of the codes, zeros behind; room for whole eights of words. */
+AVX512 QV_INLINE void
+turn_codes(const uint8_t *const *code, size_t from, size_t nbytes, __m512i *words)
+{
+	for (size_t i = 0; i < nbytes; i += 64)
+	{
+		size_t		part = nbytes - i < 64 ? nbytes - i : 64;
+		__m512i		row[8];
+
+		if (part == 64)
+		{
+#define ROW(k) row[k] = load(code[k] + from + i);
+			QV_REPEAT8(ROW)
+#undef ROW
+		}
+		else
+		{
+#define ROW(k) row[k] = load_tail(code[k] + from + i, part);
+			QV_REPEAT8(ROW)
+#undef ROW
+		}
+		turn_words(row, words + i / 8);
+	}
+}
+
+/* Sums of eight codes' nbytes, turned over, against those of four queries. */
+AVX512 QV_INLINE void
+count_block(const __m512i *words, const uint8_t *const *query, size_t nbytes, __m256i *sums)
+{
+	__m512i		sum[BLOCK_NQUERIES];
+	size_t		nwords = nbytes / 8;
+
+#define CLEAR(k) sum[k] = _mm512_setzero_si512();
+	QV_REPEAT4(CLEAR)
+#undef CLEAR
+#define ADD(k, word) sum[k] = _mm512_add_epi64(sum[k], count(QV_BITS_XOR, words[w], _mm512_set1_epi64((long long) (word))));
+	for (size_t w = 0; w < nwords; w++)
+	{
+#define FULL(k) ADD(k, qv_load_word(query[k] + 8 * w))
+		QV_REPEAT4(FULL)
+#undef FULL
+	}
+	if (nbytes % 8 != 0)
+	{
+		size_t		w = nwords;
+
+#define TAIL(k) ADD(k, qv_load_partial_word(query[k] + 8 * w, nbytes % 8))
+		QV_REPEAT4(TAIL)
+#undef TAIL
+	}
+#undef ADD
+#define NARROW(k) sums[k] = _mm512_cvtepi64_epi32(sum[k]);
+	QV_REPEAT4(NARROW)
+#undef NARROW
+}
+
+/*
+ * Eight codes are turned over, so that a register holds the same word of all of
+ * them and their sums need no reduction; each word loaded serves four queries.
+ */
+AVX512 static void
+avx512_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	__m512i		words[BLOCK_NBYTES / 8];
+	int			first_rest = nqueries - nqueries % BLOCK_NQUERIES;
+
+	for (int first = 0; first < ncodes && first_rest > 0; first += 8)
+	{
+		const uint8_t *code[8];
+		int			n = ncodes - first < 8 ? ncodes - first : 8;
+
+		group_codes(code, qv_codes_by_stride(base, stride), first, n);
+		for (size_t from = 0; from == 0 || from < nbytes; from += BLOCK_NBYTES)
+		{
+			size_t		part = nbytes - from < BLOCK_NBYTES ? nbytes - from : BLOCK_NBYTES;
+
+			turn_codes(code, from, part, words);
+			for (int i = 0; i < first_rest; i += BLOCK_NQUERIES)
+			{
+				const uint8_t *query[BLOCK_NQUERIES];
+				__m256i		sums[BLOCK_NQUERIES];
+				uint32_t   *row = out + (size_t) ncodes * (size_t) i + first;
+
+#define QUERY(k) query[k] = queries + stride * (size_t) (i + (k)) + from;
+				QV_REPEAT4(QUERY)
+#undef QUERY
+				count_block(words, query, part, sums);
+				for (int k = 0; k < BLOCK_NQUERIES; k++, row += ncodes)
+				{
+					if (from > 0)
+						sums[k] = _mm256_add_epi32(sums[k], _mm256_maskz_loadu_epi32((__mmask8) low_bits((size_t) n), row));
+					store_eight(row, sums[k], n);
+				}
+			}
+		}
+	}
+	for (int i = first_rest; i < nqueries; i++)
+		avx512_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
+}
+
 /* ---- four bit planes ---- */
 
 /*
@@ -892,6 +1024,27 @@ positive_bits(__m512 v)
 	return _mm512_cmp_ps_mask(_mm512_permutexvar_ps(reversed, v), _mm512_setzero_ps(), _CMP_GT_OQ);
 }
 
+AVX512 static uint32_t
+avx512_below_f32(const float *x, uint32_t n, float limit, uint32_t *out)
+{
+	__m512		limits = _mm512_set1_ps(limit);
+	__m512i		places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	uint32_t	count = 0;
+
+	for (uint32_t i = 0; i < n; i += 16)
+	{
+		__mmask16	valid = n - i < 16 ? (__mmask16) low_bits(n - i) : 0xFFFF;
+		__mmask16	less = _mm512_mask_cmp_ps_mask(valid, _mm512_maskz_loadu_ps(valid, x + i), limits, _CMP_LT_OQ);
+		int			nless = __builtin_popcount(less);
+
+		/* packed in a register: packing to memory is slow on AMD */
+		_mm512_mask_storeu_epi32(out + count, (__mmask16) low_bits((size_t) nless), _mm512_maskz_compress_epi32(less, places));
+		count += (uint32_t) nless;
+		places = _mm512_add_epi32(places, _mm512_set1_epi32(16));
+	}
+	return count;
+}
+
 AVX512 static void
 avx512_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -919,6 +1072,7 @@ const QvKernels qv_kernels_avx512 = {
 	.planes4 = avx512_planes4,
 	.hamming_many = avx512_hamming_many,
 	.hamming_strided = avx512_hamming_strided,
+	.hamming_block = avx512_hamming_block,
 	.intersection_many = avx512_intersection_many,
 	.intersection_strided = avx512_intersection_strided,
 	.planes4_many = avx512_planes4_many,
@@ -934,6 +1088,7 @@ const QvKernels qv_kernels_avx512 = {
 	.l1_f32 = avx512_l1_f32,
 	.fast_dot_f32 = avx512_fast_dot_f32,
 	.fast_dot_f16 = avx512_fast_dot_f16,
+	.below_f32 = avx512_below_f32,
 	.fht_f32 = avx512_fht_f32,
 	.signs_f32 = avx512_signs_f32,
 };

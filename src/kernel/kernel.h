@@ -37,6 +37,12 @@ typedef struct QvKernels
 	void		(*planes4_many) (const uint8_t *planes, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out);
 	void		(*planes4_strided) (const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
 
+	/*
+	 * hamming of each of nqueries codes and each of ncodes, both stride bytes
+	 * apart; out holds a row of ncodes for each query.
+	 */
+	void		(*hamming_block) (const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+
 	/* Signed bytes, n <= 32768 so that no sum leaves its type. */
 	int32_t		(*dot_i8) (const int8_t *a, const int8_t *b, size_t n);
 	uint32_t	(*l2sq_i8) (const int8_t *a, const int8_t *b, size_t n);
@@ -62,6 +68,9 @@ typedef struct QvKernels
 	 */
 	float		(*fast_dot_f32) (const float *a, const float *b, size_t n);
 	float		(*fast_dot_f16) (const float *a, const uint16_t *halves, size_t n);
+
+	/* The places, in order, of the elements of x that are less than limit, to out, which has room for n; returns how many. */
+	uint32_t	(*below_f32) (const float *x, uint32_t n, float limit, uint32_t *out);
 
 	/* In-place fast Walsh-Hadamard transform, unscaled, n a power of two >= 1. */
 	void		(*fht_f32) (float *x, size_t n);

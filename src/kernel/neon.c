@@ -127,6 +127,14 @@ neon_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, i
 }
 
 static void
+neon_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
+				   size_t nbytes, uint32_t *out)
+{
+	for (int i = 0; i < nqueries; i++)
+		neon_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
+}
+
+static void
 neon_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
 {
@@ -631,6 +639,33 @@ neon_fht_f32(float *x, size_t n)
 		transform_pass2(x, h);
 }
 
+static uint32_t
+neon_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
+{
+	const QvFloat *x = values;
+	float32x4_t limits = vdupq_n_f32(limit);
+	uint32_t	count = 0;
+	uint32_t	i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		/* most often none is */
+		if (vmaxvq_u32(vcltq_f32(vld1q_f32(values + i), limits)) == 0)
+			continue;
+		for (uint32_t j = i; j < i + 4; j++)
+		{
+			out[count] = j;
+			count += x[j] < limit;
+		}
+	}
+	for (; i < n; i++)
+	{
+		if (x[i] < limit)
+			out[count++] = i;
+	}
+	return count;
+}
+
 static void
 neon_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -658,6 +693,7 @@ const QvKernels qv_kernels_neon = {
 	.planes4 = neon_planes4,
 	.hamming_many = neon_hamming_many,
 	.hamming_strided = neon_hamming_strided,
+	.hamming_block = neon_hamming_block,
 	.intersection_many = neon_intersection_many,
 	.intersection_strided = neon_intersection_strided,
 	.planes4_many = neon_planes4_many,
@@ -673,6 +709,7 @@ const QvKernels qv_kernels_neon = {
 	.l1_f32 = neon_l1_f32,
 	.fast_dot_f32 = neon_fast_dot_f32,
 	.fast_dot_f16 = neon_fast_dot_f16,
+	.below_f32 = neon_below_f32,
 	.fht_f32 = neon_fht_f32,
 	.signs_f32 = neon_signs_f32,
 };

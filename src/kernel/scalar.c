@@ -121,6 +121,14 @@ scalar_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride,
 }
 
 static void
+scalar_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
+					 size_t nbytes, uint32_t *out)
+{
+	for (int i = 0; i < nqueries; i++)
+		scalar_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
+}
+
+static void
 scalar_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
 {
@@ -308,6 +316,21 @@ scalar_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
 	return qv_sum_tree_single(s);
 }
 
+static uint32_t
+scalar_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
+{
+	const QvFloat *x = values;
+	uint32_t	count = 0;
+
+	/* every place is written, so that nothing has to be predicted */
+	for (uint32_t i = 0; i < n; i++)
+	{
+		out[count] = i;
+		count += x[i] < limit;
+	}
+	return count;
+}
+
 /* ---- Walsh-Hadamard transform, signs ---- */
 
 /*
@@ -359,6 +382,7 @@ const QvKernels qv_kernels_scalar = {
 	.planes4 = scalar_planes4,
 	.hamming_many = scalar_hamming_many,
 	.hamming_strided = scalar_hamming_strided,
+	.hamming_block = scalar_hamming_block,
 	.intersection_many = scalar_intersection_many,
 	.intersection_strided = scalar_intersection_strided,
 	.planes4_many = scalar_planes4_many,
@@ -374,6 +398,7 @@ const QvKernels qv_kernels_scalar = {
 	.l1_f32 = scalar_l1_f32,
 	.fast_dot_f32 = scalar_fast_dot_f32,
 	.fast_dot_f16 = scalar_fast_dot_f16,
+	.below_f32 = scalar_below_f32,
 	.fht_f32 = scalar_fht_f32,
 	.signs_f32 = scalar_signs_f32,
 };

@@ -16,6 +16,7 @@
 #include "kernel/kernel.h"
 
 #define NCODES		4096		/* 384 kB of 96-byte codes: second-level cache */
+#define BLOCK		64			/* codes of a block of all pairs, sixteen of them queries */
 #define BATCH		24			/* about the neighbours of one node that were not seen yet */
 #define MAX_NBYTES	256
 #define NFLOATS		4096
@@ -105,6 +106,18 @@ MANY(hamming, b->out)
 MANY(intersection, b->out, b->out2)
 MANY(planes4, b->out)
 
+static void
+run_hamming_block(Bench *b)
+{
+	b->level->hamming_block(b->base, 16, b->base, b->n, BLOCK, b->n, b->out);
+}
+
+static void
+run_below_f32(Bench *b)
+{
+	sink = b->level->below_f32(b->x, (uint32_t) b->n, -0.9f, b->out);
+}
+
 #define INT8(kernel) \
 static void \
 run_##kernel(Bench *b) \
@@ -180,6 +193,7 @@ static const struct
 	{"hamming", run_hamming, NCODES, {96, 128, 256}},
 	{"hamming_many", run_hamming_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},
 	{"hamming_strided", run_hamming_strided, NCODES, {40, 96, 128, 256}},
+	{"hamming_block", run_hamming_block, 16 * BLOCK, {40, 96, 128, 256}},
 	{"intersection_many", run_intersection_many, NCODES / BATCH * BATCH, {96, 128, 256}},
 	{"intersection_strided", run_intersection_strided, NCODES, {96, 128, 256}},
 	{"planes4", run_planes4, NCODES, {96, 128, 256}},
@@ -195,6 +209,7 @@ static const struct
 	{"fast_dot_f16", run_fast_dot_f16, 16, {768, 1024}},
 	{"l2sq_f32", run_l2sq_f32, 1, {768, 1024}},
 	{"l1_f32", run_l1_f32, 1, {768, 1024}},
+	{"below_f32", run_below_f32, 1, {1024}},
 	{"fht_f32", run_fht_f32, 1, {256, 512, 1024, 4096}},
 	{"signs_f32", run_signs_f32, 1, {768, 1024}},
 };

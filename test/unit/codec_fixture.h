@@ -224,4 +224,26 @@ recall_among(const double *exact, const float *estimate, int n, int k, int c)
 	return (double) found / k;
 }
 
+/* Distances of a block, of 0 to 37 of n slots and all of them, that are not those of one slot at a time. */
+static inline int
+fixture_block_differences(const CodecFixture *fx, const uint8_t *base, size_t stride, int n)
+{
+	float	   *block = malloc(sizeof(float) * 37 * (size_t) n + 1);
+	float	   *one = malloc(sizeof(float) * (size_t) n + 1);
+	int			ndifferent = 0;
+
+	for (int nrows = 0; nrows <= 37; nrows += 1 + nrows / 4)
+	{
+		qv_codec_pair_block(fx->codec, base, nrows, base, stride, n, block);
+		for (int i = 0; i < nrows; i++)
+		{
+			qv_codec_pair_strided(fx->codec, base + stride * (size_t) i, base, stride, n, one);
+			ndifferent += memcmp(block + (size_t) n * (size_t) i, one, sizeof(float) * (size_t) n) != 0;
+		}
+	}
+	free(block);
+	free(one);
+	return ndifferent;
+}
+
 #endif							/* QV_CODEC_FIXTURE_H */

@@ -206,6 +206,7 @@ take_answers(CodecFixture *fx, const float *data, Answers *out)
 	qv_codec_pair_strided(fx->codec, slots[7], base, stride, NCODES, out->pair);
 	qv_codec_pair(fx->codec, slots[7], slots, NCODES, other);
 	out->nwrong += memcmp(out->pair, other, sizeof(other)) != 0;
+	out->nwrong += fixture_block_differences(fx, base, stride, NCODES);
 	for (int i = 0; i < NCODES; i++)
 	{
 		qv_query_score(fx->query, &slots[i], 1, &one);

@@ -232,17 +232,20 @@ memory_load(Memory *mem, const Code *codes, const QhGraph *graph)
 /* ---- space ---- */
 
 static inline void
-space_pair_strided(const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist)
+space_pair_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
 {
 	Code		a,
 				b;
 
 	(void) ctx;
-	memcpy(&a, code, sizeof(a));
-	for (int i = 0; i < n; i++)
+	for (int row = 0; row < nrows; row++)
 	{
-		memcpy(&b, base + (size_t) i * stride, sizeof(b));
-		dist[i] = code_distance(&a, &b);
+		memcpy(&a, rows + (size_t) row * stride, sizeof(a));
+		for (int i = 0; i < n; i++)
+		{
+			memcpy(&b, base + (size_t) i * stride, sizeof(b));
+			*dist++ = code_distance(&a, &b);
+		}
 	}
 }
 
@@ -250,13 +253,13 @@ static inline void
 space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
 {
 	for (int i = 0; i < n; i++)
-		space_pair_strided(ctx, code, codes[i], 0, 1, dist + i);
+		space_pair_block(ctx, code, 1, codes[i], 0, 1, dist + i);
 }
 
 static inline QhSpace
 space_of(const Code *codes, uint32_t n)
 {
-	return (QhSpace) {space_pair_strided, space_pair, NULL, (const uint8_t *) codes, sizeof(Code), n};
+	return (QhSpace) {space_pair_block, space_pair, NULL, (const uint8_t *) codes, sizeof(Code), n};
 }
 
 /* ---- searching and checking ---- */

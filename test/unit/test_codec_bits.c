@@ -94,6 +94,7 @@ count_wrong(QvMetric metric, uint32_t ndims)
 		}
 		wrong += qv_query_error(fx.query, base) != 0.0f;
 	}
+	wrong += fixture_block_differences(&fx, base, stride, NCODES);
 	free(value);
 	guarded_free(&mem);
 	fixture_close(&fx);

@@ -378,6 +378,9 @@ compare_batch_strided(const QvKernels *level, const Batch *b)
 	level->hamming_strided(b->query, b->base, b->stride, b->ncodes, b->nbytes, b->out);
 	expect_counts(b, b->out, one_hamming, "hamming_strided");
 	clear_answers(b);
+	level->hamming_block(b->query, 1, b->base, b->stride, b->ncodes, b->nbytes, b->out);
+	expect_counts(b, b->out, one_hamming, "hamming_block of one query");
+	clear_answers(b);
 	level->planes4_strided(b->query, b->base, b->stride, b->ncodes, b->nbytes, b->out);
 	expect_counts(b, b->out, one_planes4, "planes4_strided");
 	clear_answers(b);
@@ -399,6 +402,21 @@ compare_batch_many(const QvKernels *level, const Batch *b)
 	level->intersection_many(b->query, b->codes, b->ncodes, b->nbytes, b->out, b->out2);
 	expect_counts(b, b->out, one_intersection, "intersection_many");
 	expect_counts(b, b->out2, one_popcount, "intersection_many, codebits");
+}
+
+/* All pairs of the codes. */
+static void
+compare_block(const QvKernels *level, const Batch *b)
+{
+	static uint32_t out[MAX_CODES * MAX_CODES];
+	size_t		n = (size_t) b->ncodes;
+
+	memset(out, 0xA5, sizeof(out));
+	level->hamming_block(b->base, b->ncodes, b->base, b->stride, b->ncodes, b->nbytes, out);
+	for (size_t i = 0; i < n * n; i++)
+		expect(out[i] == scalar->hamming(b->base + b->stride * (i / n), b->base + b->stride * (i % n), b->nbytes),
+			   "hamming_block", b->nbytes, (int) i, b->ncodes);
+	expect(n == MAX_CODES || out[n * n] == 0xA5A5A5A5, "hamming_block writes past the end", b->nbytes, 0, b->ncodes);
 }
 
 /* The same codes in another order, so that a pointer is not where a stride would find it. */
@@ -453,6 +471,7 @@ test_batches(const QvKernels *level)
 			for (int c = 0; c < batch.ncodes; c++)
 				batch.codes[c] = base + (size_t) c * batch.stride;
 			compare_batch_strided(level, &batch);
+			compare_block(level, &batch);
 			shuffle_codes(&batch, &seed);
 			compare_batch_many(level, &batch);
 		}
@@ -853,6 +872,57 @@ test_signs(const QvKernels *level)
 	guarded_free(&mo);
 }
 
+/* ---- elements below a limit ---- */
+
+static void
+compare_below(const QvKernels *level, const float *x, uint32_t n, float limit, const GuardedMemory *mo, int where)
+{
+	uint32_t   *out = (uint32_t *) (void *) place(mo, n * sizeof(uint32_t), PLACE_END);
+	uint32_t	count = level->below_f32(x, n, limit, out);
+	uint32_t	want = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		float		value;
+
+		memcpy(&value, (const uint8_t *) x + i * sizeof(float), sizeof(value));
+		if (value < limit)
+		{
+			expect(want < count && out[want] == i, "below_f32", n, where, (int) i);
+			want++;
+		}
+	}
+	expect(count == want, "below_f32, how many", n, where, (int) count);
+}
+
+static void
+test_below(const QvKernels *level)
+{
+	GuardedMemory mx = guarded_alloc(MAX_SHORT * sizeof(float) + 8);
+	GuardedMemory mo = guarded_alloc(MAX_SHORT * sizeof(uint32_t));
+	uint64_t	seed = 29;
+	float		values[MAX_SHORT];
+
+	for (uint32_t n = 0; n <= MAX_SHORT; n++)
+	{
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			float		limits[] = {0, INFINITY, -INFINITY, NAN, 1};
+			const float *x;
+
+			fill_floats(values, n, pattern, &seed);
+			x = put_floats(&mx, values, n, (int) n % NPLACES);
+			if (n > 0)
+				limits[4] = values[n / 2];
+			for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+				compare_below(level, x, n, limits[i], &mo, pattern);
+		}
+	}
+	report(level, "elements below a limit");
+	guarded_free(&mx);
+	guarded_free(&mo);
+}
+
 /* ---- selection ---- */
 
 static void
@@ -925,6 +995,7 @@ main(void)
 		test_float_error(level);
 		test_fht(level);
 		test_signs(level);
+		test_below(level);
 	}
 	return done_testing();
 }

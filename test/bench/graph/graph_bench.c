@@ -274,9 +274,9 @@ store_hint(QhStore *store, const QhNode *nodes, int n)
 }
 
 static void
-space_pair_strided(const void *ctx, const uint8_t *code, const uint8_t *base, size_t stride, int n, float *dist)
+space_pair_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
 {
-	qv_codec_pair_strided(ctx, code, base, stride, n, dist);
+	qv_codec_pair_block(ctx, rows, nrows, base, stride, n, dist);
 }
 
 static void
@@ -614,7 +614,7 @@ main(int argc, char **argv)
 {
 	static const int efs[] = {10, 20, 40, 80, 100, 160};
 	Bench		bench = {.n = 0};
-	QhSpace		space = {.pair_strided = space_pair_strided, .pair = space_pair};
+	QhSpace		space = {.pair_block = space_pair_block, .pair = space_pair};
 	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .tick = mark_phase};
 	int			rabitq;
 	Rows		base,
