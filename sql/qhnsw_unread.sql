@@ -38,12 +38,16 @@ SELECT outputs($$SELECT id, embedding <-> '{1,0,0,1}' AS distance FROM items ORD
 SELECT outputs($$SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}' FETCH FIRST 3 ROWS WITH TIES$$);
 SELECT outputs($$SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}' LIMIT 3 FOR UPDATE$$);
 SELECT outputs($$SELECT id FROM parts ORDER BY embedding <-> '{1,0,0,1}' LIMIT 3$$);
+-- from version 17 on a sort could be on top of the index scan
+SET enable_indexscan = off;
 SELECT outputs($$SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}', id LIMIT 3$$);
+RESET enable_indexscan;
 
 -- the same rows either way
 INSERT INTO items SELECT 1000 + id, embedding FROM items;
 SELECT (SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}' LIMIT 20) AS s) =
        (SELECT array_agg(id ORDER BY id) FROM (SELECT id, embedding <-> '{1,0,0,1}' AS d FROM items ORDER BY d LIMIT 20) AS s) AS same_rows;
+SELECT array_agg(id) FROM (SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}', id LIMIT 6) AS s;
 SELECT count(*) FROM (SELECT FROM items ORDER BY embedding <-> '{1,0,0,1}' FETCH FIRST 3 ROWS WITH TIES) AS s;
 SELECT array_agg(id) FROM (SELECT id FROM parts ORDER BY embedding <-> '{1,0,0,1}' LIMIT 5) AS s;
 
