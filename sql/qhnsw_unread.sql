@@ -40,8 +40,10 @@ SELECT outputs($$SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}' LIMIT 3
 SELECT outputs($$SELECT id FROM parts ORDER BY embedding <-> '{1,0,0,1}' LIMIT 3$$);
 -- from version 17 on a sort could be on top of the index scan
 SET enable_indexscan = off;
+SET enable_seqscan = on;
 SELECT outputs($$SELECT id FROM items ORDER BY embedding <-> '{1,0,0,1}', id LIMIT 3$$);
 RESET enable_indexscan;
+SET enable_seqscan = off;
 
 -- the same rows either way
 INSERT INTO items SELECT 1000 + id, embedding FROM items;
