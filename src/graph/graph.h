@@ -68,7 +68,7 @@ struct QhStore
 	void		(*score) (QhStore *store, const QhNode *nodes, int n, float *dist);
 	/* Distance from node to each of n nodes (n may be 0); INFINITY to a node that is gone. */
 	void		(*pair) (QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist);
-	/* These will probably be asked for links soon, the nearest first; may be NULL. */
+	/* The first of these is asked for links next, the others probably soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;

@@ -26,8 +26,8 @@
 #define WINDOW_MIN			128
 #define OVERFLOW_MIN		1024
 
-/* How many of the next nodes to expand are passed to hint(), and how far ahead to look for them; chosen by hand. */
-#define HINT_MAX			4
+/* How many of the nodes to expand are passed to hint(), that of this hop first, and how far ahead to look for them; chosen by hand. */
+#define HINT_MAX			5
 #define HINT_REACH			32
 
 typedef struct Entry
@@ -95,7 +95,8 @@ visited_add(QhSearch *search, QhNode node)
 	size_t		slot = (node * QH_SPREAD) >> search->visited_shift;
 	bool		added;
 
-	while (visited[slot] != QH_INVALID_NODE && visited[slot] != node)
+	/* one branch, nearly never taken: whether the node is there or its place is empty is not to be guessed */
+	while ((visited[slot] != QH_INVALID_NODE) & (visited[slot] != node))
 		slot = (slot + 1) & mask;
 	added = visited[slot] == QH_INVALID_NODE;
 	visited[slot] = node;
@@ -382,7 +383,7 @@ hop_allowed(QhSearch *search)
 	return true;
 }
 
-/* Tell the store which nodes will probably be expanded after this one. */
+/* Tell the store which node is expanded now, and which will probably be after it. */
 static void
 hint_next(QhSearch *search)
 {
@@ -434,9 +435,9 @@ expand(QhSearch *search, size_t size)
 	float		bound;
 	int			n;
 
-	window[search->cursor].node |= EXPANDED;
 	if (search->store->hint != NULL)
 		hint_next(search);
+	window[search->cursor].node |= EXPANDED;
 	n = score_neighbours(search, node);
 
 	/* nothing at or beyond the bound can enter a full window */

@@ -66,10 +66,8 @@ begin_glance(QhRelStore *rs, BlockNumber blkno, Glance *glance)
 }
 
 int
-qh_score_unpinned(QhRelStore *rs, QhArray array, const QvQuery *query,
-				  const QhNode *nodes, int n, float *dist, int *rest)
+qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest)
 {
-	QhIndex    *ix = rs->ix;
 	Glance		glances[QH_UNPINNED_MAX];
 	const uint8 *codes[QH_UNPINNED_MAX];
 	float		scores[QH_UNPINNED_MAX];
@@ -81,16 +79,12 @@ qh_score_unpinned(QhRelStore *rs, QhArray array, const QvQuery *query,
 	for (int i = 0; i < n; i++)
 	{
 		Glance	   *glance = &glances[nglances];
-		QhSlotAddress addr;
 
 		needs_pin[i] = true;
-		if (nodes[i] >= ix->nslots)
-			continue;
-		addr = qh_slot_address(&ix->geo, array, nodes[i]);
-		if (!begin_glance(rs, addr.blkno, glance))
+		if (addrs[i].blkno == InvalidBlockNumber || !begin_glance(rs, addrs[i].blkno, glance))
 			continue;
 		glance->at = i;
-		codes[nglances++] = (uint8 *) BufferGetBlock(BufferDescriptorGetBuffer(glance->desc)) + addr.offset;
+		codes[nglances++] = (uint8 *) BufferGetBlock(BufferDescriptorGetBuffer(glance->desc)) + addrs[i].offset;
 	}
 
 	/* nothing of the codes may be read before the first look, or after the second */

@@ -22,11 +22,10 @@ extern bool qh_optimistic_read;
 extern bool qh_usage_is_full(Buffer buf);
 
 /*
- * Score the slots of up to QH_UNPINNED_MAX nodes where they lie.  Positions in nodes of those that
- * need a pin, or whose page may not have been there all the time, go to rest, ascending, and their dist
- * means nothing.  Returns how many those are.  Takes no pin and no lock.
+ * Score up to QH_UNPINNED_MAX slots where they lie.  Positions in addrs of those that need a pin (or whose block is
+ * invalid), or whose page may not have been there all the time, go to rest, ascending, and their dist means nothing.
+ * Returns how many those are.  Takes no pin and no lock.
  */
-extern int qh_score_unpinned(QhRelStore *rs, QhArray array, const QvQuery *query,
-							 const QhNode *nodes, int n, float *dist, int *rest);
+extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest);
 
 #endif							/* QH_OPTIMISTIC_H */

@@ -21,8 +21,8 @@
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
 
-/* Nodes whose links are asked for ahead; chosen by hand. */
-#define LINKS_AHEAD			2
+/* Nodes whose links the processor is asked for: of the hop at hand, and two ahead; chosen by hand. */
+#define LINKS_AHEAD			3
 
 #define pg_prefetch(address) __builtin_prefetch(address)
 
@@ -173,33 +173,44 @@ unpin_codes(Buffer *bufs, int n, float *dist)
 	}
 }
 
+/* Where the slots of some nodes are; the block is invalid of a node past the end as far as that is known. */
+static void
+find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhSlotAddress *addrs)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (likely(nodes[i] < rs->ix->nslots))
+			addrs[i] = qh_slot_address(&rs->ix->geo, array, nodes[i]);
+		else
+			addrs[i].blkno = InvalidBlockNumber;
+	}
+}
+
 /*
- * Ask the processor for what scoring these nodes will touch, as far as this backend remembers
+ * Ask the processor for what scoring these slots will touch, as far as this backend remembers
  * where it is: the buffers' descriptors, which pins are counted in, and the codes themselves.
  * A hint may be out of date; reading ahead from a wrong buffer does no harm.
  */
 static void
-prefetch_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)
+prefetch_codes(QhRelStore *rs, QhArray array, const QhSlotAddress *addrs, int n)
 {
 	QhIndex    *ix = rs->ix;
 	uint32		nbytes = Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
 
 	for (int i = 0; i < n; i++)
 	{
-		QhSlotAddress addr;
 		Buffer		buf;
-		const char *code;
+		const char *page;
 
-		if (nodes[i] >= ix->nslots)
+		if (addrs[i].blkno == InvalidBlockNumber)
 			continue;
-		addr = qh_slot_address(&ix->geo, array, nodes[i]);
-		buf = ix->hints[addr.blkno];
+		buf = ix->hints[addrs[i].blkno];
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary index in local memory */
 		pg_prefetch(GetBufferDescriptor(buf - 1));
-		code = (const char *) BufferGetBlock(buf) + addr.offset;
-		for (uint32 line = 0; line < nbytes; line += 64)
-			pg_prefetch(code + line);
+		page = (const char *) BufferGetBlock(buf);
+		for (uint32 line = TYPEALIGN_DOWN(64, addrs[i].offset); line < addrs[i].offset + nbytes; line += 64)
+			pg_prefetch(page + line);
 	}
 }
 
@@ -234,12 +245,14 @@ score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *n
 	for (int done = 0; done < n; done += QH_UNPINNED_MAX)
 	{
 		int			batch = Min(n - done, QH_UNPINNED_MAX);
+		QhSlotAddress addrs[QH_UNPINNED_MAX];
 		int			rest[QH_UNPINNED_MAX];
 		int			nrest = batch;
 
-		prefetch_codes(rs, array, nodes + done, batch);
+		find_slots(rs, array, nodes + done, batch, addrs);
+		prefetch_codes(rs, array, addrs, batch);
 		if (likely(qh_optimistic_read))
-			nrest = qh_score_unpinned(rs, array, query, nodes + done, batch, dist + done, rest);
+			nrest = qh_score_unpinned(rs, query, addrs, batch, dist + done, rest);
 		else
 			for (int i = 0; i < batch; i++)
 				rest[i] = i;
@@ -272,14 +285,16 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	CHECK_FOR_INTERRUPTS();
 	if (!qh_read_code(rs, node, code))
 		memset(code, 0, rs->ix->code_nbytes);
-	prefetch_codes(rs, QH_ARRAY_CODE, nodes, n);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_CODE, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
+		QhSlotAddress addrs[QH_PIN_BATCH];
 		Buffer		bufs[QH_PIN_BATCH];
 		const uint8 *ptrs[QH_PIN_BATCH];
 
+		find_slots(rs, QH_ARRAY_CODE, nodes + done, batch, addrs);
+		prefetch_codes(rs, QH_ARRAY_CODE, addrs, batch);
 		pin_codes(rs, QH_ARRAY_CODE, nodes + done, batch, bufs, ptrs);
 		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
 		unpin_codes(bufs, batch, dist + done);
@@ -315,12 +330,7 @@ qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
 	return true;
 }
 
-/*
- * Entry points are scored in one sweep, and only the nearest of them put in order: sorting all was a
- * fifth of a whole search.  More than seeds are kept because a few may be gone.
- */
-#define NEAREST_ENTRIES 16
-
+/* Entry points are scored in one sweep, and only the nearest of them put in order: sorting all was a fifth of a whole search. */
 static int
 nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 {
@@ -351,29 +361,37 @@ nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 	return n;
 }
 
+/* Of n candidates those that are nodes still: vacuum may have freed them since the list was read. */
+static int
+nodes_still(QhRelStore *rs, const QhCandidate *cands, int n, QhCandidate *out)
+{
+	QhLink		links[2 * QH_MAX_M];
+	int			nout = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotState state = qh_read_slot(rs, cands[i].node, links);
+
+		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
+			out[nout++] = cands[i];
+	}
+	return nout;
+}
+
 int
 qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 {
-	int			nwanted = Max(NEAREST_ENTRIES, max);
-	QhCandidate *nearest = palloc(sizeof(QhCandidate) * nwanted);
-	QhLink		links[2 * QH_MAX_M];
-	int			n = nearest_entries(rs, nwanted, nearest);
-	int			nseeds = 0;
-	QhNode		ahead[NEAREST_ENTRIES];
-	int			nahead = Min(Min(n, max), (int) lengthof(ahead));
+	QhCandidate *nearest = palloc(sizeof(QhCandidate) * max);
+	QhNode	   *nodes = palloc(sizeof(QhNode) * max);
+	int			n = nearest_entries(rs, max, nearest);
+	int			nseeds;
 
-	for (int i = 0; i < nahead; i++)
-		ahead[i] = nearest[i].node;
-	prefetch_links(rs, ahead, nahead);
-	qh_read_ahead(rs, QH_ARRAY_LINK, ahead, nahead);
-	for (int i = 0; i < n && nseeds < max; i++)
-	{
-		QhSlotState state = qh_read_slot(rs, nearest[i].node, links);
-
-		/* vacuum may have freed it since the list was read */
-		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
-			seeds[nseeds++] = nearest[i];
-	}
+	for (int i = 0; i < n; i++)
+		nodes[i] = nearest[i].node;
+	prefetch_links(rs, nodes, n);
+	qh_read_ahead(rs, QH_ARRAY_LINK, nodes, n);
+	nseeds = nodes_still(rs, nearest, n, seeds);
+	pfree(nodes);
 	pfree(nearest);
 	return nseeds;
 }

@@ -48,7 +48,7 @@ extern bool qh_relstore_in_range(QhRelStore *rs, QhNode node);
 extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
 
 /*
- * The nearest entry points, at most max, that are nodes still: what is known of entry points may be out of
+ * Of the max nearest entry points those that are nodes still: what is known of entry points may be out of
  * date.  Returns how many; none does not mean that the index is empty.
  */
 extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
