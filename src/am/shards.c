@@ -431,6 +431,19 @@ offer_node(QhBuild *build, SentNode sent, const uint8 *code)
 	}
 }
 
+/*
+ * Entry points of a shard of n nodes: its share of those of the whole graph were all shards alike, one at least.  The
+ * sum is no more than that of shards that are.
+ */
+static int
+entries_of_shard(const QhShards *shards, uint32 n)
+{
+	uint32		nshards = shards->plan->nshards;
+	int			wanted = qh_entries_wanted((uint64) n * nshards, QH_MAX_ENTRIES - nshards);
+
+	return n == 0 ? 0 : Max(1, wanted / (int) nshards);
+}
+
 static void
 divide_shard(QhBuild *build, uint32 shard)
 {
@@ -445,7 +458,7 @@ divide_shard(QhBuild *build, uint32 shard)
 	gather_shard(build, shard, &gather);
 	space = qh_build_space(build, gather.codes, gather.nnodes);
 	order = task_alloc(build, sizeof(QhNode) * (Size) gather.nnodes);
-	qh_build_order(&alloc, &space, &params, order);
+	qh_build_order(&alloc, &space, &params, entries_of_shard(shards, gather.nnodes), order);
 	for (uint32 i = 0; i < gather.nnodes; i++)
 	{
 		const uint8 *code = gather.codes + order[i] * gather.code_nbytes;
@@ -710,17 +723,6 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 	qh_spool_end_part(spool, shard);
 }
 
-/* Entry points of a shard: its share of those of the whole graph, one at least. */
-static int
-entries_of_shard(const QhShards *shards, uint32 n)
-{
-	uint32		nshards = shards->plan->nshards;
-	uint32		total = shards->bases[nshards];
-	int			wanted = qh_entries_wanted(total, QH_MAX_ENTRIES - nshards);
-
-	return Max(1, (int) ((double) wanted * n / total));
-}
-
 static void
 link_within(QhBuild *build, uint32 shard)
 {
@@ -741,8 +743,7 @@ link_within(QhBuild *build, uint32 shard)
 		for (uint32 i = 0; i < n; i++)
 			(void) qh_spool_get(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
 		join_shard(build, shard, n, &joins);
-		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken};
-		params.max_entries = entries_of_shard(shards, n);
+		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken, entries_of_shard(shards, n)};
 		graph = qh_build_within(&alloc, &space, &params, &known);
 		write_graph(build, shard, graph, &joins);
 		for (int i = 0; i < graph->nentries; i++)

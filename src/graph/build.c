@@ -131,15 +131,16 @@ qh_find_candidates(QhBuild *build)
 	qh_build_release(build, build->keys);
 }
 
-/* One more tree, with small leaves: nodes close in it are close in space. */
+/* One more tree, with small leaves: nodes close in it are close in space.  Entry points stand before all others. */
 static void
-make_order(QhBuild *build)
+make_order(QhBuild *build, uint32_t nentries)
 {
 	build->nleaves = (build->n - 1) / ORDER_NODES + 1;
 	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
 	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
 	build->report_as = QH_PHASE_PRUNE;	/* phases never go back */
 	qh_partition(build, build->ntrees);
+	qh_entries_first(build, nentries);
 	build->report_as = 0;
 	qh_build_release(build, build->leaf_begin);
 	qh_build_release(build, build->keys);
@@ -191,12 +192,12 @@ qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params
 }
 
 void
-qh_build_order(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, QhNode *order)
+qh_build_order(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, int nentries, QhNode *order)
 {
 	QhBuild		build = {.alloc = alloc, .space = space, .params = params, .n = space->n, .perm = order};
 
 	if (build.n > 0)
-		make_order(&build);
+		make_order(&build, (uint32_t) nentries);
 }
 
 /* Nodes of a shard stand in their final order. */
@@ -205,6 +206,24 @@ keep_order(QhBuild *build)
 {
 	for (uint32_t i = 0; i < build->n; i++)
 		build->graph->order[i] = i;
+}
+
+/* Order the nodes; the first of them are entry points. */
+static void
+order_nodes(QhBuild *build)
+{
+	QhGraph    *graph = build->graph;
+
+	graph->nentries = qh_entries_wanted(build->n, build->params->max_entries);
+	if (build->known != NULL)
+	{
+		graph->nentries = build->known->nentries;
+		keep_order(build);
+	}
+	else
+		make_order(build, (uint32_t) graph->nentries);
+	graph->entries = qh_build_alloc(build, (size_t) graph->nentries * sizeof(QhNode));
+	memcpy(graph->entries, graph->order, (size_t) graph->nentries * sizeof(QhNode));
 }
 
 QhGraph *
@@ -217,16 +236,12 @@ qh_build_within(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams 
 	if (build.n > 0)
 	{
 		choose_own_links(&build);
-		if (known != NULL)
-			keep_order(&build);
-		else
-			make_order(&build);
+		order_nodes(&build);
 		if (known == NULL && params->hubs.period != 0)
 			qh_choose_hubs(&build);
 		qh_add_coarse_links(&build);
 		answer_all_links(&build);
 	}
-	qh_choose_entries(&build);
 	qh_make_reachable(&build);
 	qh_build_release(&build, build.rank);
 	return build.graph;

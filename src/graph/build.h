@@ -161,7 +161,7 @@ extern void qh_collect_sources(QhBuild *build);
 extern void qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end);
 
 /* reach.c: entry points and tree links */
-extern void qh_choose_entries(QhBuild *build);
+extern void qh_entries_first(QhBuild *build, uint32_t nentries);
 extern void qh_make_reachable(QhBuild *build);
 
 #endif							/* QH_BUILD_H */

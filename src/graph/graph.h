@@ -173,7 +173,7 @@ typedef struct QhGraph
 	int			max_degree;		/* 2m */
 	QhLink	   *links;			/* n * max_degree, QH_INVALID_NODE after the last of each; ids are input positions */
 	uint32_t   *order;			/* order[i] = input position of the i-th node in an order in which neighbours are close */
-	QhNode	   *entries;		/* entry points, input positions */
+	QhNode	   *entries;		/* entry points, input positions: first in the order, or behind hubs */
 	int			nentries;
 } QhGraph;
 

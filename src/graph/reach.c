@@ -77,23 +77,37 @@ medoid_of(QhBuild *build, const QhNode *nodes, uint32_t n, uint64_t *random)
 	return sample[best];
 }
 
+/*
+ * The medoid of each of so many equal stretches of the order goes to its front; the others keep their order behind them.
+ * Every search scores all entry points, and so finds their codes on few pages.
+ */
 void
-qh_choose_entries(QhBuild *build)
+qh_entries_first(QhBuild *build, uint32_t nentries)
 {
-	QhGraph    *graph = build->graph;
+	QhNode	   *order = build->perm;
+	QhNode	   *entries = qh_build_alloc(build, nentries * sizeof(QhNode));
 	uint64_t	random = build->params->seed;
-	uint32_t	nentries = (uint32_t) qh_entries_wanted(build->n, build->params->max_entries);
+	uint32_t	to = build->n;
 
-	graph->entries = qh_build_alloc(build, nentries * sizeof(QhNode));
-	graph->nentries = (int) nentries;
 	for (uint32_t i = 0; i < nentries; i++)
 	{
 		uint32_t	begin = (uint32_t) ((uint64_t) build->n * i / nentries);
 		uint32_t	end = (uint32_t) ((uint64_t) build->n * (i + 1) / nentries);
 
-		graph->entries[i] = medoid_of(build, graph->order + begin, end - begin, &random);
+		entries[i] = medoid_of(build, order + begin, end - begin, &random);
 		qh_build_tick(build, QH_PHASE_REACH, ENTRY_SAMPLE, 0, build->n);
 	}
+	/* from the end of the order, where what is left of a stretch moves up into the gap its medoid leaves */
+	for (uint32_t i = nentries; i-- > 0;)
+	{
+		uint32_t	begin = (uint32_t) ((uint64_t) build->n * i / nentries);
+
+		for (uint32_t from = (uint32_t) ((uint64_t) build->n * (i + 1) / nentries); from-- > begin;)
+			if (order[from] != entries[i])
+				order[--to] = order[from];
+	}
+	memcpy(order, entries, nentries * sizeof(QhNode));
+	qh_build_release(build, entries);
 }
 
 static inline bool

@@ -27,8 +27,11 @@ extern void qh_splitter_init(QhSplitter *splitter, const QhAlloc *alloc, const Q
 /* The shard of a code: always the same for equal codes.  Of the space only its functions are used. */
 extern uint32_t qh_splitter_shard(const QhSplitter *splitter, const QhSpace *space, const uint8_t *code);
 
-/* An order of n nodes in which near ones stand together: order[i] is the node that comes i-th. */
-extern void qh_build_order(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, QhNode *order);
+/*
+ * An order of n nodes in which near ones stand together: order[i] is the node that comes i-th.  The first nentries are
+ * spread over all, to be entry points.
+ */
+extern void qh_build_order(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, int nentries, QhNode *order);
 
 /*
  * Links between the nodes of a shard of another division.  home[i] is the shard of node i in the first: nodes of one
@@ -43,6 +46,7 @@ typedef struct QhKnown
 	const uint64_t *begin;		/* n + 1: candidates of node i are nodes[begin[i] .. begin[i + 1]) */
 	const QhNode *nodes;
 	const uint8_t *taken;		/* places in the list of each node that links to other shards will take */
+	int			nentries;		/* the first nodes are entry points */
 } QhKnown;
 
 /* As qh_build, for nodes in their final order, with candidates from elsewhere and lists that leave places free. */

@@ -150,6 +150,13 @@ divide(Build *build, uint64_t seed, const Code *codes, uint32_t *shard)
 	free(splitter);
 }
 
+/* Entry points of a shard of n nodes. */
+static int
+entries_of(const Build *build, uint32_t n)
+{
+	return qh_entries_wanted(n, build->params.max_entries / (int) build->nshards);
+}
+
 /* Give the nodes their ids: shard by shard, each in its order. */
 static void
 order_shards(Build *build)
@@ -169,7 +176,7 @@ order_shards(Build *build)
 			if (shard[i] == s)
 				codes[n++] = build->codes[i];
 		space = space_of(codes, n);
-		qh_build_order(&build->alloc, &space, &build->params, order);
+		qh_build_order(&build->alloc, &space, &build->params, entries_of(build, n), order);
 		build->begin[s] = at;
 		for (uint32_t i = 0; i < n; i++)
 		{
@@ -246,7 +253,7 @@ link_shard(Build *build, uint32_t s)
 	uint8_t    *taken = calloc(range.n + 1, 1);
 	QhBuildParams params = qh_division_params(&build->params, 0);
 	QhSpace		space = space_of(build->ordered + range.base, range.n);
-	QhKnown		known = {range.base, begin, within, taken};
+	QhKnown		known = {range.base, begin, within, taken, entries_of(build, range.n)};
 	QhGraph    *graph;
 
 	for (uint32_t i = 0; i < range.n; i++)
@@ -260,7 +267,6 @@ link_shard(Build *build, uint32_t s)
 		begin[i + 1] = begin[i] + (uint64_t) joined.nwithin;
 		taken[i] = (uint8_t) joined.naway;
 	}
-	params.max_entries = (int) (params.max_entries / (int) build->nshards);
 	graph = qh_build_within(&build->alloc, &space, &params, &known);
 	for (uint32_t i = 0; i < range.n; i++)
 	{
