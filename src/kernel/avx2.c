@@ -782,7 +782,6 @@ avx2_fht_f32(float *x, size_t n)
 		transform_pass(x, n, h, 2);
 }
 
-/* Element 0 is the most significant bit: the elements of each byte are turned round first. */
 AVX2 static uint32_t
 avx2_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 {
@@ -806,6 +805,7 @@ avx2_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 	return count;
 }
 
+/* Element 0 is the most significant bit: the elements of each byte are turned round first. */
 AVX2 static void
 avx2_signs_f32(const float *x, size_t n, uint8_t *out)
 {
