@@ -41,9 +41,6 @@
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
 #define MAX_SEEDS			4
 
-/* Nodes whose rows are read in one batch where they must come from disk: those of LIMIT 10, and a few that prove gone. */
-#define ROWS_AHEAD	16
-
 /*
  * Candidates a search keeps behind the last one taken, in units of ef_search: the last of a window are the
  * worst found.  Finer codes that have the last word are held to more, as their order is nearly that of the
@@ -463,26 +460,26 @@ next_node(QhScan *scan, QhRefined *out)
 	return true;
 }
 
-/* The rows of this node will be read next: in a cold scan ask for those of the nodes behind it too. */
+/* The rows of this node will be read next: ask for those of the nodes behind it too. */
 static void
 read_rows_ahead(QhScan *scan, QhNode node)
 {
-	QhNode		nodes[ROWS_AHEAD] = {node};
+	QhNode		nodes[QH_ROWS_AHEAD] = {node};
 	int			n = 1;
 
-	if (scan->rs.nmisses == 0 || scan->nrow_reads++ % ROWS_AHEAD != 0)
+	if (scan->nrow_reads++ % QH_ROWS_AHEAD != 0)
 		return;
 	if (scan->refine_prepared != NULL)
 	{
 		/* a heap: those near its top are among the nearest */
-		for (int i = 0; i < scan->nrefined && n < ROWS_AHEAD; i++)
+		for (int i = 0; i < scan->nrefined && n < QH_ROWS_AHEAD; i++)
 			nodes[n++] = scan->refined[i].node;
 	}
 	else if (scan->source == QH_SOURCE_GRAPH)
-		n += qh_search_peek(scan->search, ROWS_AHEAD - n, nodes + n);
+		n += qh_search_peek(scan->search, QH_ROWS_AHEAD - n, nodes + n);
 	else if (scan->source == QH_SOURCE_FLAT)
-		n += qh_flat_peek(scan, ROWS_AHEAD - n, nodes + n);
-	qh_read_ahead(&scan->rs, QH_ARRAY_ROW, nodes, n);
+		n += qh_flat_peek(scan, QH_ROWS_AHEAD - n, nodes + n);
+	qh_rows_ahead(&scan->rs, nodes, n);
 }
 
 bool

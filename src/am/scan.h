@@ -128,7 +128,7 @@ typedef struct QhScan
 
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
-	uint64		nrow_reads;		/* nodes whose rows were read while the scan was cold */
+	uint64		nrow_reads;		/* nodes whose rows were read */
 	BlockNumber heap_nblocks;	/* as last looked up */
 	float		rows_dist;		/* by the finest code there is */
 	float		rows_error;		/* in strict order, once it matters: standard error of the code they were found by */

@@ -141,7 +141,7 @@ visited_clear(QhSearch *search)
 		search->nslots = 0;
 		visited_resize(search, nslots);
 	}
-	else
+	else if (search->nvisited > 0)
 		memset(search->visited, 0xFF, nslots * sizeof(QhNode));
 	search->nvisited = 0;
 }

@@ -69,17 +69,19 @@ qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 	return buf;
 }
 
-/* The same with a lock, the page checked each time. */
+/* The same with a lock; the page is looked at each time, all over if it is to be changed. */
 static Buffer
 lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddress *addr)
 {
 	Buffer		buf = qh_pin_slot(rs, array, node, addr);
+	QhPageKind	kind = qh_array_page_kind(array);
+	uint32		group = node / rs->ix->geo.group_nslots;
 
 	if (!BufferIsValid(buf))
 		return buf;
 	LockBuffer(buf, lockmode);
-	qh_page_check(rs->index, addr->blkno, BufferGetPage(buf), qh_array_page_kind(array),
-				  node / rs->ix->geo.group_nslots);
+	if (lockmode != BUFFER_LOCK_SHARE || unlikely(!qh_page_is(BufferGetPage(buf), kind, group)))
+		qh_page_check(rs->index, addr->blkno, BufferGetPage(buf), kind, group);
 	return buf;
 }
 
@@ -89,7 +91,17 @@ slot_states(QhRelStore *rs, QhArray array, Page page)
 	return (uint8 *) page + rs->ix->geo.state_offset[array];
 }
 
-/* Ask the processor for what reading these nodes' links will touch, as prefetch_codes() does for codes. */
+/* Ask the processor for the lines of a slot. */
+static inline void
+prefetch_slot(const QhIndex *ix, QhArray array, const char *page, uint32 offset)
+{
+	uint32		end = offset + Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
+
+	for (uint32 line = TYPEALIGN_DOWN(64, offset); line < end; line += 64)
+		pg_prefetch(page + line);
+}
+
+/* Ask the processor for what reading these nodes' links will touch, as prefetch_slots() does for codes. */
 static void
 prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 {
@@ -106,11 +118,9 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 			continue;
 		page = (const char *) BufferGetBlock(buf);
 		pg_prefetch(GetBufferDescriptor(buf - 1));
-		pg_prefetch(page);
 		pg_prefetch(page + BLCKSZ - 1);
 		pg_prefetch(page + ix->geo.state_offset[array] + addr.index);
-		for (uint32 line = 0; line < Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES); line += 64)
-			pg_prefetch(page + addr.offset + line);
+		prefetch_slot(ix, array, page, addr.offset);
 	}
 }
 
@@ -192,15 +202,13 @@ find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhSlotAddr
  * A hint may be out of date; reading ahead from a wrong buffer does no harm.
  */
 static void
-prefetch_codes(QhRelStore *rs, QhArray array, const QhSlotAddress *addrs, int n)
+prefetch_slots(QhRelStore *rs, QhArray array, const QhSlotAddress *addrs, int n)
 {
 	QhIndex    *ix = rs->ix;
-	uint32		nbytes = Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
 
 	for (int i = 0; i < n; i++)
 	{
 		Buffer		buf;
-		const char *page;
 
 		if (addrs[i].blkno == InvalidBlockNumber)
 			continue;
@@ -208,10 +216,19 @@ prefetch_codes(QhRelStore *rs, QhArray array, const QhSlotAddress *addrs, int n)
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary index in local memory */
 		pg_prefetch(GetBufferDescriptor(buf - 1));
-		page = (const char *) BufferGetBlock(buf);
-		for (uint32 line = TYPEALIGN_DOWN(64, addrs[i].offset); line < addrs[i].offset + nbytes; line += 64)
-			pg_prefetch(page + line);
+		prefetch_slot(ix, array, (const char *) BufferGetBlock(buf), addrs[i].offset);
 	}
+}
+
+void
+qh_rows_ahead(QhRelStore *rs, const QhNode *nodes, int n)
+{
+	QhSlotAddress addrs[QH_ROWS_AHEAD];
+
+	Assert(n <= QH_ROWS_AHEAD);
+	find_slots(rs, QH_ARRAY_ROW, nodes, n, addrs);
+	prefetch_slots(rs, QH_ARRAY_ROW, addrs, n);
+	qh_read_ahead_if_cold(rs, QH_ARRAY_ROW, nodes, n);
 }
 
 /* Score slots of an array in place, a few pins at a time; positions says which of the nodes. */
@@ -250,7 +267,7 @@ score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *n
 		int			nrest = batch;
 
 		find_slots(rs, array, nodes + done, batch, addrs);
-		prefetch_codes(rs, array, addrs, batch);
+		prefetch_slots(rs, array, addrs, batch);
 		if (likely(qh_optimistic_read))
 			nrest = qh_score_unpinned(rs, query, addrs, batch, dist + done, rest);
 		else
@@ -294,7 +311,7 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 		const uint8 *ptrs[QH_PIN_BATCH];
 
 		find_slots(rs, QH_ARRAY_CODE, nodes + done, batch, addrs);
-		prefetch_codes(rs, QH_ARRAY_CODE, addrs, batch);
+		prefetch_slots(rs, QH_ARRAY_CODE, addrs, batch);
 		pin_codes(rs, QH_ARRAY_CODE, nodes + done, batch, bufs, ptrs);
 		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
 		unpin_codes(bufs, batch, dist + done);

@@ -16,6 +16,9 @@
  */
 #define QH_PIN_BATCH		6
 
+/* Nodes whose rows are asked for ahead: those of LIMIT 10, and a few that prove gone. */
+#define QH_ROWS_AHEAD		16
+
 /* Blocks asked for lately that are remembered: a hop's, and the links of those that come next. */
 #define QH_ASKED_MAX		64
 
@@ -52,6 +55,9 @@ extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
  * date.  Returns how many; none does not mean that the index is empty.
  */
 extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
+
+/* The row pointers of these nodes, at most QH_ROWS_AHEAD, will be read soon. */
+extern void qh_rows_ahead(QhRelStore *rs, const QhNode *nodes, int n);
 
 /* The finer distance of the query to each of n nodes; INFINITY for a node that is gone. */
 extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist);
