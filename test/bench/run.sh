@@ -3,9 +3,10 @@
 #       A benchmark on a throw-away server with this checkout's qvec, and pgvector
 #       where the machine's PostgreSQL has it.
 #
-# usage: sh test/bench/run.sh [NAME] [--shared-buffers SIZE] [arguments of NAME.py]
+# usage: sh test/bench/run.sh [NAME] [--shared-buffers SIZE] [--huge-pages] [arguments of NAME.py]
 #
-# NAME is a script of this directory, search if left out.
+# NAME is a script of this directory, search if left out.  With --huge-pages the
+# server does not start unless the kernel has set as many aside (vm.nr_hugepages).
 
 top=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$top/test/setup/machine.sh"
@@ -25,6 +26,11 @@ if [ "${1:-}" = --shared-buffers ]; then
     buffers=${2:?a size}
     shift 2
 fi
+huge_pages=off
+if [ "${1:-}" = --huge-pages ]; then
+    huge_pages=on
+    shift
+fi
 # Debian's own python, whose modules apt installs.
 python=/usr/bin/python3
 [ -x $python ] || python=python3
@@ -35,7 +41,7 @@ copy_checkout "$top" "$SCRATCH/source"
 copy_postgres "$(find_postgres)" "$SCRATCH/postgres"
 as_user make -s -C "$SCRATCH/source" -j"$CPUS" PG_CONFIG="$PG/pg_config" install >"$SCRATCH/build.log" 2>&1 ||
     { tail -n 40 "$SCRATCH/build.log"; die "the build failed"; }
-start_server "$SCRATCH/data" "shared_buffers = $buffers" "max_wal_size = 16GB" "autovacuum = off" \
+start_server "$SCRATCH/data" "shared_buffers = $buffers" "huge_pages = $huge_pages" "max_wal_size = 16GB" "autovacuum = off" \
     "effective_cache_size = 8GB" "random_page_cost = 1.1" || die "the server did not start"
 
 # As the caller: the set may lie where the server's user cannot read.
