@@ -139,6 +139,7 @@ typedef struct QhShardsPlan
 {
 	int			nparticipants;
 	uint32		nshards;		/* of each division */
+	uint32		max_shards;		/* of the first, where some may be divided again */
 	uint32		coarse_step;	/* one node in so many is in the sample of coarse links */
 	Size		code_nbytes;
 	Size		chunk_nbytes;
@@ -178,6 +179,23 @@ extern bool qh_shards_report(QhBuild *build, QhShardsStep step);
 extern void qh_shards_write(QhBuild *build);
 extern void qh_shards_leave(QhBuild *build);
 extern double qh_shards_nrows(const QhBuild *build);
+
+/* ---- redivide.c: what is too large for one task ---- */
+
+/* A part of a spool that is nothing but records of one size, each of which has a code in it. */
+typedef struct QhRecords
+{
+	QhSpool    *spool;
+	uint32		part;
+	Size		nbytes;			/* of one */
+	Size		code_at;
+} QhRecords;
+
+extern uint64 qh_records_count(const QhRecords *records);
+/* How many distinct codes there are, estimated. */
+extern double qh_records_distinct(const QhBuild *build, const QhRecords *records);
+/* Divide records by their codes into parts of a spool of this process alone, which lives in cxt until it is closed and deleted. */
+extern QhSpool *qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt);
 
 /* ---- parallel.c ---- */
 

@@ -45,6 +45,13 @@ typedef enum Spool
 /* Shards of a sample differ in size, by this much with some room: by median cuts of a sample of a few dozen rows a shard. */
 #define SHARD_HEADROOM		0.7
 
+/*
+ * What is too large for a task is divided again, at most so many times: by then it is equal distances that are shared out by hash. So
+ * many more shards there can be than were planned.  Chosen by hand.
+ */
+#define MAX_REDIVISIONS		4
+#define SPARE_SHARDS(n)		((n) / 4 + 64)
+
 /* One node in so many is in the sample of coarse links, or in twice, four times … as many where memory is short. */
 #define COARSE_STEP			64
 
@@ -71,6 +78,7 @@ typedef struct Shard
 {
 	uint32		nnodes;
 	uint32		npostings;
+	uint32		nentries;		/* its first nodes */
 } Shard;
 
 struct QhShardsShared
@@ -80,6 +88,8 @@ struct QhShardsShared
 	pg_atomic_uint32 ended[QH_NSTEPS];	/* tasks done */
 	pg_atomic_uint64 done[QH_NSTEPS];	/* for the progress view: rows, or nodes */
 	pg_atomic_uint64 nrows;
+	pg_atomic_uint32 nshards;	/* of the first division */
+	pg_atomic_uint32 nentries_taken;	/* by shards, besides one for each */
 	pg_atomic_uint32 nentries;
 	QhNode		entries[QH_MAX_ENTRIES];
 	/* then: shards; chunks written by each participant to each spool; a splitter for each division */
@@ -140,6 +150,7 @@ qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants)
 	/* alone, a build that fits would not be here; together, everybody should have something to do */
 	wanted = Max(wanted, nparticipants > 1 ? 2.0 * nparticipants : 2.0);
 	plan.nshards = (uint32) Min(Min(wanted, max), MAX_SHARDS);
+	plan.max_shards = plan.nshards + SPARE_SHARDS(plan.nshards);
 	plan.chunk_nbytes = chunk_size(memory, plan.nshards);
 	while (sample->nrows / plan.coarse_step * node_nbytes(build) > memory * SHARD_HEADROOM)
 		plan.coarse_step *= 2;
@@ -155,7 +166,7 @@ shards_offset(void)
 static Size
 chunks_offset(const QhShardsPlan *plan)
 {
-	return shards_offset() + MAXALIGN(sizeof(Shard) * plan->nshards);
+	return shards_offset() + MAXALIGN(sizeof(Shard) * plan->max_shards);
 }
 
 static Size
@@ -186,6 +197,8 @@ qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *
 		pg_atomic_init_u64(&shared->done[i], 0);
 	}
 	pg_atomic_init_u64(&shared->nrows, 0);
+	pg_atomic_init_u32(&shared->nshards, plan->nshards);
+	pg_atomic_init_u32(&shared->nentries_taken, 0);
 	pg_atomic_init_u32(&shared->nentries, 0);
 	for (int division = 0; division < QH_NDIVISIONS; division++)
 		qh_splitter_init((QhSplitter *) ((char *) shared + splitter_offset(plan, division)), &alloc, &space,
@@ -199,7 +212,7 @@ nparts(const QhShardsPlan *plan, Spool spool)
 {
 	if (spool == SPOOL_OFFERED)
 		return plan->nshards * QH_NBETWEEN;
-	return plan->nshards;
+	return spool == SPOOL_ROWS ? plan->nshards : plan->max_shards;
 }
 
 void
@@ -230,12 +243,27 @@ add_done(QhShards *shards, uint64 n)
 	pg_atomic_fetch_add_u64(&shards->shared->done[shards->step], n);
 }
 
+/* Shards of the first division; final once all are divided. */
 static uint32
-ntasks(const QhShardsPlan *plan, QhShardsStep step)
+count_shards(const QhShardsShared *shared)
 {
-	if (step == QH_STEP_SCAN)
-		return 0;
-	return step == QH_STEP_BETWEEN ? 1 + plan->nshards * QH_NBETWEEN : plan->nshards;
+	return pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &shared->nshards));
+}
+
+static uint32
+ntasks(const QhShardsShared *shared, QhShardsStep step)
+{
+	switch (step)
+	{
+		case QH_STEP_DIVIDE:
+			return shared->plan.nshards;
+		case QH_STEP_BETWEEN:
+			return 1 + shared->plan.nshards * QH_NBETWEEN;
+		case QH_STEP_WITHIN:
+			return count_shards(shared);
+		default:
+			return 0;
+	}
 }
 
 bool
@@ -256,7 +284,7 @@ qh_shards_report(QhBuild *build, QhShardsStep step)
 	values[2] = step == QH_STEP_SCAN ? nrows : pg_atomic_read_u64(&shared->done[step]);
 	if (!build->worker)
 		pgstat_progress_update_multi_param(3, params, values);
-	return pg_atomic_read_u32(&shared->ended[step]) >= ntasks(&shared->plan, step);
+	return pg_atomic_read_u32(&shared->ended[step]) >= ntasks(shared, step);
 }
 
 /*
@@ -289,22 +317,28 @@ task_params(QhBuild *build, int division)
 	return params;
 }
 
+/* A task is one piece, or several where it is divided again; memory is a piece's. */
 static void
-end_task(QhBuild *build, uint32 n)
+begin_piece(QhBuild *build, uint32 n)
+{
+	build->shards->task_n = n;
+	build->shards->task_done = 0;
+}
+
+static void
+end_piece(QhBuild *build, uint32 n)
 {
 	QhShards   *shards = build->shards;
 
 	add_done(shards, n - Min(n, shards->task_done));
-	pg_atomic_fetch_add_u32(&shards->shared->ended[shards->step], 1);
 	MemoryContextReset(shards->task_cxt);
 	qh_shards_report(build, shards->step);
 }
 
 static void
-begin_task(QhBuild *build, uint32 n)
+end_task(QhBuild *build)
 {
-	build->shards->task_n = n;
-	build->shards->task_done = 0;
+	pg_atomic_fetch_add_u32(&build->shards->shared->ended[build->shards->step], 1);
 }
 
 static void *
@@ -382,24 +416,68 @@ qh_shards_take_gathered(QhBuild *build, const QhGather *gather)
 	}
 }
 
+/* ---- what is too large for one task ---- */
+
+/* Nodes that a participant's share of memory holds. */
+static uint32
+max_piece_nodes(const QhBuild *build)
+{
+	Size		nnodes = build->memory_limit / build->shards->plan->nparticipants / node_nbytes(build);
+
+	return (uint32) Max(Min(nnodes, QH_MAX_NODES / 2), 2 * MIN_SHARD_NODES);
+}
+
+/* Pieces that so many nodes are to be divided into; 1 if they fit. */
+static uint32
+count_pieces(const QhBuild *build, double nnodes, int depth)
+{
+	uint32		max = max_piece_nodes(build);
+
+	if (nnodes <= max || depth == MAX_REDIVISIONS)
+		return 1;
+	return (uint32) Min(ceil(nnodes / (max * SHARD_HEADROOM)), SPARE_SHARDS(0));
+}
+
+typedef struct Pieces
+{
+	MemoryContext cxt;
+	QhRecords	records;		/* part says which piece */
+} Pieces;
+
+static void
+begin_pieces(QhBuild *build, const QhRecords *records, uint32 npieces, int depth, Pieces *pieces)
+{
+	ereport(DEBUG1,
+			(errmsg_internal("a shard of qhnsw index \"%s\" is divided again, into %u", RelationGetRelationName(build->index), npieces)));
+	pieces->cxt = AllocSetContextCreate(build->shards->cxt, "qhnsw pieces", ALLOCSET_DEFAULT_SIZES);
+	pieces->records = *records;
+	pieces->records.spool = qh_redivide(build, records, npieces, build->graph_params.seed + QH_NDIVISIONS + depth, pieces->cxt);
+	pieces->records.part = 0;
+}
+
+static void
+end_pieces(Pieces *pieces)
+{
+	qh_spool_close(pieces->records.spool);
+	qh_spool_delete(pieces->records.spool);
+	MemoryContextDelete(pieces->cxt);
+}
+
 /* ---- dividing: distinct codes, their order, and whom they are offered to ---- */
 
 static void
-gather_shard(QhBuild *build, uint32 shard, QhGather *gather)
+gather_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhGather *gather)
 {
 	QhShards   *shards = build->shards;
-	QhSpool    *rows = shards->spools[SPOOL_ROWS];
-	Size		row_nbytes = sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes;
-	uint64		nrows = qh_spool_part_nbytes(rows, shard) / row_nbytes;
+	QhSpool    *rows = records->spool;
+	uint64		nrows = qh_records_count(records);
 	SentRow		sent;
 
 	/* rows may be many and their codes few, so no more room is made at once than a shard should need */
-	qh_gather_init(gather, shards->task_cxt, &build->meta,
-				   (uint32) Min(nrows, build->memory_limit / shards->plan->nparticipants / node_nbytes(build) + MIN_SHARD_NODES));
+	qh_gather_init(gather, shards->task_cxt, &build->meta, (uint32) Min(nrows, max_piece_nodes(build)));
 	gather->postings.spool = shards->spools[SPOOL_POSTINGS];
 	gather->postings.spool_part = shard;
-	begin_task(build, 0);
-	qh_spool_rewind(rows, shard);
+	qh_spool_rewind(rows, records->part);
 	while (qh_spool_get(rows, &sent, sizeof(sent)))
 	{
 		(void) qh_spool_get(rows, qh_gather_code(gather), gather->code_nbytes);
@@ -431,51 +509,112 @@ offer_node(QhBuild *build, SentNode sent, const uint8 *code)
 	}
 }
 
-/*
- * Entry points of a shard of n nodes: its share of those of the whole graph were all shards alike, one at least.  The
- * sum is no more than that of shards that are.
- */
-static int
-entries_of_shard(const QhShards *shards, uint32 n)
+/* Numbers for as many as n more shards; *n is how many there are. */
+static uint32
+number_shards(QhShardsShared *shared, uint32 *n)
 {
-	uint32		nshards = shards->plan->nshards;
-	int			wanted = qh_entries_wanted((uint64) n * nshards, QH_MAX_ENTRIES - nshards);
+	uint32		first = pg_atomic_read_u32(&shared->nshards);
+	uint32		wanted = *n;
 
-	return n == 0 ? 0 : Max(1, wanted / (int) nshards);
+	do
+		*n = Min(wanted, shared->plan.max_shards - first);
+	while (!pg_atomic_compare_exchange_u32(&shared->nshards, &first, first + *n));
+	return first;
 }
 
+/*
+ * Entry points of a shard of n nodes: its share of those of the whole graph were all shards alike, one at least.  The
+ * sum is no more than that of shards that are; where shards were divided again there is one left for each.
+ */
+static uint32
+take_entries(const QhShards *shards, uint32 n)
+{
+	uint32		room = QH_MAX_ENTRIES - shards->plan->max_shards;
+	uint32		nshards = shards->plan->nshards;
+	uint32		more = qh_entries_wanted((uint64) n * nshards, (int) room) / nshards;
+	uint32		taken;
+
+	if (n == 0)
+		return 0;
+	if (more > 0)
+		more--;
+	taken = pg_atomic_fetch_add_u32(&shards->shared->nentries_taken, more);
+	return 1 + (taken < room ? Min(more, room - taken) : 0);
+}
+
+/* Put the nodes gathered in order, and send them where they are needed. */
 static void
-divide_shard(QhBuild *build, uint32 shard)
+send_nodes(QhBuild *build, const QhGather *gather, uint32 shard)
 {
 	static const Spool own[] = {SPOOL_CODES, SPOOL_REFINE, SPOOL_SLOTS, SPOOL_POSTINGS, SPOOL_SAMPLE};
 	QhShards   *shards = build->shards;
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = task_params(build, 0);
-	QhGather	gather;
-	QhSpace		space;
-	QhNode	   *order;
+	QhSpace		space = qh_build_space(build, gather->codes, gather->nnodes);
+	QhNode	   *order = task_alloc(build, sizeof(QhNode) * (Size) gather->nnodes);
 
-	gather_shard(build, shard, &gather);
-	space = qh_build_space(build, gather.codes, gather.nnodes);
-	order = task_alloc(build, sizeof(QhNode) * (Size) gather.nnodes);
-	qh_build_order(&alloc, &space, &params, entries_of_shard(shards, gather.nnodes), order);
-	for (uint32 i = 0; i < gather.nnodes; i++)
+	shards->shards[shard].nentries = take_entries(shards, gather->nnodes);
+	qh_build_order(&alloc, &space, &params, (int) shards->shards[shard].nentries, order);
+	for (uint32 i = 0; i < gather->nnodes; i++)
 	{
-		const uint8 *code = gather.codes + order[i] * gather.code_nbytes;
-		QhRowData	row = qh_gather_slot(&gather, order[i]);
+		const uint8 *code = gather->codes + order[i] * gather->code_nbytes;
+		QhRowData	row = qh_gather_slot(gather, order[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		qh_spool_put(shards->spools[SPOOL_CODES], shard, code, gather.code_nbytes);
+		qh_spool_put(shards->spools[SPOOL_CODES], shard, code, gather->code_nbytes);
 		qh_spool_put(shards->spools[SPOOL_SLOTS], shard, &row, sizeof(row));
-		if (gather.refine_nbytes > 0)
-			qh_spool_put(shards->spools[SPOOL_REFINE], shard, gather.refine_codes + order[i] * gather.refine_nbytes, gather.refine_nbytes);
+		if (gather->refine_nbytes > 0)
+			qh_spool_put(shards->spools[SPOOL_REFINE], shard, gather->refine_codes + order[i] * gather->refine_nbytes, gather->refine_nbytes);
 		offer_node(build, (SentNode) {shard, i}, code);
 	}
 	for (int i = 0; i < lengthof(own); i++)
 		qh_spool_end_part(shards->spools[own[i]], shard);
+}
+
+static void
+divide_rows(QhBuild *build, const QhRecords *rows, uint32 shard, int depth)
+{
+	QhShards   *shards = build->shards;
+	uint32		npieces = 1;
+	QhGather	gather;
+
+	/* many rows may be few nodes */
+	if (count_pieces(build, (double) qh_records_count(rows), depth) > 1)
+		npieces = count_pieces(build, qh_records_distinct(build, rows), depth);
+	if (npieces > 1)
+	{
+		uint32		nmore = npieces - 1;
+		uint32		first = number_shards(shards->shared, &nmore);
+
+		if (nmore > 0)
+		{
+			Pieces		pieces;
+
+			begin_pieces(build, rows, 1 + nmore, depth, &pieces);
+			divide_rows(build, &pieces.records, shard, depth + 1);
+			for (pieces.records.part = 1; pieces.records.part <= nmore; pieces.records.part++)
+				divide_rows(build, &pieces.records, first + pieces.records.part - 1, depth + 1);
+			end_pieces(&pieces);
+			return;
+		}
+	}
+	begin_piece(build, 0);
+	gather_shard(build, rows, shard, &gather);
+	send_nodes(build, &gather, shard);
 	shards->shards[shard].nnodes = gather.nnodes;
 	shards->shards[shard].npostings = gather.postings.nfull;
-	end_task(build, (uint32) gather.nrows);
+	end_piece(build, (uint32) gather.nrows);
+}
+
+static void
+divide_shard(QhBuild *build, uint32 shard)
+{
+	QhRecords	rows = {build->shards->spools[SPOOL_ROWS], shard};
+
+	rows.nbytes = sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes;
+	rows.code_at = sizeof(SentRow);
+	divide_rows(build, &rows, shard, 0);
+	end_task(build);
 }
 
 /* ---- between: links to other shards ---- */
@@ -485,7 +624,7 @@ static void
 set_bases(QhBuild *build)
 {
 	QhShards   *shards = build->shards;
-	uint32		nshards = shards->plan->nshards;
+	uint32		nshards = count_shards(shards->shared);
 	uint64		nslots = 0;
 
 	if (shards->bases != NULL)
@@ -513,9 +652,8 @@ typedef struct Nodes
 } Nodes;
 
 static void
-read_nodes(QhBuild *build, Spool which, uint32 part, Nodes *nodes)
+read_nodes(QhBuild *build, QhSpool *spool, uint32 part, Nodes *nodes)
 {
-	QhSpool    *spool = build->shards->spools[which];
 	Size		code_nbytes = build->meta.code_nbytes;
 
 	qh_spool_rewind(spool, part);
@@ -566,41 +704,65 @@ link_sample(QhBuild *build)
 	QhShards   *shards = build->shards;
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = task_params(build, 0);
+	uint32		nshards = count_shards(shards->shared);
 	uint64		nbytes = 0;
 	Nodes		nodes;
 	QhSpace		space;
 
-	begin_task(build, 0);
-	for (uint32 shard = 0; shard < shards->plan->nshards; shard++)
+	begin_piece(build, 0);
+	for (uint32 shard = 0; shard < nshards; shard++)
 		nbytes += qh_spool_part_nbytes(shards->spools[SPOOL_SAMPLE], shard);
 	make_nodes(build, nbytes, &nodes);
-	for (uint32 shard = 0; shard < shards->plan->nshards; shard++)
-		read_nodes(build, SPOOL_SAMPLE, shard, &nodes);
+	for (uint32 shard = 0; shard < nshards; shard++)
+		read_nodes(build, shards->spools[SPOOL_SAMPLE], shard, &nodes);
 	space = qh_build_space(build, nodes.codes, nodes.n);
 	send_links(build, qh_build_coarse(&alloc, &space, &params), &nodes, 0);
-	end_task(build, 0);
+	end_piece(build, 0);
+	end_task(build);
+}
+
+static void
+link_nodes(QhBuild *build, const QhRecords *records, int division, int depth)
+{
+	QhAlloc		alloc = qh_context_alloc(build->shards->task_cxt);
+	QhBuildParams params = task_params(build, division);
+	uint64		count = qh_records_count(records);
+	uint32		npieces = count_pieces(build, (double) count, depth);
+	Nodes		nodes;
+	QhSpace		space;
+	uint32	   *home;
+
+	if (npieces > 1)
+	{
+		Pieces		pieces;
+
+		begin_pieces(build, records, npieces, depth, &pieces);
+		for (; pieces.records.part < npieces; pieces.records.part++)
+			link_nodes(build, &pieces.records, division, depth + 1);
+		end_pieces(&pieces);
+		return;
+	}
+	make_nodes(build, count * records->nbytes, &nodes);
+	read_nodes(build, records->spool, records->part, &nodes);
+	begin_piece(build, nodes.n);
+	home = task_alloc(build, sizeof(uint32) * (Size) nodes.n);
+	for (uint32 i = 0; i < nodes.n; i++)
+		home[i] = nodes.sent[i].shard;
+	space = qh_build_space(build, nodes.codes, nodes.n);
+	send_links(build, qh_build_between(&alloc, &space, &params, home), &nodes, division);
+	end_piece(build, nodes.n);
 }
 
 static void
 link_between(QhBuild *build, int division, uint32 shard)
 {
 	QhShards   *shards = build->shards;
-	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
-	QhBuildParams params = task_params(build, division);
-	uint32		part = (division - 1) * shards->plan->nshards + shard;
-	Nodes		nodes;
-	QhSpace		space;
-	uint32	   *home;
+	QhRecords	nodes = {shards->spools[SPOOL_OFFERED], (division - 1) * shards->plan->nshards + shard};
 
-	make_nodes(build, qh_spool_part_nbytes(shards->spools[SPOOL_OFFERED], part), &nodes);
-	read_nodes(build, SPOOL_OFFERED, part, &nodes);
-	begin_task(build, nodes.n);
-	home = task_alloc(build, sizeof(uint32) * (Size) nodes.n);
-	for (uint32 i = 0; i < nodes.n; i++)
-		home[i] = nodes.sent[i].shard;
-	space = qh_build_space(build, nodes.codes, nodes.n);
-	send_links(build, qh_build_between(&alloc, &space, &params, home), &nodes, division);
-	end_task(build, nodes.n);
+	nodes.nbytes = sizeof(SentNode) + build->meta.code_nbytes;
+	nodes.code_at = sizeof(SentNode);
+	link_nodes(build, &nodes, division, 0);
+	end_task(build);
 }
 
 /* ---- within: the graph of a shard ---- */
@@ -736,14 +898,14 @@ link_within(QhBuild *build, uint32 shard)
 	QhKnown		known;
 	QhGraph    *graph;
 
-	begin_task(build, n);
+	begin_piece(build, n);
 	if (n > 0)
 	{
 		qh_spool_rewind(shards->spools[SPOOL_CODES], shard);
 		for (uint32 i = 0; i < n; i++)
 			(void) qh_spool_get(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
 		join_shard(build, shard, n, &joins);
-		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken, entries_of_shard(shards, n)};
+		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken, (int) shards->shards[shard].nentries};
 		graph = qh_build_within(&alloc, &space, &params, &known);
 		write_graph(build, shard, graph, &joins);
 		for (int i = 0; i < graph->nentries; i++)
@@ -754,7 +916,8 @@ link_within(QhBuild *build, uint32 shard)
 				shards->shared->entries[at] = shards->bases[shard] + graph->entries[i];
 		}
 	}
-	end_task(build, n);
+	end_piece(build, n);
+	end_task(build);
 }
 
 /* ---- steps ---- */
@@ -763,7 +926,7 @@ void
 qh_shards_work(QhBuild *build, QhShardsStep step)
 {
 	QhShards   *shards = build->shards;
-	uint32		n = ntasks(shards->plan, step);
+	uint32		n = ntasks(shards->shared, step);
 
 	Assert(step != QH_STEP_SCAN);
 	shards->step = step;
@@ -967,7 +1130,7 @@ void
 qh_shards_write(QhBuild *build)
 {
 	QhShards   *shards = build->shards;
-	uint32		nshards = shards->plan->nshards;
+	uint32		nshards = count_shards(shards->shared);
 	ShardsSource source = {.build = build, .postings = {.postings = true}};
 
 	set_bases(build);

@@ -52,6 +52,18 @@ foreach my $case ([ 'source', 'v' ], [ 'source', 'v', q{WITH (refine = 'int8', m
 	cmp_ok(built($workers, $table, $column, 'with workers', $options), '>=', $whole - 0.01, "$table: as good with workers");
 }
 
+# ---- a sample that sees little of most rows: they stand close together on few pages
+
+$node->safe_psql('postgres', q{
+	CREATE TABLE skewed (id int, pad text, b bitvec(64)) WITH (parallel_workers = 2, autovacuum_enabled = off);
+	ALTER TABLE skewed ALTER pad SET STORAGE PLAIN;
+	INSERT INTO skewed SELECT id, repeat('x', 8060), b FROM codes;
+	INSERT INTO skewed SELECT i, '', int8send(hashint8extended(i, 2) & 1048575)::bitvec(64) FROM generate_series(1, 24000) AS i});
+my $said = -s $node->logfile;
+my $whole = built("$alone SET maintenance_work_mem = '1GB';", 'skewed', 'b', 'in memory');
+cmp_ok(built("SET log_min_messages = debug1; $little", 'skewed', 'b', 'in little memory'), '>=', $whole - 0.01, 'skewed: as good in little memory');
+like(slurp_file($node->logfile, $said), qr/a shard of qhnsw index "skewed_i" is divided again/, 'a shard that comes out too large is divided again');
+
 # ---- there were workers
 
 my $plan = $node->safe_psql('postgres', "SET client_min_messages = debug1; $workers SET log_min_messages = debug1; REINDEX INDEX source_i");
