@@ -134,5 +134,28 @@ $node->stop('immediate');
 $node->start;
 sound($node, 'minimal_i', 'after a crash under wal_level = minimal');
 sound($node, 'source_i', 'and what was built before');
+
+# ---- no shared memory to be had
+
+SKIP:
+{
+	skip 'nothing is refused to root', 5 if $> == 0;
+	my $segments = $node->data_dir . '/pg_dynshmem';
+
+	$node->append_conf('postgresql.conf', 'dynamic_shared_memory_type = mmap');
+	$node->restart;
+	$node->safe_psql('postgres', 'DROP INDEX codes_c');
+	chmod 0500, $segments;
+	my ($status, $out, $err) = $node->psql('postgres', "$workers CREATE INDEX codes_c ON codes USING qhnsw (b)");
+	like($err, qr/could not open shared memory segment.*\nHINT:  Set max_parallel_maintenance_workers to 0 to build without parallel workers\./,
+		'without shared memory a build fails, and says what helps');
+	is($node->safe_psql('postgres', $temp_files), 0, 'no temporary file is left');
+	$node->safe_psql('postgres', "$alone CREATE INDEX codes_c ON codes USING qhnsw (b)");
+	sound($node, 'codes_c', 'without shared memory, alone');
+	chmod 0700, $segments;
+	$node->safe_psql('postgres', "DROP INDEX codes_c; $workers CREATE INDEX codes_c ON codes USING qhnsw (b)");
+	sound($node, 'codes_c', 'with shared memory again');
+	is($node->safe_psql('postgres', $temp_files), 0, 'no temporary file is left');
+}
 $node->stop;
 done_testing();
