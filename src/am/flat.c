@@ -78,6 +78,23 @@ sift_up(QhCandidate *heap, int i)
 	}
 }
 
+static int
+compare_nodes(const void *a, const void *b)
+{
+	QhNode		x = *(const QhNode *) a;
+	QhNode		y = *(const QhNode *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Did the graph give this node before the pass began? */
+static bool
+was_pulled(const QhScan *scan, QhNode node)
+{
+	return scan->npulled > 0 &&
+		bsearch(&node, scan->pulled_nodes, scan->npulled, sizeof(QhNode), compare_nodes) != NULL;
+}
+
 static inline void
 offer(QhScan *scan, QhNode node, float dist)
 {
@@ -91,7 +108,7 @@ offer(QhScan *scan, QhNode node, float dist)
 	}
 	if (flat->bounded && !before(flat->bound, cand))
 		return;
-	if (scan->pulled && node < scan->npulled_bits && (scan->pulled[node / 8] & (1 << (node % 8))))
+	if (was_pulled(scan, node))
 		return;
 	if (isnan(dist))
 		return;
@@ -177,15 +194,7 @@ qh_flat_start(QhScan *scan, double ncandidates)
 
 	/* what the graph has returned already must not come twice */
 	if (scan->npulled > 0)
-	{
-		/* the index may grow while the scan runs */
-		scan->npulled_bits = scan->ix->nslots;
-		scan->pulled = MemoryContextAllocZero(scan->query_cxt, scan->npulled_bits / 8 + 1);
-		for (uint64 i = 0; i < scan->npulled; i++)
-			scan->pulled[scan->pulled_nodes[i] / 8] |= 1 << (scan->pulled_nodes[i] % 8);
-		pfree(scan->pulled_nodes);
-		scan->pulled_nodes = NULL;
-	}
+		qsort(scan->pulled_nodes, scan->npulled, sizeof(QhNode), compare_nodes);
 	run_pass(scan);
 }
 

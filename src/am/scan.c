@@ -248,7 +248,6 @@ start(IndexScanDesc desc)
 	scan->next_node = 0;
 	scan->nrow_reads = 0;
 	scan->npulled = 0;
-	scan->pulled = NULL;
 	scan->pulled_nodes = NULL;
 	scan->max_pulled_nodes = 0;
 	scan->exhausted = scan->have_last = scan->fetch_all = false;

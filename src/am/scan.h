@@ -107,9 +107,7 @@ typedef struct QhScan
 	QhFlat		flat;
 	QhNode		next_node;		/* of QH_SOURCE_ALL */
 	uint64		npulled;		/* candidates taken from the source */
-	uint8	   *pulled;			/* bit a node, once flat took over from the graph */
-	uint32		npulled_bits;
-	QhNode	   *pulled_nodes;
+	QhNode	   *pulled_nodes;	/* sorted once a pass over all codes took over from the graph */
 	uint64		max_pulled_nodes;
 	int			ef;
 	bool		exhausted;
