@@ -139,18 +139,22 @@ bits_pair_block(const QvCodec *codec, const QvSlotBlock *block, float *dist, siz
 {
 	uint32_t	count[QV_BLOCK_NROWS * QV_BATCH];
 	QvSlots		run = {NULL, block->base, block->stride};
+	int			n = block->n;	/* known not to change while dist is written */
 
 	if (codec->metric == QV_METRIC_JACCARD)
 	{
 		for (int i = 0; i < block->nrows; i++)
-			bits_pair(codec, block->rows + block->stride * (size_t) i, run, block->n, dist + dist_stride * (size_t) i);
+			bits_pair(codec, block->rows + block->stride * (size_t) i, run, n, dist + dist_stride * (size_t) i);
 		return;
 	}
-	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, block->n, codec->nbytes, count);
+	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, n, codec->nbytes, count);
 	for (int i = 0; i < block->nrows; i++)
 	{
-		for (int j = 0; j < block->n; j++)
-			dist[dist_stride * (size_t) i + (size_t) j] = (float) (int32_t) count[i * block->n + j];
+		const uint32_t *from = count + i * n;
+		float	   *to = dist + dist_stride * (size_t) i;
+
+		for (int j = 0; j < n; j++)
+			to[j] = (float) (int32_t) from[j];
 	}
 }
 
