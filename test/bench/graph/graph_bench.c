@@ -554,7 +554,7 @@ link_within(Sharded *sharded, uint32_t shard, QhGraph *whole)
 		taken[i] = (uint8_t) joined.naway;
 	}
 	params.max_entries = qh_entries_wanted(sharded->space->n, params.max_entries) / (int) sharded->nshards + 1;
-	graph = qh_build_within(&counted, &space, &params, &(QhKnown) {range.base, begin, within, taken});
+	graph = qh_build_within(&counted, &space, &params, &(QhKnown) {range.base, begin, within, taken, params.max_entries});
 	for (uint32_t i = 0; i < range.n; i++)
 	{
 		QhLink	   *links = graph->links + (size_t) i * (size_t) graph->max_degree;
