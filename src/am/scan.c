@@ -112,16 +112,19 @@ qh_scan_memory(double share)
 	return (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share);
 }
 
-/* Candidates to be found before the first row is returned; 0 = no more than any search finds. */
+/* Candidates that the rows wanted take, and that are found before the first of them is returned; 0 = not known. */
 static double
 candidates_wanted(const QhScan *scan)
 {
 	double		n = scan->wanted;
 
-	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n <= QH_LEAST_WANTED)
+	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n == 0)
 		return 0;
-	n = qh_rescore_candidates(scan, n);
-	return scan->ix->refine_codec != NULL ? qh_refine_candidates(scan, n) : n;
+	if (scan->rescore)
+		n = qh_rescore_candidates(scan, Max(n, QH_LEAST_WANTED));
+	if (scan->ix->refine_codec != NULL)
+		n = qh_refine_candidates(scan, Max(n, QH_LEAST_WANTED));
+	return n;
 }
 
 /* Rows to be decided together, as far as that can be afforded, and whether they are filtered here. */
@@ -205,7 +208,7 @@ choose_source(QhScan *scan, const QhValue *value)
 		scan->rs.refine_query = scan->refine_prepared;
 	}
 	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef ||
-		ix->nslots <= FLAT_CODES_DEEP * candidates_wanted(scan) || !start_graph(scan))
+		(scan->wanted > QH_LEAST_WANTED && ix->nslots <= FLAT_CODES_DEEP * candidates_wanted(scan)) || !start_graph(scan))
 	{
 		qh_flat_start(scan, candidates_wanted(scan));
 		scan->source = QH_SOURCE_FLAT;
