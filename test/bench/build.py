@@ -23,6 +23,7 @@ import synthetic
 from common import Server, copy_block, parser, print_promises, progress, say
 
 EFS = (20, 40, 100)
+WIDE_EFS = EFS + (200, 400)             # of --growth
 CODES_BLOCK = 10000
 GROUPS = 10000                          # of a block of codes; a set of groups serves SHARED blocks
 SHARED = 20
@@ -301,7 +302,7 @@ class Bench:
         server = self.server
         progress('the exact order')
         self.truth('by_code', 'code', '<~>', ())
-        for ef in EFS:
+        for ef in WIDE_EFS:
             ms, found = server.measure('SELECT id FROM q ORDER BY code <~> $code LIMIT 10', {'qhnsw.ef_search': str(ef)})
             server.run('SET enable_seqscan = off')
             share = float(server.value(
