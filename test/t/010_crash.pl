@@ -29,7 +29,7 @@ sub recovered
 {
 	my ($what) = @_;
 
-	$node->poll_query_until('postgres', 'SELECT 1', '1') or die "server did not come back after: $what";
+	$node->poll_query_until('postgres', undef, '') or die "server did not come back after: $what";
 	sound($node, $_, $what) for @indexes;
 	my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM t');
 	$node->safe_psql('postgres', 'SELECT add(301, 400)');

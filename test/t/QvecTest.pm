@@ -199,7 +199,8 @@ sub kill_when
 
 	strike_when($node, $sql, $condition,
 		q{EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || victim); PERFORM pg_sleep(10)});
-	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'server did not come back';
+	# no query: psql ends before it reads one while the server is not back, and writing to it would be the end of us
+	$node->poll_query_until('postgres', undef, '') or die 'server did not come back';
 	return substr(slurp_file($node->logfile), $offset) =~ /terminated by signal 9/;
 }
 
