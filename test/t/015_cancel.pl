@@ -25,8 +25,13 @@ foreach my $phase ('encoding', 'candidates', 'links')
 		"build was cancelled at $phase");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'source_v'"), '0', 'no index is left');
 }
-is(sql_state($node, 'SET statement_timeout = 150; CREATE INDEX source_v ON source USING qhnsw (v)'), '57014', 'build ran into a timeout');
-is(sql_state($node, 'SET statement_timeout = 150; CREATE INDEX CONCURRENTLY source_v ON source USING qhnsw (v)'), '57014', 'and a concurrent one');
+# a build that would need a minute, however fast the machine
+$node->safe_psql('postgres', q{CREATE FUNCTION slowly(v real[]) RETURNS real[] LANGUAGE plpgsql IMMUTABLE AS
+	$$BEGIN PERFORM pg_sleep(.01); RETURN v; END$$});
+is(sql_state($node, 'SET statement_timeout = 150; CREATE INDEX source_v ON source USING qhnsw (slowly(v))'), '57014', 'build ran into a timeout');
+ok( cancel_when($node, 'CREATE INDEX CONCURRENTLY source_v ON source USING qhnsw (v)',
+		q{EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%links%')}),
+	'a concurrent build was cancelled');
 is($node->safe_psql('postgres', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'source_v'::regclass"), 'f', 'which leaves an invalid index');
 $node->safe_psql('postgres', 'DROP INDEX source_v; CHECKPOINT');
 is($node->safe_psql('postgres', $files), $before, 'no file is left');
