@@ -232,6 +232,25 @@ def start(args, arrange=lambda base: base):
     return server, base, queries
 
 
+# --------------------------------------------------------------------- faiss
+
+def faiss_binary_hnsw(codes):
+    """(index, seconds, bytes) of faiss's IndexBinaryHNSW over packed codes, built by all processors with m and
+    ef_construction as the servers' indexes and from here on searched by one thread; None without faiss."""
+    try:
+        import faiss
+    except ImportError:
+        progress('no faiss here, measured without')
+        return None
+    index = faiss.IndexBinaryHNSW(codes.shape[1] * 8, 16)
+    index.hnsw.efConstruction = 64
+    started = time.time()
+    index.add(codes)
+    seconds = time.time() - started
+    faiss.omp_set_num_threads(1)
+    return index, seconds, len(faiss.serialize_index_binary(index))
+
+
 # -------------------------------------------------------------------- recall
 
 class Truth:

@@ -15,8 +15,8 @@ import time
 import numpy
 
 import exact
-from common import (WARM_UP, at_equal_recall, parser, print_columns, print_heading, print_promises, progress, say, start,
-                    truths, value_at)
+from common import (WARM_UP, at_equal_recall, faiss_binary_hnsw, parser, print_columns, print_heading, print_promises, progress,
+                    say, start, truths, value_at)
 
 LEVELS = (0.90, 0.95, 0.98, 0.99)       # recalls at which times are compared
 BYTES_PROMISED = 260                    # a vector of 768 bits, m = 16
@@ -123,18 +123,11 @@ def speed_promises(inline):
 
 def measure_faiss(base, queries, widths):
     """(seconds, bytes, {ef: (ms, row numbers)}) of IndexBinaryHNSW, or None without faiss."""
-    try:
-        import faiss
-    except ImportError:
+    built = faiss_binary_hnsw(numpy.packbits(base > 0, axis=1))
+    if built is None:
         return None
-    codes = numpy.packbits(base > 0, axis=1)
+    index, seconds, nbytes = built
     asked = numpy.packbits(queries > 0, axis=1)
-    index = faiss.IndexBinaryHNSW(codes.shape[1] * 8, 16)
-    index.hnsw.efConstruction = 64
-    started = time.time()
-    index.add(codes)
-    seconds = time.time() - started
-    faiss.omp_set_num_threads(1)
     curve = {}
     for ef in widths:
         index.hnsw.efSearch = ef
@@ -147,7 +140,7 @@ def measure_faiss(base, queries, widths):
             ms.append(1000 * (time.perf_counter() - started))
             answers.append([x for x in ids[0] if x >= 0])
         curve[ef] = numpy.array(ms), answers
-    return seconds, len(faiss.serialize_index_binary(index)), curve
+    return seconds, nbytes, curve
 
 
 # -------------------------------------------------------------------- report
@@ -299,9 +292,7 @@ def main():
     if 'faiss' not in args.skip:
         progress('faiss IndexBinaryHNSW, in process, one thread')
         result = measure_faiss(base, queries, args.widths)
-        if result is None:
-            progress('no faiss here, measured without')
-        else:
+        if result is not None:
             name = 'faiss binary (in process)'
             builds[name] = result[:2]
             for ef, (ms, answers) in result[2].items():
