@@ -155,8 +155,26 @@ sub in_background
 }
 
 # Run sql beside us and, as soon as condition holds, the PL/pgSQL statements of how, in which
-# victim is the pid of its backend.  Returns whether that was in time and sql failed.
+# victim is the pid of its backend.  Returns whether that was in time and sql failed.  A machine may
+# be too busy to look in time: an index that was built meanwhile is dropped, and built again.
 sub strike_when
+{
+	my ($node, $sql, $condition, $how) = @_;
+	my ($index) = $sql =~ /CREATE INDEX (?:CONCURRENTLY )?(\w+)/;
+
+	for my $try (1 .. 20)
+	{
+		my ($struck, $failed) = strike_once($node, $sql, $condition, $how);
+
+		return $struck && $failed if $failed || !defined $index;
+		$node->poll_query_until('postgres', undef, '') or die 'server did not come back';
+		$node->safe_psql('postgres', "DROP INDEX $index");
+	}
+	return 0;
+}
+
+# Once: whether the condition was seen to hold, and whether sql failed.
+sub strike_once
 {
 	my ($node, $sql, $condition, $how) = @_;
 	my $victim = in_background($node, $sql);
@@ -180,7 +198,9 @@ sub strike_when
 			END LOOP;
 			RAISE 'the condition did not hold in time';
 		END \$\$});
-	return !$victim->finish && $status == 0;
+	my $failed = !$victim->finish;
+
+	return ($status == 0, $failed);
 }
 
 # Run sql and cancel it when condition holds; returns whether that happened in time.
