@@ -63,6 +63,11 @@
 #define qh_buffer_state(desc) pg_atomic_read_u32(&(desc)->state)
 #endif
 
+/* Since version 17 a read stream reads a sequence of pages that is known beforehand; needs storage/read_stream.h. */
+#if PG_VERSION_NUM >= 170000
+#define QH_HAVE_READ_STREAM
+#endif
+
 /* EXPLAIN shows index searches since version 18. */
 #if PG_VERSION_NUM >= 180000
 #define qh_count_index_scan(desc) \

@@ -54,12 +54,8 @@ qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n)
 	return is_enabled(index) ? start_reads(index, blknos, n) : 0;
 }
 
-/*
- * Is the page not where this backend last saw it?  The buffer's tag is read without a lock, and only in
- * part: a wrong answer costs a needless look-up or a read that does not overlap.
- */
-static bool
-seems_absent(QhIndex *ix, BlockNumber blkno)
+bool
+qh_seems_absent(QhIndex *ix, BlockNumber blkno)
 {
 	Buffer		buf = ix->hints[blkno];
 
@@ -94,7 +90,7 @@ qh_read_ahead(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)
 		if (nodes[i] >= rs->ix->nslots)
 			continue;
 		blkno = qh_slot_address(&rs->ix->geo, array, nodes[i]).blkno;
-		if (seems_absent(rs->ix, blkno) && !asked_already(rs, blkno))
+		if (qh_seems_absent(rs->ix, blkno) && !asked_already(rs, blkno))
 			blknos[nblknos++] = blkno;
 	}
 	if (nblknos > 0 && is_enabled(rs->index))

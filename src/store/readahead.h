@@ -15,6 +15,12 @@
  */
 extern void qh_read_ahead(QhRelStore *rs, QhArray array, const QhNode *nodes, int n);
 
+/*
+ * Is a page not where this backend last saw it?  The buffer's tag is read without a lock, and only in
+ * part: a wrong answer costs a needless look-up or a read that does not overlap.
+ */
+extern bool qh_seems_absent(QhIndex *ix, BlockNumber blkno);
+
 /* The same for blocks that nothing is known of.  Sorts blknos.  Returns how many reads it began. */
 extern int qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n);
 

@@ -36,12 +36,29 @@ qh_relstore_in_range(QhRelStore *rs, QhNode node)
 }
 
 Buffer
+qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf)
+{
+	Page		page = BufferGetPage(buf);
+
+	if (buf == rs->ix->hints[blkno])
+		return buf;
+	rs->nmisses++;
+	if (PageIsNew(page))
+	{
+		ReleaseBuffer(buf);
+		return InvalidBuffer;
+	}
+	qh_page_check(rs->index, blkno, page, qh_array_page_kind(array), node / rs->ix->geo.group_nslots);
+	rs->ix->hints[blkno] = buf;
+	return buf;
+}
+
+Buffer
 qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 {
 	QhIndex    *ix = rs->ix;
 	Buffer		known;
 	Buffer		buf;
-	Page		page;
 
 	if (!qh_relstore_in_range(rs, node))
 		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
@@ -54,19 +71,7 @@ qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 		return known;
 
 	buf = ReadBufferExtended(rs->index, MAIN_FORKNUM, addr->blkno, RBM_NORMAL, rs->strategy);
-	if (buf == known)
-		return buf;
-	rs->nmisses++;
-	page = BufferGetPage(buf);
-	if (PageIsNew(page))
-	{
-		ReleaseBuffer(buf);
-		return InvalidBuffer;
-	}
-	qh_page_check(rs->index, addr->blkno, page, qh_array_page_kind(array),
-				  node / ix->geo.group_nslots);
-	ix->hints[addr->blkno] = buf;
-	return buf;
+	return qh_remember_page(rs, array, node, addr->blkno, buf);
 }
 
 /* The same with a lock; the page is looked at each time, all over if it is to be changed. */

@@ -71,6 +71,12 @@ extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *d
 extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr);
 
 /*
+ * A page of an array, whose group a node belongs to, was read into a buffer and is pinned: check it if
+ * it is not where it was, and remember where it is.  As above if it was never written; then it is released.
+ */
+extern Buffer qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf);
+
+/*
  * The list of row pointers of a node, read under a share lock of its row page together with
  * its code, so that the two belong to the same node even if the slot was reused since
  * the caller scored it.  Returns the number of TIDs (0 = not a live node).

@@ -10,12 +10,16 @@
 
 #include <math.h>
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#ifdef QH_HAVE_READ_STREAM
+#include "storage/read_stream.h"
+#endif
 #include "store/readahead.h"
 #include "store/sweep.h"
 
-/* Code pages asked for ahead where they must come from disk: 256 kB, as large as a ring of buffers for bulk reads. */
+/* Code pages asked for ahead where no stream reads them: 256 kB, as large as a ring of buffers for bulk reads. */
 #define PAGES_AHEAD			32
 
 /* Codes are scored in runs of about so many bytes, between which the next page's lines are asked for.  Measured: README.md. */
@@ -28,12 +32,12 @@
 
 /* Codes on the page whose first node is this; pages end with their group and with the index. */
 static uint32
-page_ncodes(const QhIndex *ix, QhNode first)
+page_ncodes(const QhSweep *sweep, QhNode first)
 {
-	const QhGeometry *geo = &ix->geo;
+	const QhGeometry *geo = &sweep->rs->ix->geo;
 	uint32		in_group = geo->group_nslots - first % geo->group_nslots;
 
-	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), ix->nslots - first);
+	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), sweep->nslots - first);
 }
 
 void
@@ -42,12 +46,14 @@ qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 	QhIndex    *ix = rs->ix;
 
 	sweep->rs = rs;
+	sweep->nslots = ix->nslots;
 	sweep->next = 0;
 	sweep->ahead = 0;
+	sweep->stream = NULL;
 
 	/* as a sequential scan does, so that one large sweep does not push out what everybody else uses */
 	sweep->strategy = NULL;
-	if (ix->nslots / ix->geo.page_nslots[QH_ARRAY_CODE] > (uint32) NBuffers / 4)
+	if (sweep->nslots / ix->geo.page_nslots[QH_ARRAY_CODE] > (uint32) NBuffers / 4)
 		sweep->strategy = GetAccessStrategy(BAS_BULKREAD);
 	rs->strategy = sweep->strategy;
 }
@@ -55,24 +61,77 @@ qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 void
 qh_sweep_end(QhSweep *sweep)
 {
+#ifdef QH_HAVE_READ_STREAM
+	if (sweep->stream != NULL)
+		read_stream_end(sweep->stream);
+#endif
 	sweep->rs->strategy = NULL;
 	if (sweep->strategy != NULL)
 		FreeAccessStrategy(sweep->strategy);
 }
 
-/* Keep PAGES_AHEAD pages on their way from disk, where they are not in shared buffers. */
-static void
-read_pages_ahead(QhSweep *sweep)
+#ifdef QH_HAVE_READ_STREAM
+
+/* The stream asks for the block of the next code page. */
+static BlockNumber
+next_block(ReadStream *stream, void *arg, void *per_buffer_data)
+{
+	QhSweep    *sweep = (QhSweep *) arg;
+	QhIndex    *ix = sweep->rs->ix;
+	BlockNumber blkno;
+
+	if (sweep->ahead >= sweep->nslots)
+		return InvalidBlockNumber;
+	blkno = qh_slot_address(&ix->geo, QH_ARRAY_CODE, sweep->ahead).blkno;
+	if (qh_seems_absent(ix, blkno))
+		sweep->rs->nahead++;
+	sweep->ahead += page_ncodes(sweep, sweep->ahead);
+	return blkno;
+}
+
+/*
+ * Pin the page of codes that begins with a node.  From the first that seems not to be in shared
+ * buffers on, a stream reads them; before it a look-up of each would cost more than its codes.
+ */
+static Buffer
+pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
+{
+	QhRelStore *rs = sweep->rs;
+	Buffer		buf = InvalidBuffer;
+
+	*addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
+	if (sweep->stream == NULL && qh_seems_absent(rs->ix, addr->blkno))
+	{
+		sweep->ahead = first;
+		sweep->stream = read_stream_begin_relation(READ_STREAM_FULL, sweep->strategy, rs->index, MAIN_FORKNUM,
+												   next_block, sweep, 0);
+	}
+	if (sweep->stream != NULL)
+		buf = read_stream_next_buffer(sweep->stream, NULL);
+	if (!BufferIsValid(buf))
+		return qh_pin_slot(rs, QH_ARRAY_CODE, first, addr);
+	rs->npins++;
+	return qh_remember_page(rs, QH_ARRAY_CODE, first, addr->blkno, buf);
+}
+
+#else
+
+/* Pin the page of codes that begins with a node, and keep those behind it on their way where they must come from disk. */
+static Buffer
+pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
 {
 	QhIndex    *ix = sweep->rs->ix;
-	uint64		end = (uint64) sweep->next + PAGES_AHEAD * ix->geo.page_nslots[QH_ARRAY_CODE];
+	uint64		end = (uint64) first + (PAGES_AHEAD + 1) * ix->geo.page_nslots[QH_ARRAY_CODE];
 
-	while (sweep->ahead < Min(end, ix->nslots))
+	while (sweep->ahead < Min(end, sweep->nslots))
 	{
 		qh_read_ahead(sweep->rs, QH_ARRAY_CODE, &sweep->ahead, 1);
-		sweep->ahead += page_ncodes(ix, sweep->ahead);
+		sweep->ahead += page_ncodes(sweep, sweep->ahead);
 	}
+	return qh_pin_slot(sweep->rs, QH_ARRAY_CODE, first, addr);
 }
+
+#endif
 
 /* Where the next page's codes seem to be, or NULL: a wrong guess does no harm. */
 static const char *
@@ -82,7 +141,7 @@ next_codes(QhSweep *sweep)
 	QhSlotAddress addr;
 	Buffer		buf;
 
-	if (sweep->next >= ix->nslots)
+	if (sweep->next >= sweep->nslots)
 		return NULL;
 	addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, sweep->next);
 	buf = ix->hints[addr.blkno];
@@ -116,15 +175,14 @@ qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist)
 	Buffer		buf;
 	int			count;
 
-	if (sweep->next >= rs->ix->nslots)
+	if (sweep->next >= sweep->nslots)
 		return 0;
 	CHECK_FOR_INTERRUPTS();
-	read_pages_ahead(sweep);
 	*first = sweep->next;
-	count = page_ncodes(rs->ix, *first);
+	count = page_ncodes(sweep, *first);
 	sweep->next += count;
 
-	buf = qh_pin_slot(rs, QH_ARRAY_CODE, *first, &addr);
+	buf = pin_page(sweep, *first, &addr);
 	if (!BufferIsValid(buf))
 	{
 		/* never written: nobody is there */

@@ -10,9 +10,11 @@
 typedef struct QhSweep
 {
 	QhRelStore *rs;
+	uint32		nslots;			/* when it began */
 	QhNode		next;			/* first node of the next page */
 	QhNode		ahead;			/* first node of the page that is asked for next */
 	BufferAccessStrategy strategy;	/* NULL = as any page */
+	struct ReadStream *stream;	/* that reads pages from disk, NULL while none was absent; PostgreSQL 17 on */
 } QhSweep;
 
 extern void qh_sweep_begin(QhSweep *sweep, QhRelStore *rs);
