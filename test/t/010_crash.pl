@@ -121,12 +121,12 @@ foreach my $stage (
 	my ($what, $index, $condition) = @$stage;
 
 	$nth++;
-	$node->safe_psql('postgres', qq{
-		TRUNCATE t; SELECT add(1, 4000); SELECT add(1, 500);
-		DELETE FROM t WHERE id % 4 IN (0, $nth);
-		DROP TABLE IF EXISTS info_before;
-		CREATE TABLE info_before AS SELECT * FROM qhnsw_info('$index')});
-	ok(kill_when($node, 'VACUUM t', "(SELECT $condition FROM qhnsw_info('$index'))"), "vacuum was killed while $what");
+	ok( kill_when($node, 'VACUUM t', "(SELECT $condition FROM qhnsw_info('$index'))", qq{
+			TRUNCATE t; SELECT add(1, 4000); SELECT add(1, 500);
+			DELETE FROM t WHERE id % 4 IN (0, $nth);
+			DROP TABLE IF EXISTS info_before;
+			CREATE TABLE info_before AS SELECT * FROM qhnsw_info('$index')}),
+		"vacuum was killed while $what");
 	recovered("vacuum killed while $what");
 	$node->safe_psql('postgres', 'VACUUM t');
 	sound($node, $_, "vacuum killed while $what, and done again") for @indexes;

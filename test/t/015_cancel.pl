@@ -54,11 +54,12 @@ foreach my $stage (
 	my ($what, $condition) = @$stage;
 
 	$nth++;
-	$node->safe_psql('postgres', qq{
-		DELETE FROM t WHERE id % 5 = $nth;
-		DROP TABLE IF EXISTS info_before;
-		CREATE TABLE info_before AS SELECT * FROM qhnsw_info('t_v')});
-	ok(cancel_when($node, 'VACUUM t', "(SELECT $condition FROM qhnsw_info('t_v'))"), "vacuum was cancelled when $what");
+	ok( cancel_when($node, 'VACUUM t', "(SELECT $condition FROM qhnsw_info('t_v'))", qq{
+			INSERT INTO t (v) SELECT v FROM source WHERE id % 5 = 0;
+			DELETE FROM t WHERE id % 5 = $nth;
+			DROP TABLE IF EXISTS info_before;
+			CREATE TABLE info_before AS SELECT * FROM qhnsw_info('t_v')}),
+		"vacuum was cancelled when $what");
 	sound($node, 't_v', "vacuum cancelled when $what");
 	$node->safe_psql('postgres', 'INSERT INTO t (v) SELECT v FROM source WHERE id % 20 = 0');
 	sound($node, 't_v', "vacuum cancelled when $what, then inserts");

@@ -156,19 +156,20 @@ sub in_background
 
 # Run sql beside us and, as soon as condition holds, the PL/pgSQL statements of how, in which
 # victim is the pid of its backend.  Returns whether that was in time and sql failed.  A machine may
-# be too busy to look in time: an index that was built meanwhile is dropped, and built again.
+# be too busy to look in time: then once more, if SQL is given that makes sql worth running again, and
+# is run before each try; to build an index it is dropped.
 sub strike_when
 {
-	my ($node, $sql, $condition, $how) = @_;
-	my ($index) = $sql =~ /CREATE INDEX (?:CONCURRENTLY )?(\w+)/;
+	my ($node, $sql, $condition, $how, $before) = @_;
 
+	$before //= "DROP INDEX IF EXISTS $1" if $sql =~ /CREATE INDEX (?:CONCURRENTLY )?(\w+)/;
 	for my $try (1 .. 20)
 	{
+		$node->safe_psql('postgres', $before) if defined $before;
 		my ($struck, $failed) = strike_once($node, $sql, $condition, $how);
 
-		return $struck && $failed if $failed || !defined $index;
+		return $struck && $failed if $failed || !defined $before;
 		$node->poll_query_until('postgres', undef, '') or die 'server did not come back';
-		$node->safe_psql('postgres', "DROP INDEX $index");
 	}
 	return 0;
 }
@@ -203,22 +204,22 @@ sub strike_once
 	return ($status == 0, $failed);
 }
 
-# Run sql and cancel it when condition holds; returns whether that happened in time.
+# Run sql and cancel it when condition holds, as strike_when() does; returns whether that happened in time.
 sub cancel_when
 {
-	my ($node, $sql, $condition) = @_;
+	my ($node, $sql, $condition, $before) = @_;
 
-	return strike_when($node, $sql, $condition, 'PERFORM pg_cancel_backend(victim)');
+	return strike_when($node, $sql, $condition, 'PERFORM pg_cancel_backend(victim)', $before);
 }
 
 # The same with kill -9, from within the server, which goes down with the backend; back when it is up again.
 sub kill_when
 {
-	my ($node, $sql, $condition) = @_;
+	my ($node, $sql, $condition, $before) = @_;
 	my $offset = -s $node->logfile;
 
 	strike_when($node, $sql, $condition,
-		q{EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || victim); PERFORM pg_sleep(10)});
+		q{EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || victim); PERFORM pg_sleep(10)}, $before);
 	# no query: psql ends before it reads one while the server is not back, and writing to it would be the end of us
 	$node->poll_query_until('postgres', undef, '') or die 'server did not come back';
 	return substr(slurp_file($node->logfile), $offset) =~ /terminated by signal 9/;
