@@ -38,6 +38,20 @@
 	} while (0)
 #endif
 
+/* Since version 16 a relation is extended by many pages of zeros at once. */
+#if PG_VERSION_NUM < 160000
+#include "storage/smgr.h"
+
+static inline void
+smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblocks, bool skip_fsync)
+{
+	PGAlignedBlock zeros = {{0}};
+
+	for (int i = 0; i < nblocks; i++)
+		smgrextend(reln, fork, blkno + i, zeros.data, skip_fsync);
+}
+#endif
+
 /* A relation's place on disk was renamed in version 16. */
 #if PG_VERSION_NUM >= 160000
 #define qh_locator(rel) ((rel)->rd_locator)

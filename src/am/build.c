@@ -444,6 +444,8 @@ links_from_memory(QhSource *source, uint32 id, QhLink *links)
 
 	for (; n < degree && own[n] != QH_INVALID_NODE; n++)
 		links[n] = from->rank[qh_link_node(own[n])] | (own[n] & QH_TREE_LINK);
+	for (int i = n; i < degree; i++)
+		links[i] = QH_INVALID_NODE;
 	return n;
 }
 
@@ -479,6 +481,25 @@ fill_from_memory(QhSource *source, QhArray array, uint32 id, uint8 *slot)
 		memcpy(slot, gather->refine_codes + position * gather->refine_nbytes, gather->refine_nbytes);
 }
 
+/* Write all pages alone. */
+static void
+write_index(QhBuild *build, QhSource *source, uint32 nslots, const QhNode *entries, int nentries)
+{
+	QhPages		pages;
+	uint32		ndone = 0;
+
+	qh_pages_init(&pages, build, nslots);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_WRITE);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, pages.nblocks);
+	qh_pages_extend(&pages, build);
+	for (uint32 batch = 0; batch < qh_pages_nbatches(&pages); batch++)
+	{
+		ndone += qh_pages_write(&pages, build, batch, source);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ndone);
+	}
+	qh_pages_finish(&pages, build, entries, nentries);
+}
+
 /* Link the nodes gathered and write the index. */
 static void
 build_in_memory(QhBuild *build)
@@ -510,11 +531,10 @@ build_in_memory(QhBuild *build)
 	for (int i = 0; i < source.graph->nentries; i++)
 		entries[i] = source.rank[source.graph->entries[i]];
 	source.source = (QhSource) {
-		.nnodes = gather->nnodes, .nslots = gather->nnodes + gather->postings.nfull,
-		.entries = entries, .nentries = source.graph->nentries,
+		.nnodes = gather->nnodes,
 		.fill = fill_from_memory, .links = links_from_memory, .posting = posting_from_memory
 	};
-	qh_write_index(build, &source.source);
+	write_index(build, &source.source, gather->nnodes + gather->postings.nfull, entries, source.graph->nentries);
 }
 
 /* ---- the whole ---- */

@@ -12,6 +12,7 @@
 #include "access/tableam.h"
 #include "am/am.h"
 #include "am/spool.h"
+#include "store/geometry.h"
 
 typedef struct QhBuild QhBuild;
 typedef struct QhShards QhShards;
@@ -62,22 +63,35 @@ extern QhRowData qh_gather_slot(const QhGather *gather, uint32 node);
 
 /* ---- write.c: pages ---- */
 
-/* Where the content of slots comes from.  Each function is asked for ids in ascending order, fill for those of each array. */
+/* Where the content of slots comes from.  Each function is asked for ids in ascending order as a rule, fill for those of each array. */
 typedef struct QhSource
 {
-	uint32		nnodes;
-	uint32		nslots;			/* nodes, then posting slots */
-	const QhNode *entries;		/* ids */
-	int			nentries;
+	uint32		nnodes;			/* posting slots follow them */
 	/* Slot of a node in an array that has no links. */
 	void		(*fill) (struct QhSource *source, QhArray array, uint32 id, uint8 *slot);
-	/* Links of a node; returns how many. */
+	/* Links of a node, QH_INVALID_NODE behind the last of 2m; returns how many. */
 	int			(*links) (struct QhSource *source, uint32 id, QhLink *links);
 	/* Posting slot id, nnodes or more. */
 	void		(*posting) (struct QhSource *source, uint32 id, uint8 *slot);
 } QhSource;
 
-extern void qh_write_index(QhBuild *build, QhSource *source);
+/* The pages that there will be, once the number of slots is known. */
+typedef struct QhPages
+{
+	QhGeometry	geo;
+	uint32		nslots;
+	BlockNumber nblocks;
+} QhPages;
+
+extern void qh_pages_init(QhPages *pages, const QhBuild *build, uint32 nslots);
+/* Make room for all of them: for one process, before any is written. */
+extern void qh_pages_extend(const QhPages *pages, const QhBuild *build);
+/* They are written, and logged, in batches, by whoever takes one; returns the number of pages in it. */
+extern uint32 qh_pages_nbatches(const QhPages *pages);
+extern uint32 qh_pages_write(const QhPages *pages, const QhBuild *build, uint32 batch, QhSource *source);
+/* When all are: the head of the index, and what is free.  For one process. */
+extern void qh_pages_finish(const QhPages *pages, const QhBuild *build, const QhNode *entries, int nentries);
+
 /* Metapage, entry page and centroid alone: an index without nodes. */
 extern void qh_write_empty(Relation index, ForkNumber fork, const QhMetaData *meta);
 
@@ -159,6 +173,7 @@ typedef enum QhShardsStep
 	QH_STEP_DIVIDE,				/* distinct codes of each shard, in order, offered to the other divisions */
 	QH_STEP_BETWEEN,			/* links in the other divisions */
 	QH_STEP_WITHIN,				/* the graph of each shard */
+	QH_STEP_WRITE,				/* pages */
 	QH_NSTEPS
 } QhShardsStep;
 
@@ -166,7 +181,7 @@ typedef enum QhShardsStep
 extern void qh_shards_row(QhBuild *build, const void *data, ItemPointer tid);
 /* The same for what was gathered before. */
 extern void qh_shards_take_gathered(QhBuild *build, const QhGather *gather);
-/* All steps behind the scan, and the pages, by one process. */
+/* All steps behind the scan by one process. */
 extern void qh_shards_finish_alone(QhBuild *build);
 /* Do this process's share of a step that is not the scan. */
 extern void qh_shards_work(QhBuild *build, QhShardsStep step);
@@ -175,9 +190,8 @@ extern void qh_shards_end_step(QhBuild *build, QhShardsStep step);
 extern void qh_shards_forget(QhBuild *build, QhShardsStep step);
 /* Show what all participants have done of a step; true if that is all there is to do. */
 extern bool qh_shards_report(QhBuild *build, QhShardsStep step);
-/* After all steps: one writes, all leave. */
-extern void qh_shards_write(QhBuild *build);
-extern void qh_shards_leave(QhBuild *build);
+/* After all steps: one process makes an index of the pages. */
+extern void qh_shards_complete(QhBuild *build);
 extern double qh_shards_nrows(const QhBuild *build);
 
 /* ---- redivide.c: what is too large for one task ---- */

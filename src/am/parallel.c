@@ -3,7 +3,7 @@
  *		Building an index with parallel workers.
  *
  * Workers are PostgreSQL's own; what they share is a small piece of dynamic shared memory and a set of temporary
- * files.  The leader takes part in everything and writes the pages alone.  Follows nbtsort.c's parallel
+ * files.  The leader takes part in everything.  Follows nbtsort.c's parallel
  * build in how the scan is shared and usage is accounted.  See README.md, section "Build".
  */
 #include "postgres.h"
@@ -137,7 +137,6 @@ qh_parallel_build_main(dsm_segment *seg, shm_toc *toc)
 
 	InstrStartParallelQuery();
 	participate(&build, shared, shm_toc_lookup(toc, KEY_SCAN, false), step);
-	qh_shards_leave(&build);
 	InstrEndParallelQuery(&((BufferUsage *) shm_toc_lookup(toc, KEY_BUFFER_USAGE, false))[ParallelWorkerNumber],
 						  &((WalUsage *) shm_toc_lookup(toc, KEY_WAL_USAGE, false))[ParallelWorkerNumber]);
 
@@ -280,7 +279,7 @@ qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *
 			(errmsg_internal("qhnsw index \"%s\" is built with %d parallel workers",
 							 RelationGetRelationName(build->index), leader.pcxt->nworkers_launched)));
 	participate(build, leader.shared, leader.scan, QH_STEP_SCAN);
-	qh_shards_write(build);
+	qh_shards_complete(build);
 	*ntuples = leader.shared->ntuples;
 	build->nindexed = leader.shared->nindexed;
 	end_parallel(&leader);

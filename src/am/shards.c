@@ -27,7 +27,7 @@ typedef enum Spool
 	SPOOL_OFFERED,				/* divide → between; a part a shard of each other division: SentNode, code */
 	SPOOL_SAMPLE,				/* divide → between: SentNode, code */
 	SPOOL_LINKS,				/* between → within: SentLinks, ids */
-	SPOOL_GRAPH,				/* within → write: number of links, links */
+	SPOOL_GRAPH,				/* within → write: 2m links, QH_INVALID_NODE behind the last */
 	NSPOOLS
 } Spool;
 
@@ -86,7 +86,7 @@ struct QhShardsShared
 	QhShardsPlan plan;
 	pg_atomic_uint32 next[QH_NSTEPS];	/* task to be taken */
 	pg_atomic_uint32 ended[QH_NSTEPS];	/* tasks done */
-	pg_atomic_uint64 done[QH_NSTEPS];	/* for the progress view: rows, or nodes */
+	pg_atomic_uint64 done[QH_NSTEPS];	/* for the progress view: rows, nodes, or pages */
 	pg_atomic_uint64 nrows;
 	pg_atomic_uint32 nshards;	/* of the first division */
 	pg_atomic_uint32 nentries_taken;	/* by shards, besides one for each */
@@ -104,7 +104,9 @@ struct QhShards
 	QhSpool    *spools[NSPOOLS];
 	MemoryContext cxt;			/* of spools */
 	MemoryContext task_cxt;
-	QhNode	   *bases;			/* nshards + 1; first ids */
+	QhNode	   *bases;			/* nshards + 1; first ids, of nodes */
+	QhNode	   *posting_bases;	/* the same of posting slots */
+	QhPages	   *pages;
 	uint8	   *row;			/* one record of SPOOL_ROWS */
 
 	/* progress of the task at hand */
@@ -251,8 +253,10 @@ count_shards(const QhShardsShared *shared)
 }
 
 static uint32
-ntasks(const QhShardsShared *shared, QhShardsStep step)
+ntasks(const QhShards *shards, QhShardsStep step)
 {
+	const QhShardsShared *shared = shards->shared;
+
 	switch (step)
 	{
 		case QH_STEP_DIVIDE:
@@ -261,6 +265,8 @@ ntasks(const QhShardsShared *shared, QhShardsStep step)
 			return 1 + shared->plan.nshards * QH_NBETWEEN;
 		case QH_STEP_WITHIN:
 			return count_shards(shared);
+		case QH_STEP_WRITE:
+			return qh_pages_nbatches(shards->pages);
 		default:
 			return 0;
 	}
@@ -269,22 +275,32 @@ ntasks(const QhShardsShared *shared, QhShardsStep step)
 bool
 qh_shards_report(QhBuild *build, QhShardsStep step)
 {
-	static const int64 subphases[] = {QH_SUBPHASE_SCAN, QH_SUBPHASE_DIVIDE, QH_SUBPHASE_BETWEEN, QH_SUBPHASE_WITHIN};
+	static const int64 subphases[] = {QH_SUBPHASE_SCAN, QH_SUBPHASE_DIVIDE, QH_SUBPHASE_BETWEEN, QH_SUBPHASE_WITHIN, QH_SUBPHASE_WRITE};
 	const int	params[] = {
 		PROGRESS_CREATEIDX_SUBPHASE,
 		PROGRESS_CREATEIDX_TUPLES_TOTAL,
 		PROGRESS_CREATEIDX_TUPLES_DONE
 	};
-	QhShardsShared *shared = build->shards->shared;
+	QhShards   *shards = build->shards;
+	QhShardsShared *shared = shards->shared;
 	uint64		nrows = pg_atomic_read_u64(&shared->nrows);
 	int64		values[3];
 
 	values[0] = subphases[step];
-	values[1] = step == QH_STEP_SCAN ? 0 : step == QH_STEP_BETWEEN ? nrows * QH_NBETWEEN : nrows;
-	values[2] = step == QH_STEP_SCAN ? nrows : pg_atomic_read_u64(&shared->done[step]);
+	values[1] = nrows;
+	values[2] = pg_atomic_read_u64(&shared->done[step]);
+	if (step == QH_STEP_SCAN)
+	{
+		values[1] = 0;
+		values[2] = nrows;
+	}
+	else if (step == QH_STEP_BETWEEN)
+		values[1] *= QH_NBETWEEN;
+	else if (step == QH_STEP_WRITE)
+		values[1] = shards->pages->nblocks;
 	if (!build->worker)
 		pgstat_progress_update_multi_param(3, params, values);
-	return pg_atomic_read_u32(&shared->ended[step]) >= ntasks(shared, step);
+	return pg_atomic_read_u32(&shared->ended[step]) >= ntasks(shards, step);
 }
 
 /*
@@ -617,11 +633,9 @@ divide_shard(QhBuild *build, uint32 shard)
 	end_task(build);
 }
 
-/* ---- between: links to other shards ---- */
-
-/* Add up the shards: all are divided. */
+/* Add up the shards: all are divided, so it is known which ids there are, and which pages. */
 static void
-set_bases(QhBuild *build)
+number_slots(QhBuild *build)
 {
 	QhShards   *shards = build->shards;
 	uint32		nshards = count_shards(shards->shared);
@@ -630,6 +644,8 @@ set_bases(QhBuild *build)
 	if (shards->bases != NULL)
 		return;
 	shards->bases = MemoryContextAlloc(shards->cxt, sizeof(QhNode) * (nshards + 1));
+	shards->posting_bases = MemoryContextAlloc(shards->cxt, sizeof(QhNode) * (nshards + 1));
+	shards->pages = MemoryContextAlloc(shards->cxt, sizeof(QhPages));
 	for (uint32 i = 0; i < nshards; i++)
 	{
 		shards->bases[i] = nslots;
@@ -641,7 +657,16 @@ set_bases(QhBuild *build)
 							RelationGetRelationName(build->index), QH_MAX_NODES / 2)));
 	}
 	shards->bases[nshards] = nslots;
+	for (uint32 i = 0; i < nshards; i++)
+	{
+		shards->posting_bases[i] = nslots;
+		nslots += shards->shards[i].npostings;
+	}
+	shards->posting_bases[nshards] = nslots;
+	qh_pages_init(shards->pages, build, nslots);
 }
+
+/* ---- between: links to other shards ---- */
 
 /* Nodes with their codes, out of parts of a spool. */
 typedef struct Nodes
@@ -869,7 +894,7 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 	for (uint32 node = 0; node < graph->n; node++)
 	{
 		const QhLink *links = graph->links + node * (Size) graph->max_degree;
-		uint16		n;
+		int			n;
 
 		CHECK_FOR_INTERRUPTS();
 		input.id = shards->bases[shard] + node;
@@ -878,9 +903,9 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 		input.nwithin = n;
 		input.away = joins->away + node * (Size) joins->away_max;
 		input.naway = joins->taken[node];
-		n = qh_final_links(&input, out);
-		qh_spool_put(spool, shard, &n, sizeof(n));
-		qh_spool_put(spool, shard, out, sizeof(QhLink) * n);
+		for (n = qh_final_links(&input, out); n < graph->max_degree; n++)
+			out[n] = QH_INVALID_NODE;
+		qh_spool_put(spool, shard, out, sizeof(QhLink) * graph->max_degree);
 	}
 	qh_spool_end_part(spool, shard);
 }
@@ -920,51 +945,180 @@ link_within(QhBuild *build, uint32 shard)
 	end_task(build);
 }
 
+/* ---- writing ---- */
+
+/* Records of one size in a spool, a part a shard, by the ids of what they are about. */
+typedef struct Stream
+{
+	QhSpool    *spool;
+	const QhNode *bases;		/* first id of each shard */
+	Size		nbytes;			/* of a record */
+	uint32		shard;
+	QhNode		next;			/* id of the record that would be read next */
+} Stream;
+
+typedef struct ShardsSource
+{
+	QhSource	source;			/* first: the function casts */
+	const QhNode *posting_bases;
+	Stream		slots;
+	Stream		codes;
+	Stream		refine;
+	Stream		links;
+	Stream		postings;
+	int			max_degree;
+} ShardsSource;
+
+static Stream
+open_stream(QhSpool *spool, const QhNode *bases, Size nbytes)
+{
+	return (Stream) {spool, bases, nbytes, 0, QH_INVALID_NODE};
+}
+
+/* Read the record of an id, fastest if it follows the last one read. */
+static void
+stream_get(Stream *stream, QhNode id, void *record)
+{
+	if (id != stream->next || id >= stream->bases[stream->shard + 1])
+	{
+		if (id < stream->next)
+			stream->shard = 0;
+		while (id >= stream->bases[stream->shard + 1])
+			stream->shard++;
+		qh_spool_rewind(stream->spool, stream->shard);
+		qh_spool_skip(stream->spool, (id - stream->bases[stream->shard]) * (uint64) stream->nbytes);
+	}
+	(void) qh_spool_get(stream->spool, record, stream->nbytes);
+	stream->next = id + 1;
+}
+
+static int
+links_from_shards(QhSource *source, uint32 id, QhLink *links)
+{
+	ShardsSource *from = (ShardsSource *) source;
+	int			n = 0;
+
+	stream_get(&from->links, id, links);
+	while (n < from->max_degree && links[n] != QH_INVALID_NODE)
+		n++;
+	return n;
+}
+
+static void
+posting_from_shards(QhSource *source, uint32 id, uint8 *slot)
+{
+	ShardsSource *from = (ShardsSource *) source;
+	QhPosting	posting = (QhPosting) slot;
+
+	stream_get(&from->postings, id, slot);
+	if (posting->next != QH_INVALID_NODE)
+		posting->next += from->posting_bases[from->postings.shard];
+}
+
+static void
+fill_row(ShardsSource *source, uint32 id, uint8 *slot)
+{
+	QhRowData	row;
+
+	stream_get(&source->slots, id, &row);
+	if (row.flags == QH_ROW_POSTING)
+		row = qh_row_posting(qh_row_head(row) + source->posting_bases[source->slots.shard]);
+	memcpy(slot, &row, sizeof(row));
+}
+
+static void
+fill_from_shards(QhSource *source, QhArray array, uint32 id, uint8 *slot)
+{
+	ShardsSource *from = (ShardsSource *) source;
+
+	if (array == QH_ARRAY_ROW)
+		fill_row(from, id, slot);
+	else
+		stream_get(array == QH_ARRAY_CODE ? &from->codes : &from->refine, id, slot);
+}
+
+static void
+open_source(QhBuild *build, ShardsSource *source)
+{
+	QhShards   *shards = build->shards;
+	const QhMetaData *meta = &build->meta;
+
+	*source = (ShardsSource) {
+		.source = {
+			.nnodes = shards->bases[count_shards(shards->shared)],
+			.fill = fill_from_shards, .links = links_from_shards, .posting = posting_from_shards
+		},
+		.posting_bases = shards->posting_bases,
+		.slots = open_stream(shards->spools[SPOOL_SLOTS], shards->bases, sizeof(QhRowData)),
+		.codes = open_stream(shards->spools[SPOOL_CODES], shards->bases, meta->code_nbytes),
+		.refine = open_stream(shards->spools[SPOOL_REFINE], shards->bases, meta->refine_nbytes),
+		.links = open_stream(shards->spools[SPOOL_GRAPH], shards->bases, sizeof(QhLink) * 2 * meta->m),
+		.postings = open_stream(shards->spools[SPOOL_POSTINGS], shards->posting_bases, qh_meta_link_nbytes(meta)),
+		.max_degree = 2 * meta->m
+	};
+}
+
 /* ---- steps ---- */
+
+static void
+do_task(QhBuild *build, uint32 task, ShardsSource *source)
+{
+	QhShards   *shards = build->shards;
+
+	switch (shards->step)
+	{
+		case QH_STEP_DIVIDE:
+			divide_shard(build, task);
+			break;
+		case QH_STEP_BETWEEN:
+			if (task == 0)
+				link_sample(build);
+			else
+				link_between(build, 1 + (task - 1) / shards->plan->nshards, (task - 1) % shards->plan->nshards);
+			break;
+		case QH_STEP_WITHIN:
+			link_within(build, task);
+			break;
+		default:
+			add_done(shards, qh_pages_write(shards->pages, build, task, &source->source));
+			qh_shards_report(build, shards->step);
+			end_task(build);
+	}
+}
 
 void
 qh_shards_work(QhBuild *build, QhShardsStep step)
 {
 	QhShards   *shards = build->shards;
-	uint32		n = ntasks(shards->shared, step);
+	ShardsSource source;
+	uint32		task;
 
 	Assert(step != QH_STEP_SCAN);
 	shards->step = step;
 	if (step > QH_STEP_DIVIDE)
-		set_bases(build);
+		number_slots(build);
+	if (step == QH_STEP_WRITE)
+		open_source(build, &source);
 	qh_shards_report(build, step);
-	for (;;)
-	{
-		uint32		task = pg_atomic_fetch_add_u32(&shards->shared->next[step], 1);
-
-		if (task >= n)
-			return;
-		if (step == QH_STEP_DIVIDE)
-			divide_shard(build, task);
-		else if (step == QH_STEP_WITHIN)
-			link_within(build, task);
-		else if (task == 0)
-			link_sample(build);
-		else
-			link_between(build, 1 + (task - 1) / shards->plan->nshards, (task - 1) % shards->plan->nshards);
-	}
+	while ((task = pg_atomic_fetch_add_u32(&shards->shared->next[step], 1)) < ntasks(shards, step))
+		do_task(build, task, &source);
 }
 
-/* Steps in which a spool is written and, for the last time, read; those read at the end stay. */
+/* Steps in which a spool is written and, for the last time, read. */
 static const struct
 {
 	QhShardsStep written;
 	QhShardsStep read;
 }			spool_steps[NSPOOLS] = {
 	[SPOOL_ROWS] = {QH_STEP_SCAN, QH_STEP_DIVIDE},
-	[SPOOL_CODES] = {QH_STEP_DIVIDE, QH_NSTEPS},
-	[SPOOL_REFINE] = {QH_STEP_DIVIDE, QH_NSTEPS},
-	[SPOOL_SLOTS] = {QH_STEP_DIVIDE, QH_NSTEPS},
-	[SPOOL_POSTINGS] = {QH_STEP_DIVIDE, QH_NSTEPS},
+	[SPOOL_CODES] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
+	[SPOOL_REFINE] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
+	[SPOOL_SLOTS] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
+	[SPOOL_POSTINGS] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
 	[SPOOL_OFFERED] = {QH_STEP_DIVIDE, QH_STEP_BETWEEN},
 	[SPOOL_SAMPLE] = {QH_STEP_DIVIDE, QH_STEP_BETWEEN},
 	[SPOOL_LINKS] = {QH_STEP_BETWEEN, QH_STEP_WITHIN},
-	[SPOOL_GRAPH] = {QH_STEP_WITHIN, QH_NSTEPS},
+	[SPOOL_GRAPH] = {QH_STEP_WITHIN, QH_STEP_WRITE},
 };
 
 void
@@ -984,6 +1138,9 @@ qh_shards_end_step(QhBuild *build, QhShardsStep step)
 		if (spool_steps[i].read == step)
 			qh_spool_close(shards->spools[i]);
 	}
+	/* while others may still be busy */
+	if (step == QH_STEP_WITHIN && !build->worker && shards->pages->nslots > 0)
+		qh_pages_extend(shards->pages, build);
 }
 
 void
@@ -994,128 +1151,13 @@ qh_shards_forget(QhBuild *build, QhShardsStep step)
 			qh_spool_delete(build->shards->spools[i]);
 }
 
-void
-qh_shards_leave(QhBuild *build)
-{
-	qh_shards_end_step(build, QH_NSTEPS);
-}
-
 double
 qh_shards_nrows(const QhBuild *build)
 {
 	return (double) pg_atomic_read_u64(&build->shards->shared->nrows);
 }
 
-/* ---- writing ---- */
-
-/* Reads one spool from shard to shard. */
-typedef struct Stream
-{
-	QhSpool    *spool;
-	const Shard *shards;
-	uint32		shard;
-	uint32		left;			/* records of the shard */
-	bool		postings;		/* count posting slots, not nodes */
-} Stream;
-
-typedef struct ShardsSource
-{
-	QhSource	source;			/* first: the function casts */
-	QhBuild    *build;
-	Stream		rows;
-	Stream		codes;
-	Stream		refine;
-	Stream		links;
-	Stream		postings;
-	Size		posting_nbytes;
-	uint32	   *posting_bases;	/* ids */
-} ShardsSource;
-
-static uint32
-stream_count(const Stream *stream)
-{
-	return stream->postings ? stream->shards[stream->shard].npostings : stream->shards[stream->shard].nnodes;
-}
-
-static void
-stream_begin(Stream *stream, QhSpool *spool, const Shard *shards)
-{
-	stream->spool = spool;
-	stream->shards = shards;
-	stream->shard = 0;
-	stream->left = stream_count(stream);
-	qh_spool_rewind(spool, 0);
-}
-
-/* Step to the next record; there is one. */
-static void
-stream_next(Stream *stream)
-{
-	while (stream->left == 0)
-	{
-		qh_spool_rewind(stream->spool, ++stream->shard);
-		stream->left = stream_count(stream);
-	}
-	stream->left--;
-}
-
-static int
-links_from_shards(QhSource *source, uint32 id, QhLink *links)
-{
-	Stream	   *stream = &((ShardsSource *) source)->links;
-	uint16		n;
-
-	stream_next(stream);
-	(void) qh_spool_get(stream->spool, &n, sizeof(n));
-	if (n > 0)
-		(void) qh_spool_get(stream->spool, links, sizeof(QhLink) * n);
-	return n;
-}
-
-static void
-posting_from_shards(QhSource *source, uint32 id, uint8 *slot)
-{
-	ShardsSource *from = (ShardsSource *) source;
-	QhPosting	posting = (QhPosting) slot;
-
-	stream_next(&from->postings);
-	(void) qh_spool_get(from->postings.spool, slot, from->posting_nbytes);
-	if (posting->next != QH_INVALID_NODE)
-		posting->next += from->posting_bases[from->postings.shard];
-}
-
-static void
-fill_row(ShardsSource *source, uint8 *slot)
-{
-	Stream	   *stream = &source->rows;
-	QhRowData	row;
-
-	stream_next(stream);
-	(void) qh_spool_get(stream->spool, &row, sizeof(row));
-	if (row.flags == QH_ROW_POSTING)
-		row = qh_row_posting(qh_row_head(row) + source->posting_bases[stream->shard]);
-	memcpy(slot, &row, sizeof(row));
-}
-
-static void
-fill_from_shards(QhSource *source, QhArray array, uint32 id, uint8 *slot)
-{
-	ShardsSource *from = (ShardsSource *) source;
-	const QhMetaData *meta = &from->build->meta;
-
-	if (array == QH_ARRAY_ROW)
-		fill_row(from, slot);
-	else if (array == QH_ARRAY_CODE)
-	{
-		stream_next(&from->codes);
-		(void) qh_spool_get(from->codes.spool, slot, meta->code_nbytes);
-	}
-	else
-	{
-		stream_next(&from->refine);
-		(void) qh_spool_get(from->refine.spool, slot, meta->refine_nbytes);
-	}
-}
+/* ---- the end ---- */
 
 static int
 compare_nodes(const void *a, const void *b)
@@ -1127,44 +1169,23 @@ compare_nodes(const void *a, const void *b)
 }
 
 void
-qh_shards_write(QhBuild *build)
+qh_shards_complete(QhBuild *build)
 {
 	QhShards   *shards = build->shards;
-	uint32		nshards = count_shards(shards->shared);
-	ShardsSource source = {.build = build, .postings = {.postings = true}};
+	QhShardsShared *shared = shards->shared;
+	int			nentries = (int) Min(pg_atomic_read_u32(&shared->nentries), QH_MAX_ENTRIES);
 
-	set_bases(build);
-	source.source.nnodes = source.source.nslots = shards->bases[nshards];
-	source.posting_bases = MemoryContextAlloc(shards->cxt, sizeof(uint32) * nshards);
-	for (uint32 i = 0; i < nshards; i++)
-	{
-		source.posting_bases[i] = source.source.nslots;
-		source.source.nslots += shards->shards[i].npostings;
-	}
-	build->meta.built_nnodes = source.source.nnodes;
+	build->meta.built_nnodes = shards->bases[count_shards(shared)];
 	build->meta.built_nrows = (uint64) qh_shards_nrows(build);
-	if (source.source.nnodes == 0)
+	if (build->meta.built_nnodes == 0)
 	{
 		build->meta.nparam_pages = 0;
 		qh_write_empty(build->index, MAIN_FORKNUM, &build->meta);
 		return;
 	}
-	source.source.fill = fill_from_shards;
-	source.source.links = links_from_shards;
-	source.source.posting = posting_from_shards;
-	source.source.entries = shards->shared->entries;
-	source.source.nentries = Min(pg_atomic_read_u32(&shards->shared->nentries), QH_MAX_ENTRIES);
 	/* who came first is chance */
-	qsort(shards->shared->entries, source.source.nentries, sizeof(QhNode), compare_nodes);
-	stream_begin(&source.rows, shards->spools[SPOOL_SLOTS], shards->shards);
-	stream_begin(&source.codes, shards->spools[SPOOL_CODES], shards->shards);
-	stream_begin(&source.refine, shards->spools[SPOOL_REFINE], shards->shards);
-	stream_begin(&source.links, shards->spools[SPOOL_GRAPH], shards->shards);
-	stream_begin(&source.postings, shards->spools[SPOOL_POSTINGS], shards->shards);
-	source.posting_nbytes = qh_meta_link_nbytes(&build->meta);
-	qh_write_index(build, &source.source);
-	qh_shards_leave(build);
-	qh_shards_forget(build, QH_NSTEPS);
+	qsort(shared->entries, nentries, sizeof(QhNode), compare_nodes);
+	qh_pages_finish(shards->pages, build, shared->entries, nentries);
 }
 
 void
@@ -1177,5 +1198,5 @@ qh_shards_finish_alone(QhBuild *build)
 		qh_shards_end_step(build, step);
 		qh_shards_forget(build, step);
 	}
-	qh_shards_write(build);
+	qh_shards_complete(build);
 }

@@ -48,6 +48,7 @@ struct QhSpool
 	int			participant;
 	uint64		next;			/* chunk of that participant to look at */
 	uint8	   *chunk;
+	bool		chunk_read;		/* it is in memory */
 	Size		chunk_at;
 	Size		chunk_end;
 };
@@ -250,11 +251,10 @@ qh_spool_rewind(QhSpool *spool, uint32 part)
 	spool->chunk_at = spool->chunk_end = 0;
 }
 
-/* Read the part's next chunk; false if there is none. */
+/* Go to the part's next chunk; false if there is none. */
 static bool
 next_chunk(QhSpool *spool)
 {
-	CHECK_FOR_INTERRUPTS();
 	for (; spool->participant < spool->spoolers.n; spool->participant++, spool->next = 0)
 	{
 		Directory  *dir = &spool->dirs[spool->participant];
@@ -264,12 +264,34 @@ next_chunk(QhSpool *spool)
 		if (spool->next == dir->nchunks)
 			continue;
 		spool->chunk_at = 0;
-		spool->chunk_end = dir->chunks[spool->next].nbytes;
-		seek_chunk(spool, dir->file, spool->next++);
-		read_exactly(dir->file, spool->chunk, spool->chunk_end);
+		spool->chunk_end = dir->chunks[spool->next++].nbytes;
+		spool->chunk_read = false;
 		return true;
 	}
 	return false;
+}
+
+static void
+read_chunk(QhSpool *spool)
+{
+	BufFile    *file = spool->dirs[spool->participant].file;
+
+	CHECK_FOR_INTERRUPTS();
+	seek_chunk(spool, file, spool->next - 1);
+	read_exactly(file, spool->chunk, spool->chunk_end);
+	spool->chunk_read = true;
+}
+
+void
+qh_spool_skip(QhSpool *spool, uint64 nbytes)
+{
+	while (nbytes > spool->chunk_end - spool->chunk_at)
+	{
+		nbytes -= spool->chunk_end - spool->chunk_at;
+		if (!next_chunk(spool))
+			elog(ERROR, "temporary file of an index build is cut off");
+	}
+	spool->chunk_at += nbytes;
 }
 
 bool
@@ -290,6 +312,8 @@ qh_spool_get(QhSpool *spool, void *data, Size nbytes)
 				elog(ERROR, "temporary file of an index build is cut off");
 			return false;
 		}
+		if (!spool->chunk_read)
+			read_chunk(spool);
 		memcpy(out, spool->chunk + spool->chunk_at, fits);
 		spool->chunk_at += fits;
 		out += fits;

@@ -41,6 +41,8 @@ extern void qh_spool_finish(QhSpool *spool);
 extern uint64 qh_spool_part_nbytes(QhSpool *spool, uint32 part);
 /* Read from the beginning of a part. */
 extern void qh_spool_rewind(QhSpool *spool, uint32 part);
+/* Pass over bytes of it, most of which are not even read from the file. */
+extern void qh_spool_skip(QhSpool *spool, uint64 nbytes);
 /* The next bytes of it; false at its end, an error if it ends in their midst. */
 extern bool qh_spool_get(QhSpool *spool, void *data, Size nbytes);
 

@@ -2,41 +2,54 @@
  * write.c
  *		Writing the pages of a new index.
  *
- * Must not know how nodes were linked: a QhSource has the content of their slots.  Pages are made in the order
- * of their blocks and logged at the end.  See README.md, section "Build".
+ * Must not know how nodes were linked, nor who takes part: a QhSource has the content of slots, and a batch of
+ * pages depends on no other.  See README.md, section "Build".
  */
 #include "postgres.h"
 
 #include "access/xloginsert.h"
 #include "am/build.h"
-#include "commands/progress.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/indexfsm.h"
+#include "storage/smgr.h"
 
-static Buffer
-new_page(Relation index, ForkNumber fork)
+/* Pages that are written, and logged, together; chosen by hand. */
+#define BATCH_NPAGES	256
+
+/* Pages by which a relation grows between two looks for interrupts; chosen by hand. */
+#define EXTEND_NPAGES	128
+
+/* Lengthen a relation that nobody else uses yet.  Through the storage manager, for nobody needs a buffer of each page now. */
+static void
+extend(Relation index, ForkNumber fork, BlockNumber nblocks)
 {
-	Buffer		buf = ReadBufferExtended(index, fork, P_NEW, RBM_NORMAL, NULL);
+	for (BlockNumber blkno = RelationGetNumberOfBlocksInFork(index, fork); blkno < nblocks; blkno += EXTEND_NPAGES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		smgrzeroextend(RelationGetSmgr(index), fork, blkno, (int) Min(nblocks - blkno, EXTEND_NPAGES), false);
+	}
+}
 
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	return buf;
+/* A page that was never written: there is nothing to read. */
+static Buffer
+new_page(Relation index, ForkNumber fork, BlockNumber blkno)
+{
+	return ReadBufferExtended(index, fork, blkno, RBM_ZERO_AND_LOCK, NULL);
 }
 
 static void
 write_head(Relation index, ForkNumber fork, const QhMetaData *meta, const float *centroid,
 		   const QhNode *entries, int nentries)
 {
-	Buffer		buf = new_page(index, fork);
+	Buffer		buf = new_page(index, fork, QH_META_BLKNO);
 	QhEntry		entry;
 
-	Assert(BufferGetBlockNumber(buf) == QH_META_BLKNO);
 	qh_page_init(BufferGetPage(buf), QH_PAGE_META, 0);
 	*QhPageGetMeta(BufferGetPage(buf)) = *meta;
 	MarkBufferDirty(buf);
 	UnlockReleaseBuffer(buf);
 
-	buf = new_page(index, fork);
+	buf = new_page(index, fork, QH_ENTRY_BLKNO);
 	qh_page_init(BufferGetPage(buf), QH_PAGE_ENTRY, 0);
 	entry = QhPageGetEntry(BufferGetPage(buf));
 	entry->nentries = nentries;
@@ -49,7 +62,7 @@ write_head(Relation index, ForkNumber fork, const QhMetaData *meta, const float 
 	{
 		uint32		from = i * QH_PARAM_NFLOATS;
 
-		buf = new_page(index, fork);
+		buf = new_page(index, fork, QH_FIRST_PARAM_BLKNO + i);
 		qh_page_init(BufferGetPage(buf), QH_PAGE_PARAM, 0);
 		memcpy(PageGetContents(BufferGetPage(buf)), centroid + from,
 			   sizeof(float) * Min(QH_PARAM_NFLOATS, meta->ndims - from));
@@ -61,6 +74,7 @@ write_head(Relation index, ForkNumber fork, const QhMetaData *meta, const float 
 void
 qh_write_empty(Relation index, ForkNumber fork, const QhMetaData *meta)
 {
+	extend(index, fork, QH_FIRST_PARAM_BLKNO);
 	write_head(index, fork, meta, NULL, NULL, 0);
 	/* the init fork of an unlogged index is logged: it is what a crash resets the index to */
 	if (fork == INIT_FORKNUM || RelationNeedsWAL(index))
@@ -74,22 +88,20 @@ fill_link_slot(const QhGeometry *geo, int max_degree, QhSource *source, QhNode i
 	int			n = source->links(source, id, links);
 
 	if (!qh_link_packed(geo, id))
-	{
-		memcpy(slot, links, sizeof(QhLink) * n);
-		memset(slot + sizeof(QhLink) * n, 0xFF, sizeof(QhLink) * (max_degree - n)); /* QH_INVALID_NODE */
-	}
+		memcpy(slot, links, sizeof(QhLink) * max_degree);
 	else if (!qh_pack_links(id, links, n, slot, qh_link_nbytes(geo, id)))
 		elog(ERROR, "links of node %u do not fit their slot", id);
 }
 
 static void
-fill_page(const QhGeometry *geo, int max_degree, QhSource *source, BlockNumber blkno, Page page)
+fill_page(const QhPages *pages, int max_degree, QhSource *source, BlockNumber blkno, Page page)
 {
+	const QhGeometry *geo = &pages->geo;
 	uint32		group;
 	QhNode		first;
 	QhArray		array = qh_geometry_block(geo, blkno, &group, &first);
 	bool		has_links = array == QH_ARRAY_LINK || array == QH_ARRAY_HUB;
-	uint32		end = Min(first + qh_geometry_page_nslots(geo, blkno), has_links ? source->nslots : source->nnodes);
+	uint32		end = Min(first + qh_geometry_page_nslots(geo, blkno), has_links ? pages->nslots : source->nnodes);
 
 	qh_page_init(page, qh_array_page_kind(array), group);
 	for (QhNode id = first; id < end; id++)
@@ -109,14 +121,14 @@ fill_page(const QhGeometry *geo, int max_degree, QhSource *source, BlockNumber b
 
 /* Tell the free space map about slots behind the last one in use. */
 static void
-record_rest(Relation index, const QhGeometry *geo, uint32 nslots, BlockNumber nblocks)
+record_rest(Relation index, const QhPages *pages)
 {
-	uint32		end = qh_geometry_nslots(geo, nblocks);
+	uint32		end = qh_geometry_nslots(&pages->geo, pages->nblocks);
 	BlockNumber last = InvalidBlockNumber;
 
-	for (QhNode id = nslots; id < end; id++)
+	for (QhNode id = pages->nslots; id < end; id++)
 	{
-		BlockNumber blkno = qh_slot_address(geo, QH_ARRAY_LINK, id).blkno;
+		BlockNumber blkno = qh_slot_address(&pages->geo, QH_ARRAY_LINK, id).blkno;
 
 		if (blkno != last)
 			RecordFreeIndexPage(index, blkno);
@@ -126,31 +138,54 @@ record_rest(Relation index, const QhGeometry *geo, uint32 nslots, BlockNumber nb
 }
 
 void
-qh_write_index(QhBuild *build, QhSource *source)
+qh_pages_init(QhPages *pages, const QhBuild *build, uint32 nslots)
 {
-	QhGeometry	geo;
-	const char *fault = qh_geometry_init(&geo, &build->meta);
-	BlockNumber nblocks;
+	const char *fault = qh_geometry_init(&pages->geo, &build->meta);
 
 	if (fault != NULL)
 		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
-	nblocks = qh_geometry_nblocks(&geo, source->nslots);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_WRITE);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, nblocks);
-	write_head(build->index, MAIN_FORKNUM, &build->meta, build->centroid, source->entries, source->nentries);
-	for (BlockNumber blkno = geo.first_blkno; blkno < nblocks; blkno++)
+	pages->nslots = nslots;
+	pages->nblocks = qh_geometry_nblocks(&pages->geo, nslots);
+}
+
+void
+qh_pages_extend(const QhPages *pages, const QhBuild *build)
+{
+	extend(build->index, MAIN_FORKNUM, pages->nblocks);
+}
+
+uint32
+qh_pages_nbatches(const QhPages *pages)
+{
+	return (pages->nblocks - pages->geo.first_blkno + BATCH_NPAGES - 1) / BATCH_NPAGES;
+}
+
+uint32
+qh_pages_write(const QhPages *pages, const QhBuild *build, uint32 batch, QhSource *source)
+{
+	BlockNumber begin = pages->geo.first_blkno + batch * BATCH_NPAGES;
+	BlockNumber end = Min(begin + BATCH_NPAGES, pages->nblocks);
+
+	for (BlockNumber blkno = begin; blkno < end; blkno++)
 	{
 		Buffer		buf;
 
 		CHECK_FOR_INTERRUPTS();
-		buf = new_page(build->index, MAIN_FORKNUM);
-		Assert(BufferGetBlockNumber(buf) == blkno);
-		fill_page(&geo, 2 * build->meta.m, source, blkno, BufferGetPage(buf));
+		buf = new_page(build->index, MAIN_FORKNUM, blkno);
+		fill_page(pages, 2 * build->meta.m, source, blkno, BufferGetPage(buf));
 		MarkBufferDirty(buf);
 		UnlockReleaseBuffer(buf);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, blkno + 1);
 	}
 	if (RelationNeedsWAL(build->index))
-		log_newpage_range(build->index, MAIN_FORKNUM, 0, nblocks, true);
-	record_rest(build->index, &geo, source->nslots, nblocks);
+		log_newpage_range(build->index, MAIN_FORKNUM, begin, end, true);
+	return end - begin;
+}
+
+void
+qh_pages_finish(const QhPages *pages, const QhBuild *build, const QhNode *entries, int nentries)
+{
+	write_head(build->index, MAIN_FORKNUM, &build->meta, build->centroid, entries, nentries);
+	if (RelationNeedsWAL(build->index))
+		log_newpage_range(build->index, MAIN_FORKNUM, 0, pages->geo.first_blkno, true);
+	record_rest(build->index, pages);
 }

@@ -25,6 +25,13 @@ foreach my $phase ('encoding', 'candidates', 'links')
 		"build was cancelled at $phase");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'source_v'"), '0', 'no index is left');
 }
+# enough pages to be met while they are written: the finer code of a node has one to itself
+$node->safe_psql('postgres', q{CREATE FUNCTION stretched(v real[]) RETURNS real[] LANGUAGE plpgsql IMMUTABLE AS
+	$$BEGIN FOR i IN 1 .. 6 LOOP v := v || v; END LOOP; RETURN v; END$$});
+ok( cancel_when($node, q{CREATE INDEX source_v ON source USING qhnsw ((stretched(v)) real_cosine_ops) WITH (refine = 'int8')},
+		q{EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%writing%' AND tuples_done > 0)}),
+	'build was cancelled while pages were written');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'source_v'"), '0', 'no index is left');
 # a build that would need a minute, however fast the machine
 $node->safe_psql('postgres', q{CREATE FUNCTION slowly(v real[]) RETURNS real[] LANGUAGE plpgsql IMMUTABLE AS
 	$$BEGIN PERFORM pg_sleep(.01); RETURN v; END$$});

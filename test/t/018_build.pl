@@ -115,14 +115,43 @@ foreach my $settings ($little, $workers)
 		is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'large_i'"), 0, 'no index is left');
 	}
 }
-ok( strike_when($node, "$workers CREATE INDEX large_i ON large USING qhnsw (b)",
-		"EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%between%')",
-		"PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'"),
-	'a build fails whose workers are terminated');
-is($node->safe_psql('postgres', $temp_files), 0, 'no temporary file is left');
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'large_i'"), 0, 'no index is left');
+# enough pages to be met while they are written: the finer code of a node has one to itself
+$node->safe_psql('postgres', q{CREATE FUNCTION stretched(v real[]) RETURNS real[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS
+	$$BEGIN FOR i IN 1 .. 7 LOOP v := v || v; END LOOP; RETURN v; END$$});
+my $wide = q{CREATE INDEX wide_i ON source USING qhnsw ((stretched(v)) real_cosine_ops) WITH (refine = 'int8')};
+foreach my $settings ($little, $workers)
+{
+	ok( cancel_when($node, "$settings $wide", q{EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%writing%' AND tuples_done > 0)}),
+		'a build was cancelled while pages were written');
+	is($node->safe_psql('postgres', $temp_files), 0, 'no temporary file is left');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'wide_i'"), 0, 'no index is left');
+}
+foreach my $case ([ 'between', 'large_i', "$workers CREATE INDEX large_i ON large USING qhnsw (b)" ], [ 'writing', 'wide_i', "$workers $wide" ])
+{
+	my ($phase, $index, $statement) = @$case;
+
+	ok( strike_when($node, $statement,
+			"EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE '%$phase%')",
+			"PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'"),
+		"a build fails whose workers are terminated at $phase");
+	is($node->safe_psql('postgres', $temp_files), 0, 'no temporary file is left');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = '$index'"), 0, 'no index is left');
+}
+foreach my $settings ($little, $workers)
+{
+	$node->safe_psql('postgres', "DROP INDEX IF EXISTS wide_i; $settings $wide");
+	sound($node, 'wide_i', "a page to each finer code, $settings");
+	is($node->safe_psql('postgres', q{SELECT rows, pg_relation_size('wide_i') > rows * 8192 FROM qhnsw_info('wide_i')}), '12000|t', 'and all rows are there');
+}
 $node->safe_psql('postgres', "$workers CREATE INDEX large_i ON large USING qhnsw (b)");
 sound($node, 'large_i', 'and built at last');
+
+# ---- a crash after a build whose pages several processes logged
+
+$node->stop('immediate');
+$node->start;
+sound($node, $_, 'after a crash') foreach ('large_i', 'wide_i', 'unlogged_i');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM unlogged}), 0, 'what is not logged is empty');
 
 # ---- a crash after a build that was not logged row by row
 
