@@ -127,6 +127,24 @@ COMMIT;
 SELECT rows, test_sound('passing_r') FROM qhnsw_info('passing_r');
 INSERT INTO passing SELECT id, v FROM source WHERE id <= 100;
 
+-- cut off at its end, grown again and rewritten, under a session that has seen all of it
+CREATE TABLE cut (id int, r real[], b bitvec(32)) WITH (autovacuum_enabled = off);
+INSERT INTO cut SELECT id, v, binary_quantize FROM source;
+CREATE INDEX cut_r ON cut USING qhnsw (r real_l2_ops);
+CREATE INDEX cut_b ON cut USING qhnsw (b);
+SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
+DELETE FROM cut WHERE id > 1000;
+VACUUM cut;
+SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
+INSERT INTO cut SELECT id, v, binary_quantize FROM source WHERE id > 2000;
+SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
+VACUUM FULL cut;
+SET effective_io_concurrency = 0;
+SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
+RESET effective_io_concurrency;
+SELECT test_sound('cut_r'), test_sound('cut_b');
+DROP TABLE cut;
+
 -- partitioned
 CREATE TABLE parts (id int, r real[], b bitvec(32)) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (101);

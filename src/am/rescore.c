@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "store/table_ahead.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
@@ -47,7 +48,7 @@
  */
 #define FILTER_CAUTION	1.5
 
-#define FETCH_BATCH		64
+#define FETCH_BATCH		QH_TABLE_AHEAD_MAX
 
 /* A row in the queue, which the allocator rounds up and gives a header, and its place among those decided. */
 #define QUEUED_NBYTES	(2 * sizeof(QhRescored) + sizeof(QhRescored *))
@@ -179,16 +180,13 @@ static void
 fetch_rows(IndexScanDesc desc, Fetch *rows, int nrows)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
+	ItemPointerData tids[FETCH_BATCH];
 
 	scan->stats.nbatches++;
 	qsort(rows, nrows, sizeof(Fetch), compare_fetches);
 	for (int i = 0; i < nrows; i++)
-	{
-		BlockNumber blkno = ItemPointerGetBlockNumber(&rows[i].tid);
-
-		if (i == 0 || blkno != ItemPointerGetBlockNumber(&rows[i - 1].tid))
-			PrefetchBuffer(desc->heapRelation, MAIN_FORKNUM, blkno);
-	}
+		tids[i] = rows[i].tid;
+	qh_table_ahead(&scan->rs, scan->heap, tids, nrows);
 	for (int i = 0; i < nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

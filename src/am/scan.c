@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "store/readahead.h"
+#include "store/table_ahead.h"
 #include "type/bitvec.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -270,6 +271,7 @@ start(IndexScanDesc desc)
 	qh_relstore_init(&scan->rs, index, scan->ix);
 	consult_plan(desc);
 
+	scan->heap = desc->heapRelation;
 	scan->query_null = (desc->orderByData[0].sk_flags & SK_ISNULL) != 0;
 	if (!scan->query_null)
 	{
@@ -462,11 +464,21 @@ next_node(QhScan *scan, QhRefined *out)
 	return true;
 }
 
+/* Nodes whose rows are asked for together: not more than there are rows still wanted, where each is returned. */
+static int
+rows_ahead(const QhScan *scan)
+{
+	double		missing = scan->wanted - scan->stats.nreturned;
+
+	return is_queued(scan) || missing <= 0 ? QH_ROWS_AHEAD : (int) Min(ceil(missing), QH_ROWS_AHEAD);
+}
+
 /* The rows of this node will be read next: ask for those of the nodes behind it too. */
 static void
 read_rows_ahead(QhScan *scan, QhNode node)
 {
 	QhNode		nodes[QH_ROWS_AHEAD] = {node};
+	int			max = rows_ahead(scan);
 	int			n = 1;
 
 	if (scan->nrow_reads++ % QH_ROWS_AHEAD != 0)
@@ -474,14 +486,20 @@ read_rows_ahead(QhScan *scan, QhNode node)
 	if (scan->refine_prepared != NULL)
 	{
 		/* a heap: those near its top are among the nearest */
-		for (int i = 0; i < scan->nrefined && n < QH_ROWS_AHEAD; i++)
+		for (int i = 0; i < scan->nrefined && n < max; i++)
 			nodes[n++] = scan->refined[i].node;
 	}
 	else if (scan->source == QH_SOURCE_GRAPH)
-		n += qh_search_peek(scan->search, QH_ROWS_AHEAD - n, nodes + n);
+		n += qh_search_peek(scan->search, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_FLAT)
-		n += qh_flat_peek(scan, QH_ROWS_AHEAD - n, nodes + n);
+		n += qh_flat_peek(scan, max - n, nodes + n);
 	qh_rows_ahead(&scan->rs, nodes, n);
+	if (!is_queued(scan))
+	{
+		ItemPointerData tids[QH_ROWS_AHEAD];
+
+		qh_table_ahead(&scan->rs, scan->heap, tids, qh_glance_at_rows(&scan->rs, nodes, n, tids));
+	}
 }
 
 bool
@@ -521,12 +539,7 @@ qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid)
 
 	if (unlikely(!ItemPointerIsValid(tid)))
 		qh_report_corrupt(desc->indexRelation, QH_META_BLKNO, "a row pointer is not valid");
-	if (likely(ItemPointerGetBlockNumber(tid) < scan->heap_nblocks))
-		return;
-
-	/* nobody can truncate the table while we hold a lock on it, so it only grows */
-	scan->heap_nblocks = RelationGetNumberOfBlocks(desc->heapRelation);
-	if (ItemPointerGetBlockNumber(tid) >= scan->heap_nblocks)
+	if (unlikely(!qh_table_has_block(scan->ix, desc->heapRelation, ItemPointerGetBlockNumber(tid))))
 		qh_report_corrupt(desc->indexRelation, QH_META_BLKNO, "a row pointer leads past the end of the table");
 }
 

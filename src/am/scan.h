@@ -92,6 +92,7 @@ typedef struct QhScan
 	MemoryContext query_cxt;	/* until rescan */
 	MemoryContext tuple_cxt;	/* until the next row */
 
+	Relation	heap;
 	const QhColumn *column;
 	QhIndex    *ix;				/* held by query_cxt */
 	QhRelStore	rs;
@@ -127,7 +128,6 @@ typedef struct QhScan
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
 	uint64		nrow_reads;		/* nodes whose rows were read */
-	BlockNumber heap_nblocks;	/* as last looked up */
 	float		rows_dist;		/* by the finest code there is */
 	float		rows_error;		/* in strict order, once it matters: standard error of the code they were found by */
 	double		rows_exact;		/* Jaccard: the distance itself */

@@ -324,24 +324,37 @@ qh_index_acquire(Relation index, MemoryContext owner)
 	return ix;
 }
 
+/* Room for a hint for each of nblocks blocks. */
+static void
+grow_hints(MemoryContext cxt, Buffer **hints, BlockNumber *nhints, BlockNumber nblocks)
+{
+	BlockNumber max;
+	Buffer	   *grown;
+
+	if (nblocks <= *nhints)
+		return;
+	max = Max(nblocks, *nhints + *nhints / 2);
+	grown = MemoryContextAllocHuge(cxt, sizeof(Buffer) * max);
+	if (*nhints > 0)
+		memcpy(grown, *hints, sizeof(Buffer) * *nhints);
+	memset(grown + *nhints, 0, sizeof(Buffer) * (max - *nhints));
+	if (*hints)
+		pfree(*hints);
+	*hints = grown;
+	*nhints = max;
+}
+
 void
 qh_index_refresh_size(QhIndex *ix, Relation index)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	ix->nblocks = RelationGetNumberOfBlocks(index);
+	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, ix->nblocks) : 0;
+	grow_hints(ix->cxt, &ix->hints, &ix->nhints, ix->nblocks);
+}
 
-	ix->nblocks = nblocks;
-	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, nblocks) : 0;
-	if (nblocks > ix->nhints)
-	{
-		BlockNumber nhints = Max(nblocks, ix->nhints + ix->nhints / 2);
-		Buffer	   *hints = MemoryContextAllocHuge(ix->cxt, sizeof(Buffer) * nhints);
-
-		if (ix->nhints > 0)
-			memcpy(hints, ix->hints, sizeof(Buffer) * ix->nhints);
-		memset(hints + ix->nhints, 0, sizeof(Buffer) * (nhints - ix->nhints));
-		if (ix->hints)
-			pfree(ix->hints);
-		ix->hints = hints;
-		ix->nhints = nhints;
-	}
+void
+qh_index_refresh_table_size(QhIndex *ix, Relation heap)
+{
+	ix->ntable_blocks = RelationGetNumberOfBlocks(heap);
+	grow_hints(ix->cxt, &ix->table_hints, &ix->ntable_hints, ix->ntable_blocks);
 }

@@ -43,6 +43,10 @@ typedef struct QhIndex
 	Buffer	   *hints;			/* buffer a block was last seen in, or 0 */
 	BlockNumber nhints;
 	BlockNumber insert_target;	/* link page the last insert found room on */
+
+	Buffer	   *table_hints;	/* the same for blocks of the table (table_ahead.c) */
+	BlockNumber ntable_blocks;	/* of the table, as last looked up */
+	BlockNumber ntable_hints;
 } QhIndex;
 
 /* What is known of the index.  Held until owner is reset or deleted. */
@@ -50,6 +54,9 @@ extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);
 
 /* Look up the number of blocks anew. */
 extern void qh_index_refresh_size(QhIndex *ix, Relation index);
+
+/* The same for those of the table. */
+extern void qh_index_refresh_table_size(QhIndex *ix, Relation heap);
 
 /* Forget what this backend knows of an index it has just changed by hand (entry points, dimensions). */
 extern void qh_index_forget(Oid relid);

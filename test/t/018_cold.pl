@@ -63,6 +63,13 @@ is( $node->safe_psql('postgres', q{
 		CREATE TEMP TABLE first AS SELECT id FROM t ORDER BY b <~> (SELECT b FROM t AS other LIMIT 1) LIMIT 1;
 		SELECT flat_passes, reads_ahead > 1 FROM qhnsw_last_scan()}),
 	'1|t', 'the first pass over all codes after a start reads them ahead');
+$node->restart;
+is( $node->safe_psql('postgres', q{
+		SET enable_seqscan = off; SET effective_io_concurrency = 16;
+		CREATE TEMP TABLE read AS SELECT count(*) FROM qhnsw_check('t_b');
+		CREATE TEMP TABLE first AS SELECT id FROM t ORDER BY b <~> (SELECT binary_quantize(v) FROM queries LIMIT 1) LIMIT 10;
+		SELECT reads_ahead > 1 FROM qhnsw_last_scan()}),
+	't', 'pages of the table are read ahead where the index is in shared buffers');
 foreach my $column (sort keys %search)
 {
 	foreach my $flat ('off', 'on')

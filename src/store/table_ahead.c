@@ -1,0 +1,140 @@
+/*
+ * table_ahead.c
+ *		Rows of the table asked for before they are fetched one by one.
+ *
+ * A row at a random place is four cache lines to wait for, each found through the one before: the
+ * buffer's descriptor, the page's header, the line pointer, the row.  The rows of a LIMIT are known before
+ * the first is returned, so all of them are asked for together.  What is read here serves to ask for more
+ * and for nothing else: it is read without a pin, and may be wrong.  Must not know
+ * how rows are fetched.  See README.md, section "Rows of the table".
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "compat.h"
+#include "storage/buf_internals.h"
+#include "storage/bufpage.h"
+#include "store/table_ahead.h"
+#include "utils/spccache.h"
+
+#define CACHE_LINE_NBYTES	64
+
+/* Not to stand alone in a function: gcc 12 takes one that does nothing else for one without effect, and drops its calls. */
+#define pg_prefetch(address) __builtin_prefetch(address)
+
+bool
+qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno)
+{
+	if (likely(blkno < ix->ntable_blocks))
+		return true;
+	qh_index_refresh_table_size(ix, heap);
+	return blkno < ix->ntable_blocks;
+}
+
+int
+qh_glance_at_rows(QhRelStore *rs, const QhNode *nodes, int n, ItemPointerData *tids)
+{
+	QhIndex    *ix = rs->ix;
+	int			ntids = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+		QhRowData	row;
+		Buffer		buf;
+
+		if (nodes[i] >= ix->nslots)
+			continue;
+		addr = qh_slot_address(&ix->geo, QH_ARRAY_ROW, nodes[i]);
+		buf = ix->hints[addr.blkno];
+		if (buf <= InvalidBuffer)
+			continue;			/* unknown, or a temporary index in local memory */
+		memcpy(&row, (const char *) BufferGetBlock(buf) + addr.offset, sizeof(row));
+		if (row.flags == QH_ROW_SINGLE)
+			memcpy(&tids[ntids++], row.w, sizeof(ItemPointerData));
+	}
+	return ntids;
+}
+
+/* Does the buffer hold this block of the table?  Asked without a lock: the answer may be wrong a moment later. */
+static bool
+seems_held(Relation heap, BlockNumber blkno, Buffer buf)
+{
+	BufferTag	tag;
+
+	if (BufferIsLocal(buf))
+		return true;
+	if (buf == InvalidBuffer)
+		return false;
+	qh_buffer_tag_init(&tag, qh_locator(heap), MAIN_FORKNUM, blkno);
+	return qh_buffer_tags_equal(&GetBufferDescriptor(buf - 1)->tag, &tag);
+}
+
+/* Look up where a block of the table is, or have it read.  The table may have been truncated since its size was noted. */
+static void
+look_up(QhRelStore *rs, Relation heap, BlockNumber blkno)
+{
+	QhIndex    *ix = rs->ix;
+	PrefetchBufferResult result;
+
+	qh_index_refresh_table_size(ix, heap);
+	if (blkno >= ix->ntable_blocks)
+		return;
+	result = PrefetchBuffer(heap, MAIN_FORKNUM, blkno);
+	if (result.initiated_io)
+		rs->nahead++;
+	ix->table_hints[blkno] = result.recent_buffer;
+}
+
+/* Where a line pointer is, whose number may be any. */
+static inline ItemId
+line_pointer(Buffer buf, OffsetNumber offnum)
+{
+	return PageGetItemId((Page) BufferGetBlock(buf), Min(Max(offnum, FirstOffsetNumber), MaxHeapTuplesPerPage));
+}
+
+/* Where the row seems to be that a line pointer leads to: near the page in any case. */
+static inline const char *
+row_of(Buffer buf, OffsetNumber offnum)
+{
+	return (const char *) BufferGetBlock(buf) + ItemIdGetOffset(line_pointer(buf, offnum));
+}
+
+void
+qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n)
+{
+	QhIndex    *ix = rs->ix;
+	bool		may_read = get_tablespace_io_concurrency(heap->rd_rel->reltablespace) > 0;
+	ItemPointerData known[QH_TABLE_AHEAD_MAX];
+	int			nknown = 0;
+
+	Assert(n <= QH_TABLE_AHEAD_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&tids[i]);
+		Buffer		buf;
+
+		if (!qh_table_has_block(ix, heap, blkno))
+			continue;
+		known[nknown++] = tids[i];
+		buf = ix->table_hints[blkno];
+		if (buf <= InvalidBuffer)
+			continue;			/* unknown, or a temporary table in local memory */
+		pg_prefetch(GetBufferDescriptor(buf - 1));
+		pg_prefetch(BufferGetBlock(buf));
+		pg_prefetch(line_pointer(buf, ItemPointerGetOffsetNumberNoCheck(&tids[i])));
+	}
+	for (int i = 0; i < nknown; i++)
+	{
+		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&known[i]);
+		const char *row;
+
+		if (may_read && !seems_held(heap, blkno, ix->table_hints[blkno]))
+			look_up(rs, heap, blkno);
+		if (ix->table_hints[blkno] <= InvalidBuffer)
+			continue;
+		row = row_of(ix->table_hints[blkno], ItemPointerGetOffsetNumberNoCheck(&known[i]));
+		pg_prefetch(row);
+		pg_prefetch(row + CACHE_LINE_NBYTES);	/* rows do not keep to lines */
+	}
+}

@@ -1,0 +1,31 @@
+/*
+ * table_ahead.h
+ *		Rows of the table asked for before they are fetched one by one.
+ *
+ * README.md, section "Rows of the table".
+ */
+#ifndef QH_TABLE_AHEAD_H
+#define QH_TABLE_AHEAD_H
+
+#include "storage/itemptr.h"
+#include "store/relstore.h"
+
+/* Rows asked for at once. */
+#define QH_TABLE_AHEAD_MAX	64
+
+/* Has the table such a block?  Looks again where it had fewer when it was looked at last. */
+extern bool qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno);
+
+/*
+ * Row pointers that these nodes, at most QH_ROWS_AHEAD, seem to have, of those with a single row.  Read without pin and lock: they
+ * may be wrong, and serve only to be asked for ahead.  Returns how many.
+ */
+extern int qh_glance_at_rows(QhRelStore *rs, const QhNode *nodes, int n, ItemPointerData *tids);
+
+/*
+ * Ask the processor for what fetching these rows, at most QH_TABLE_AHEAD_MAX, will touch, and the disk for pages that are not in
+ * shared buffers.  Takes no pin; any row pointers will do.
+ */
+extern void qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n);
+
+#endif							/* QH_TABLE_AHEAD_H */
