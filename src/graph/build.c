@@ -65,10 +65,8 @@ tree_count(uint32_t n, const QhBuildParams *params)
 }
 
 static uint32_t
-leaf_count(uint32_t n, int nkeep)
+leaf_count(uint32_t n, uint32_t target, int nkeep)
 {
-	uint32_t	target = QH_LEAF_NODES;
-
 	/* a list cannot be filled well from a leaf that is hardly larger */
 	if (target < 4 * (uint32_t) nkeep)
 		target = 4 * (uint32_t) nkeep;
@@ -87,7 +85,7 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 {
 	int			nkeep = keep_count(params);
 	size_t		count = n;
-	uint32_t	nleaves = leaf_count(n, nkeep);
+	uint32_t	nleaves = leaf_count(n, QH_LEAF_NODES, nkeep);
 	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
 	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
@@ -114,7 +112,7 @@ qh_find_candidates(QhBuild *build)
 	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
 	QhLeafWork *work;
 
-	build->nleaves = leaf_count(build->n, build->nkeep);
+	build->nleaves = leaf_count(build->n, build->leaf_nodes, build->nkeep);
 	build->leaf_max = largest_leaf(build->n, build->nleaves);
 	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
 	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
@@ -158,6 +156,7 @@ begin_build(QhBuild *build, const QhAlloc *alloc, const QhSpace *space, const Qh
 	build->max_degree = 2 * params->m;
 	build->nkeep = keep_count(params);
 	build->ntrees = tree_count(space->n, params);
+	build->leaf_nodes = QH_LEAF_NODES;
 	build->graph = graph = qh_build_alloc(build, sizeof(QhGraph));
 	memset(graph, 0, sizeof(*graph));
 	graph->n = space->n;

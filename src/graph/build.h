@@ -26,6 +26,7 @@ typedef struct QhBuild
 	int			max_degree;
 	int			nkeep;			/* candidates kept a node */
 	int			ntrees;
+	uint32_t	leaf_nodes;		/* wanted in a leaf */
 
 	/* One random partition: the nodes leaf by leaf. */
 	uint64_t   *keys;			/* n; scratch of the splits */
@@ -33,6 +34,7 @@ typedef struct QhBuild
 	uint32_t	nleaves;
 	uint32_t	leaf_max;		/* nodes in the largest leaf */
 	uint32_t   *leaf_begin;		/* nleaves + 1 */
+	uint8_t    *split_codes;	/* qh_split_ncodes() codes; scratch of the splits */
 
 	/* n * nkeep sorted keys, salted with the owner, QH_KEY_NONE after the last of each */
 	uint64_t   *lists;
@@ -124,7 +126,9 @@ typedef struct QhSplit
 	int			npivots;		/* a side */
 } QhSplit;
 
-/* partition.c: choose the pivots for the nodes of keys[0 .. n), n >= 2 */
+/* partition.c: codes that build->split_codes has room for */
+extern size_t qh_split_ncodes(void);
+/* choose the pivots for the nodes of keys[0 .. n), n >= 2 */
 extern void qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split);
 /* rewrite keys[0 .. n), salted with salt, so that they order by side; salted with next */
 extern void qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next);

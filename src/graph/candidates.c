@@ -153,6 +153,17 @@ merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 	memcpy(list, work->merged, nkeep * sizeof(uint64_t));
 }
 
+/* Lists lie far apart, and are wanted once the distances are there: by then they have arrived. */
+static void
+fetch_lists(const QhBuild *build, const QhNode *nodes, uint32_t n)
+{
+	size_t		nkeep = (size_t) build->nkeep;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (size_t k = 0; k < nkeep; k += 64 / sizeof(uint64_t))
+			__builtin_prefetch(build->lists + nodes[i] * nkeep + k, 1);
+}
+
 void
 qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
 {
@@ -172,8 +183,12 @@ qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32
 			uint32_t	row = i % QH_LEAF_ROWS;
 
 			if (row == 0)
-				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) (n - i < QH_LEAF_ROWS ? n - i : QH_LEAF_ROWS),
-										 work->codes, stride, (int) n, work->dist);
+			{
+				uint32_t	nrows = n - i < QH_LEAF_ROWS ? n - i : QH_LEAF_ROWS;
+
+				fetch_lists(build, nodes + i, nrows);
+				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) nrows, work->codes, stride, (int) n, work->dist);
+			}
 			merge_list(build, work, near_keys(build, work, nodes, n, i, work->dist + (size_t) row * n, list[nkeep - 1]), list);
 			qh_build_tick(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);

@@ -22,6 +22,9 @@
 
 /* Trees of a sample's build: its links only have to lead into the right cluster. */
 #define COARSE_TREES		3
+#ifndef QH_COARSE_LEAF_NODES
+#define QH_COARSE_LEAF_NODES	250
+#endif
 
 /* Copy every step-th node of the order; the sample lies beside each other, so that its build is like any other. */
 static void
@@ -80,6 +83,7 @@ add_level(QhBuild *build, uint32_t step)
 	sub.m = sub.max_degree = graph.max_degree;
 	sub.nkeep = 3 * sub.m;
 	sub.ntrees = COARSE_TREES;
+	sub.leaf_nodes = QH_COARSE_LEAF_NODES;
 	sub.known = NULL;
 	sub.report_as = QH_PHASE_PRUNE;
 	graph.links = qh_build_alloc(build, (size_t) n * (size_t) graph.max_degree * sizeof(QhLink));

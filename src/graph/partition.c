@@ -9,6 +9,8 @@
  * median, so that leaves are equally large whatever the data: one cluster,
  * sorted input and equal distances included.  README.md, "Bulk build".
  */
+#include <string.h>
+
 #include "graph/build.h"
 
 /*
@@ -20,8 +22,14 @@
 #endif
 #define SPLIT_ROUNDS		3
 
-/* Nodes scored at a time: their codes stay in the first caches while the pivots pass over them. */
+/* Nodes scored at a time: their codes stay in the first cache while the pivots pass over them. */
 #define SPLIT_BATCH			128
+
+size_t
+qh_split_ncodes(void)
+{
+	return 2 * QH_SPLIT_PIVOTS + SPLIT_BATCH;
+}
 
 void
 qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist)
@@ -96,6 +104,16 @@ sample_two_means(const float *dist, int nsample, uint64_t *rank, uint64_t *rando
 	qh_keys_sort(rank, (uint32_t) nsample);
 }
 
+/* Codes side by side serve several others at once, and that pays for the copy. */
+static void
+copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *out)
+{
+	size_t		stride = build->space->stride;
+
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(out + i * stride, qh_build_code(build, nodes[i]), stride);
+}
+
 void
 qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split)
 {
@@ -114,8 +132,8 @@ qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt,
 
 		sample[i] = qh_key_node(keys[begin + qh_random_below(&random, end - begin)], salt);
 	}
-	for (int i = 0; i < nsample; i++)
-		qh_space_pair(build->space, sample[i], sample, nsample, dist + i * nsample);
+	copy_codes(build, sample, (uint32_t) nsample, build->split_codes);
+	build->space->pair_block(build->space->ctx, build->split_codes, nsample, build->split_codes, build->space->stride, nsample, dist);
 	sample_two_means(dist, nsample, rank, &random);
 
 	/* spread over each side's half: its extremes alone would describe outliers */
@@ -131,10 +149,14 @@ qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt,
 void
 qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next)
 {
+	const QhSpace *space = build->space;
+	uint8_t    *codes = build->split_codes + 2 * QH_SPLIT_PIVOTS * space->stride;
 	QhNode		nodes[SPLIT_BATCH];
 	float		sum[SPLIT_BATCH];
-	float		dist[SPLIT_BATCH];
+	float		dist[2 * QH_SPLIT_PIVOTS * SPLIT_BATCH];
 
+	for (int side = 0; side < 2; side++)
+		copy_codes(build, split->sides[side], (uint32_t) split->npivots, build->split_codes + side * split->npivots * space->stride);
 	for (uint32_t done = 0; done < n;)
 	{
 		uint32_t	part = n - done < SPLIT_BATCH ? n - done : SPLIT_BATCH;
@@ -144,14 +166,18 @@ qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n,
 			nodes[i] = qh_key_node(keys[done + i], salt);
 			sum[i] = 0;
 		}
+		copy_codes(build, nodes, part, codes);
+		space->pair_block(space->ctx, build->split_codes, 2 * split->npivots, codes, space->stride, (int) part, dist);
 		for (int p = 0; p < split->npivots; p++)
 		{
-			qh_space_pair(build->space, split->sides[0][p], nodes, (int) part, dist);
+			const float *near = dist + (uint32_t) p * part;
+			const float *far = near + (uint32_t) split->npivots * part;
+
 			for (uint32_t i = 0; i < part; i++)
-				sum[i] += dist[i];
-			qh_space_pair(build->space, split->sides[1][p], nodes, (int) part, dist);
-			for (uint32_t i = 0; i < part; i++)
-				sum[i] -= dist[i];
+			{
+				sum[i] += near[i];
+				sum[i] -= far[i];
+			}
 		}
 		for (uint32_t i = 0; i < part; i++)
 			keys[done + i] = qh_key(sum[i], nodes[i], next);
@@ -208,5 +234,7 @@ qh_partition(QhBuild *build, int tree)
 	for (uint32_t i = 0; i < build->n; i++)
 		build->keys[i] = qh_key(0, i, salt);
 	build->leaf_begin[build->nleaves] = build->n;
+	build->split_codes = qh_build_alloc(build, qh_split_ncodes() * build->space->stride);
 	split_range(build, tree, (Range) {0, build->n, 0, build->nleaves, salt});
+	qh_build_release(build, build->split_codes);
 }

@@ -155,6 +155,7 @@ qh_splitter_init(QhSplitter *splitter, const QhAlloc *alloc, const QhSpace *samp
 	uint32_t	salt = (uint32_t) qh_mix64(seed);
 	uint64_t   *keys = qh_build_alloc(&splitting.build, (size_t) sample->n * sizeof(uint64_t));
 
+	splitting.build.split_codes = qh_build_alloc(&splitting.build, qh_split_ncodes() * sample->stride);
 	memset(splitter, 0, qh_splitter_nbytes(nshards, sample->stride));
 	splitter->nshards = nshards;
 	splitter->salt = salt;
@@ -162,6 +163,7 @@ qh_splitter_init(QhSplitter *splitter, const QhAlloc *alloc, const QhSpace *samp
 	for (uint32_t i = 0; i < sample->n; i++)
 		keys[i] = qh_key(0, i, salt);
 	divide(&splitting, keys, sample->n, salt, 0, nshards);
+	qh_build_release(&splitting.build, splitting.build.split_codes);
 	qh_build_release(&splitting.build, keys);
 }
 
