@@ -26,7 +26,7 @@
 #define WINDOW_MIN			128
 #define OVERFLOW_MIN		1024
 
-/* How many of the nodes to expand are passed to hint(), that of this hop first, and how far ahead to look for them; chosen by hand. */
+/* How many of the nodes to expand are passed to hint(), that of the next hop first, and how far ahead to look for them; chosen by hand. */
 #define HINT_MAX			5
 #define HINT_REACH			32
 
@@ -383,20 +383,33 @@ hop_allowed(QhSearch *search)
 	return true;
 }
 
-/* Tell the store which node is expanded now, and which will probably be after it. */
+/*
+ * Tell the store which node is expanded next and which will probably be after it: of the window and of what is about to be
+ * merged into it.  Merging takes about as long as the first lines of the next node's links.
+ */
 static void
-hint_next(QhSearch *search)
+hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 {
 	const Entry *window = search->window + search->head;
 	QhNode		nodes[HINT_MAX];
 	size_t		end = search->cursor + HINT_REACH;
+	size_t		i = search->cursor;
+	size_t		j = 0;
 	int			n = 0;
 
 	if (end > search->count)
 		end = search->count;
-	for (size_t i = search->cursor; i < end && n < HINT_MAX; i++)
-		if (!(window[i].node & EXPANDED))
-			nodes[n++] = window[i].node;
+	while (n < HINT_MAX)
+	{
+		while (i < end && (window[i].node & EXPANDED))
+			i++;
+		if (j < naccepted && (i == end || accepted[j].dist < window[i].dist))
+			nodes[n++] = accepted[j++].node;
+		else if (i < end)
+			nodes[n++] = window[i++].node;
+		else
+			break;
+	}
 	if (n > 0)
 		search->store->hint(search->store, nodes, n);
 }
@@ -435,8 +448,6 @@ expand(QhSearch *search, size_t size)
 	float		bound;
 	int			n;
 
-	if (search->store->hint != NULL)
-		hint_next(search);
 	window[search->cursor].node |= EXPANDED;
 	n = score_neighbours(search, node);
 
@@ -457,6 +468,8 @@ expand(QhSearch *search, size_t size)
 		else if (search->limits.resumable && entry.dist < INFINITY)
 			overflow_add(search, entry);
 	}
+	if (search->store->hint != NULL)
+		hint_next(search, accepted, naccepted);
 	if (naccepted > 0)
 		window_merge(search, accepted, naccepted, size);
 }
