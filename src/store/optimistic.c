@@ -16,13 +16,16 @@
 
 bool		qh_optimistic_read = true;
 
-/* A slot that is being read, and the buffer it is read from. */
-typedef struct Glance
+/* Slots that are being read, and the buffers they are read from. */
+typedef struct Glances
 {
-	BufferDesc *desc;
-	BufferTag	tag;			/* that the buffer has to have */
-	int			at;				/* of the nodes asked for */
-} Glance;
+	BufferTag	tag;			/* of the index; the block is put in for each */
+	int			n;
+	BufferDesc *desc[QH_UNPINNED_MAX];
+	BlockNumber blkno[QH_UNPINNED_MAX]; /* that the buffer has to hold */
+	int			at[QH_UNPINNED_MAX];	/* of the slots asked for */
+	const uint8 *code[QH_UNPINNED_MAX];
+} Glances;
 
 bool
 qh_usage_is_full(Buffer buf)
@@ -33,74 +36,77 @@ qh_usage_is_full(Buffer buf)
 }
 
 /*
- * The buffer's state, or 0 if it does not hold the page.  The tag is read first: it changes only
+ * The buffer's state, or 0 if it does not hold the block.  The tag is read first: it changes only
  * under the header's lock, which also makes the buffer invalid, so a state read behind the barrier
  * says whether the page of this tag is there, or still on its way in.
  */
 static inline uint64
-state_if_held(const Glance *glance)
+state_if_held(Glances *glances, BufferDesc *desc, BlockNumber blkno)
 {
 	uint64		state;
 
-	if (!qh_buffer_tags_equal(&glance->desc->tag, &glance->tag))
+	glances->tag.blockNum = blkno;
+	if (!qh_buffer_tags_equal(&desc->tag, &glances->tag))
 		return 0;
 	pg_read_barrier();
-	state = qh_buffer_state(glance->desc);
+	state = qh_buffer_state(desc);
 	return (state & (BM_VALID | BM_LOCKED)) == BM_VALID ? state : 0;
 }
 
 /*
- * May the slot be read without a pin?  Only from a buffer whose usage count is as high as
- * a pin could raise it.  So the clock sweep finds the same counts as if all had been pinned.
+ * Find the slots that may be read without a pin: only those in buffers whose usage count is as high as
+ * a pin could raise it.  So the clock sweep finds the same counts as if all had been pinned.  The
+ * others go to rest; returns how many.
  */
-static bool
-begin_glance(QhRelStore *rs, BlockNumber blkno, Glance *glance)
+static int
+begin_glances(QhRelStore *rs, Glances *glances, const QhSlotAddress *addrs, int n, int *rest)
 {
-	Buffer		buf = rs->ix->hints[blkno];
+	const Buffer *hints = rs->ix->hints;
+	int			nrest = 0;
 
-	if (buf <= InvalidBuffer)
-		return false;			/* unknown, or a temporary index in local memory */
-	glance->desc = GetBufferDescriptor(buf - 1);
-	qh_buffer_tag_init(&glance->tag, qh_locator(rs->index), MAIN_FORKNUM, blkno);
-	return BUF_STATE_GET_USAGECOUNT(state_if_held(glance)) >= BM_MAX_USAGE_COUNT;
+	qh_buffer_tag_init(&glances->tag, qh_locator(rs->index), MAIN_FORKNUM, InvalidBlockNumber);
+	glances->n = 0;
+	for (int i = 0; i < n; i++)
+	{
+		BlockNumber blkno = addrs[i].blkno;
+		Buffer		buf = blkno == InvalidBlockNumber ? InvalidBuffer : hints[blkno];
+		/* NULL where the buffer is unknown, or in local memory as those of a temporary index */
+		BufferDesc *desc = buf > InvalidBuffer ? GetBufferDescriptor(buf - 1) : NULL;
+
+		if (unlikely(desc == NULL) ||
+			unlikely(BUF_STATE_GET_USAGECOUNT(state_if_held(glances, desc, blkno)) < BM_MAX_USAGE_COUNT))
+		{
+			rest[nrest++] = i;
+			continue;
+		}
+		glances->desc[glances->n] = desc;
+		glances->blkno[glances->n] = blkno;
+		glances->at[glances->n] = i;
+		glances->code[glances->n++] = (uint8 *) BufferGetBlock(buf) + addrs[i].offset;
+	}
+	return nrest;
 }
 
 int
 qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest)
 {
-	Glance		glances[QH_UNPINNED_MAX];
-	const uint8 *codes[QH_UNPINNED_MAX];
+	Glances		glances;
 	float		scores[QH_UNPINNED_MAX];
-	int			nglances = 0;
-	int			nrest = 0;
-	bool		needs_pin[QH_UNPINNED_MAX];
+	int			nrest;
 
 	Assert(n <= QH_UNPINNED_MAX);
-	for (int i = 0; i < n; i++)
-	{
-		Glance	   *glance = &glances[nglances];
-
-		needs_pin[i] = true;
-		if (addrs[i].blkno == InvalidBlockNumber || !begin_glance(rs, addrs[i].blkno, glance))
-			continue;
-		glance->at = i;
-		codes[nglances++] = (uint8 *) BufferGetBlock(BufferDescriptorGetBuffer(glance->desc)) + addrs[i].offset;
-	}
+	nrest = begin_glances(rs, &glances, addrs, n, rest);
 
 	/* nothing of the codes may be read before the first look, or after the second */
 	pg_read_barrier();
-	qv_query_score(query, codes, nglances, scores);
+	qv_query_score(query, glances.code, glances.n, scores);
 	pg_read_barrier();
 
-	for (int i = 0; i < nglances; i++)
+	for (int i = 0; i < glances.n; i++)
 	{
-		dist[glances[i].at] = scores[i];
-		needs_pin[glances[i].at] = state_if_held(&glances[i]) == 0;
-	}
-	for (int i = 0; i < n; i++)
-	{
-		rest[nrest] = i;
-		nrest += needs_pin[i];
+		dist[glances.at[i]] = scores[i];
+		if (unlikely(state_if_held(&glances, glances.desc[i], glances.blkno[i]) == 0))
+			rest[nrest++] = glances.at[i];
 	}
 	return nrest;
 }

@@ -23,7 +23,7 @@ extern bool qh_usage_is_full(Buffer buf);
 
 /*
  * Score up to QH_UNPINNED_MAX slots where they lie.  Positions in addrs of those that need a pin (or whose block is
- * invalid), or whose page may not have been there all the time, go to rest, ascending, and their dist means nothing.
+ * invalid), or whose page may not have been there all the time, go to rest in any order, and their dist means nothing.
  * Returns how many those are.  Takes no pin and no lock.
  */
 extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest);

@@ -27,10 +27,8 @@
 #define pg_prefetch(address) __builtin_prefetch(address)
 
 bool
-qh_relstore_in_range(QhRelStore *rs, QhNode node)
+qh_relstore_grown_to(QhRelStore *rs, QhNode node)
 {
-	if (likely(node < rs->ix->nslots))
-		return true;
 	qh_index_refresh_size(rs->ix, rs->index);
 	return node < rs->ix->nslots;
 }

@@ -44,8 +44,15 @@ typedef struct QhRelStore
 
 extern void qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix);
 
-/* Nodes there is room for now; looks again if node is past what was known. */
-extern bool qh_relstore_in_range(QhRelStore *rs, QhNode node);
+/* Look at the index's size again: is there room for the node now? */
+extern bool qh_relstore_grown_to(QhRelStore *rs, QhNode node);
+
+/* Is there room for the node?  Looks again if it is past what was known. */
+static inline bool
+qh_relstore_in_range(QhRelStore *rs, QhNode node)
+{
+	return likely(node < rs->ix->nslots) || qh_relstore_grown_to(rs, node);
+}
 
 /* Copy of a node's code; false where its page was never written. */
 extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
