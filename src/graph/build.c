@@ -19,12 +19,6 @@
 #define QH_LEAF_NODES		1000
 #endif
 
-/*
- * Nodes in a leaf of the tree that gives the order: fewer than fit a page of
- * links (63 at m = 16), so that a page holds whole leaves; chosen by hand.
- */
-#define ORDER_NODES			16
-
 /* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
 #define KEEP_MAX			512
 
@@ -129,19 +123,14 @@ qh_find_candidates(QhBuild *build)
 	qh_build_release(build, build->keys);
 }
 
-/* One more tree, with small leaves: nodes close in it are close in space.  Entry points stand before all others. */
+/* Near nodes together, entry points before all others. */
 static void
 make_order(QhBuild *build, uint32_t nentries)
 {
-	build->nleaves = (build->n - 1) / ORDER_NODES + 1;
-	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
-	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
 	build->report_as = QH_PHASE_PRUNE;	/* phases never go back */
-	qh_partition(build, build->ntrees);
+	qh_lay_out(build);
 	qh_entries_first(build, nentries);
 	build->report_as = 0;
-	qh_build_release(build, build->leaf_begin);
-	qh_build_release(build, build->keys);
 }
 
 /* A build of the codes of space, and a graph without links. */

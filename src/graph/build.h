@@ -135,6 +135,9 @@ extern void qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys,
 /* fill perm and leaf_begin with random tree number tree */
 extern void qh_partition(QhBuild *build, int tree);
 
+/* layout.c: fill perm with an order in which near nodes stand together */
+extern void qh_lay_out(QhBuild *build);
+
 /* candidates.c: merge the near pairs of leaves [begin, end) into the lists */
 typedef struct QhLeafWork QhLeafWork;
 extern size_t qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride);

@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 
+#include "graph/shard.h"
 #include "graph_memory.h"
 
 typedef struct Progress
@@ -120,6 +121,54 @@ static int
 compare_codes(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(Code));
+}
+
+/* Stretches of so many places of the order, about what a page holds, that nodes of a cluster are counted on. */
+#define STRETCH		64
+
+static int
+compare_places(const void *a, const void *b)
+{
+	uint32_t	x = *(const uint32_t *) a;
+	uint32_t	y = *(const uint32_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Clusters of 48 codes that came in by turns: on how many stretches each is, on average. */
+static void
+test_clusters_together(const Code *codes)
+{
+	enum
+	{
+		NCLUSTERS = 200, SIZE = 48, N = NCLUSTERS * SIZE
+	};
+	QhBuildParams params = params_of(16, 64);
+	Code	   *clustered = calloc(N, sizeof(Code));
+	QhNode	   *order = calloc(N, sizeof(QhNode));
+	uint32_t   *places = calloc(N, sizeof(uint32_t));
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhSpace		space;
+	uint64_t	random = 17;
+	int			nstretches = 0;
+
+	for (uint32_t i = 0; i < N; i++)
+		clustered[i] = code_flip(codes[i % NCLUSTERS], 10, &random);
+	space = space_of(clustered, N);
+	qh_build_order(&alloc, &space, &params, 4, order);
+	for (uint32_t i = 0; i < N; i++)
+		places[order[i] % NCLUSTERS * SIZE + order[i] / NCLUSTERS] = i;
+	for (uint32_t *own = places; own < places + N; own += SIZE)
+	{
+		qsort(own, SIZE, sizeof(uint32_t), compare_places);
+		for (int i = 0; i < SIZE; i++)
+			nstretches += i == 0 || own[i] / STRETCH != own[i - 1] / STRETCH;
+	}
+	ok(nstretches <= 6 * NCLUSTERS, "an order keeps clusters together: on %.2f stretches each", (double) nstretches / NCLUSTERS);
+	free(places);
+	free(order);
+	free(clustered);
 }
 
 static void
@@ -310,6 +359,7 @@ main(void)
 	test_kinds(codes, 3000);
 	test_same_again(codes, 5000);
 	test_order(codes, 20000);
+	test_clusters_together(codes);
 	test_progress(codes, 5000);
 	recall = build_and_check(codes, 20000, &params);
 	ok(recall >= 0.98, "20,000 nodes: sound, recall %.3f at ef 100", recall);
