@@ -25,12 +25,16 @@
 #define GUESS_FROM			32
 #define GUESS_RANK(nkeep, n)	(GUESS_FROM * 2 * (nkeep) / (n) + 2)
 
+/* So many keys are cut to nkeep before they are sorted, fewer after: sorting them is cheaper then; chosen by hand. */
+#define PARTITION_FROM(nkeep)	(2 * (nkeep))
+
 struct QhLeafWork
 {
 	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
 	float	   *dist;			/* of QH_LEAF_ROWS rows */
 	uint32_t   *near;			/* places in the row that passed */
 	uint64_t   *keys;			/* their keys */
+	uint64_t   *sorted;			/* the same, in order */
 	uint64_t   *merged;			/* nkeep */
 };
 
@@ -39,7 +43,7 @@ qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + sizeof(uint64_t) + sizeof(uint32_t)) +
+	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
@@ -53,6 +57,7 @@ qh_leaf_work_create(QhBuild *build)
 	work->dist = qh_build_alloc(build, n * QH_LEAF_ROWS * sizeof(float));
 	work->near = qh_build_alloc(build, n * sizeof(uint32_t));
 	work->keys = qh_build_alloc(build, n * sizeof(uint64_t));
+	work->sorted = qh_build_alloc(build, n * sizeof(uint64_t));
 	work->merged = qh_build_alloc(build, (size_t) build->nkeep * sizeof(uint64_t));
 	return work;
 }
@@ -64,6 +69,7 @@ qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work)
 	qh_build_release(build, work->dist);
 	qh_build_release(build, work->near);
 	qh_build_release(build, work->keys);
+	qh_build_release(build, work->sorted);
 	qh_build_release(build, work->merged);
 	qh_build_release(build, work);
 }
@@ -116,13 +122,13 @@ near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uin
 	}
 	for (uint32_t k = 0; k < count; k++)
 		work->keys[k] = qh_key(dist[work->near[k]], nodes[work->near[k]], salt);
-	if (count > nkeep)
+	if (count > PARTITION_FROM(nkeep))
 	{
 		qh_keys_partition(work->keys, count, nkeep);
 		count = nkeep;
 	}
-	qh_keys_sort(work->keys, count);
-	return count;
+	qh_keys_sort_into(work->keys, count, work->sorted);
+	return count < nkeep ? count : nkeep;
 }
 
 /*
@@ -133,23 +139,25 @@ static void
 merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 {
 	size_t		nkeep = (size_t) build->nkeep;
-	const uint64_t *keys = work->keys;
+	const uint64_t *keys = work->sorted;
 	size_t		a = 0;
 	uint32_t	b = 0;
+	size_t		n = 0;
 
 	if (count == 0)
 		return;
-	for (size_t out = 0; out < nkeep; out++)
+
+	/* the lesser of the two fronts goes out, both move on if they are equal: nothing has to be predicted */
+	for (; n < nkeep && b < count; n++)
 	{
-		if (b == count || list[a] < keys[b])
-			work->merged[out] = list[a++];
-		else
-		{
-			if (list[a] == keys[b])
-				a++;
-			work->merged[out] = keys[b++];
-		}
+		uint64_t	old = list[a];
+		uint64_t	key = keys[b];
+
+		work->merged[n] = old < key ? old : key;
+		a += old <= key;
+		b += key <= old;
 	}
+	memcpy(work->merged + n, list + a, (nkeep - n) * sizeof(uint64_t));
 	memcpy(list, work->merged, nkeep * sizeof(uint64_t));
 }
 

@@ -8,6 +8,7 @@
  * README.md, "Ties".
  */
 #include "graph/order.h"
+#include "kernel/kernel.h"
 
 /* Below this insertion sort is faster; chosen by hand, flat from 8 to 32. */
 #define INSERTION_MAX 16
@@ -91,6 +92,21 @@ qh_keys_sort(uint64_t *keys, uint32_t n)
 		}
 	}
 	insertion_sort(keys, n);
+}
+
+/* More keys than this are sorted faster than by comparing each with each; chosen by hand. */
+#define EACH_WITH_EACH_MAX	128
+
+void
+qh_keys_sort_into(const uint64_t *keys, uint32_t n, uint64_t *out)
+{
+	if (n <= EACH_WITH_EACH_MAX)
+		qv_kernels()->sort_u64(keys, n, out);
+	else
+	{
+		memcpy(out, keys, n * sizeof(uint64_t));
+		qh_keys_sort(out, n);
+	}
 }
 
 void

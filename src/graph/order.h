@@ -108,6 +108,8 @@ qh_key_dist(uint64_t key)
 
 /* Sort ascending. */
 extern void qh_keys_sort(uint64_t *keys, uint32_t n);
+/* Sort distinct keys into out, which is elsewhere. */
+extern void qh_keys_sort_into(const uint64_t *keys, uint32_t n, uint64_t *out);
 /* Reorder so that the k smallest come first; k <= n. */
 extern void qh_keys_partition(uint64_t *keys, uint32_t n, uint32_t k);
 

@@ -57,13 +57,14 @@ cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNo
 	{
 		int			cand = work->alive[i];
 		bool		kept = input->kept != NULL && input->kept[cand];
+		bool		other = work->nodes[i] != chosen;	/* listed twice: once is enough */
+		bool		hidden = !kept && work->dist[i] < input->cands[cand].dist;
 
-		if (work->nodes[i] == chosen)
-			continue;			/* listed twice: once is enough */
-		if (!kept && work->dist[i] < input->cands[cand].dist)
-			work->rejected[(*nrejected)++] = cand;
-		else
-			work->alive[nleft++] = cand;
+		/* written to both, and counted in one: nothing has to be predicted */
+		work->rejected[*nrejected] = cand;
+		*nrejected += other && hidden;
+		work->alive[nleft] = cand;
+		nleft += other && !hidden;
 	}
 	return nleft;
 }

@@ -805,6 +805,35 @@ avx2_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 	return count;
 }
 
+/* Four keys at a time against all; comparisons are signed, so the highest bit is turned over. */
+AVX2 static void
+avx2_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
+{
+	const QvKey *keys = values;
+	QvKey	   *out = result;
+	__m256i		highest = _mm256_set1_epi64x(INT64_MIN);
+	uint32_t	i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		__m256i		four = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *) (const void *) (keys + i)), highest);
+		__m256i		rank = _mm256_setzero_si256();
+		uint64_t	ranks[4];
+
+		for (uint32_t j = 0; j < n; j++)
+		{
+			__m256i		other = _mm256_xor_si256(_mm256_set1_epi64x((int64_t) keys[j]), highest);
+
+			rank = _mm256_sub_epi64(rank, _mm256_cmpgt_epi64(four, other));
+		}
+		_mm256_storeu_si256((__m256i *) ranks, rank);
+		for (uint32_t k = 0; k < 4; k++)
+			out[ranks[k]] = keys[i + k];
+	}
+	for (; i < n; i++)
+		out[qv_rank(keys, n, keys[i])] = keys[i];
+}
+
 /* Element 0 is the most significant bit: the elements of each byte are turned round first. */
 AVX2 static void
 avx2_signs_f32(const float *x, size_t n, uint8_t *out)
@@ -846,6 +875,7 @@ const QvKernels qv_kernels_avx2 = {
 	.fast_dot_f32 = avx2_fast_dot_f32,
 	.fast_dot_f16 = avx2_fast_dot_f16,
 	.below_f32 = avx2_below_f32,
+	.sort_u64 = avx2_sort_u64,
 	.fht_f32 = avx2_fht_f32,
 	.signs_f32 = avx2_signs_f32,
 };

@@ -1045,6 +1045,32 @@ avx512_below_f32(const float *x, uint32_t n, float limit, uint32_t *out)
 	return count;
 }
 
+/* Eight keys at a time against all. */
+AVX512 static void
+avx512_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
+{
+	const QvKey *keys = values;
+	QvKey	   *out = result;
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		uint32_t	part = n - i < 8 ? n - i : 8;
+		__m512i		eight = _mm512_maskz_loadu_epi64((__mmask8) low_bits(part), keys + i);
+		__m512i		rank = _mm512_setzero_si512();
+		uint64_t	ranks[8];
+
+		for (uint32_t j = 0; j < n; j++)
+		{
+			__mmask8	less = _mm512_cmplt_epu64_mask(_mm512_set1_epi64((int64_t) keys[j]), eight);
+
+			rank = _mm512_mask_add_epi64(rank, less, rank, _mm512_set1_epi64(1));
+		}
+		_mm512_storeu_si512(ranks, rank);
+		for (uint32_t k = 0; k < part; k++)
+			out[ranks[k]] = keys[i + k];
+	}
+}
+
 AVX512 static void
 avx512_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -1089,6 +1115,7 @@ const QvKernels qv_kernels_avx512 = {
 	.fast_dot_f32 = avx512_fast_dot_f32,
 	.fast_dot_f16 = avx512_fast_dot_f16,
 	.below_f32 = avx512_below_f32,
+	.sort_u64 = avx512_sort_u64,
 	.fht_f32 = avx512_fht_f32,
 	.signs_f32 = avx512_signs_f32,
 };

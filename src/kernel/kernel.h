@@ -72,6 +72,9 @@ typedef struct QvKernels
 	/* The places, in order, of the elements of x that are less than limit, to out, which has room for n; returns how many. */
 	uint32_t	(*below_f32) (const float *x, uint32_t n, float limit, uint32_t *out);
 
+	/* n keys, all different, in ascending order to out, which is elsewhere.  Each is compared with each: for a few dozen. */
+	void		(*sort_u64) (const uint64_t *keys, uint32_t n, uint64_t *out);
+
 	/* In-place fast Walsh-Hadamard transform, unscaled, n a power of two >= 1. */
 	void		(*fht_f32) (float *x, size_t n);
 	/* bit i of out (most significant bit of byte 0 first) = x[i] > 0; padding bits zero; (n + 7) / 8 bytes */

@@ -58,6 +58,18 @@ extern const QvKernels qv_kernels_neon;
 /* A float or a half precision number at any address, as kernel.h allows them. */
 typedef float QvFloat __attribute__((aligned(1)));
 typedef uint16_t QvHalf __attribute__((aligned(1)));
+typedef uint64_t QvKey __attribute__((aligned(1)));
+
+/* How many of n keys are less than this one: its place in their order. */
+QV_INLINE uint32_t
+qv_rank(const QvKey *keys, uint32_t n, uint64_t key)
+{
+	uint32_t	rank = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		rank += keys[i] < key;
+	return rank;
+}
 
 /* What is counted of two runs of bits. */
 typedef enum QvBitOp

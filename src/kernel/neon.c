@@ -666,6 +666,28 @@ neon_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 	return count;
 }
 
+/* Two keys at a time against all. */
+static void
+neon_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
+{
+	const QvKey *keys = values;
+	QvKey	   *out = result;
+	uint32_t	i = 0;
+
+	for (; i + 2 <= n; i += 2)
+	{
+		uint64x2_t	two = vcombine_u64(vcreate_u64(keys[i]), vcreate_u64(keys[i + 1]));
+		uint64x2_t	rank = vdupq_n_u64(0);
+
+		for (uint32_t j = 0; j < n; j++)
+			rank = vsubq_u64(rank, vcltq_u64(vdupq_n_u64(keys[j]), two));
+		out[vgetq_lane_u64(rank, 0)] = keys[i];
+		out[vgetq_lane_u64(rank, 1)] = keys[i + 1];
+	}
+	if (i < n)
+		out[qv_rank(keys, n, keys[i])] = keys[i];
+}
+
 static void
 neon_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -710,6 +732,7 @@ const QvKernels qv_kernels_neon = {
 	.fast_dot_f32 = neon_fast_dot_f32,
 	.fast_dot_f16 = neon_fast_dot_f16,
 	.below_f32 = neon_below_f32,
+	.sort_u64 = neon_sort_u64,
 	.fht_f32 = neon_fht_f32,
 	.signs_f32 = neon_signs_f32,
 };

@@ -331,6 +331,18 @@ scalar_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 	return count;
 }
 
+/* ---- sorting ---- */
+
+static void
+scalar_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
+{
+	const QvKey *keys = values;
+	QvKey	   *out = result;
+
+	for (uint32_t i = 0; i < n; i++)
+		out[qv_rank(keys, n, keys[i])] = keys[i];
+}
+
 /* ---- Walsh-Hadamard transform, signs ---- */
 
 /*
@@ -399,6 +411,7 @@ const QvKernels qv_kernels_scalar = {
 	.fast_dot_f32 = scalar_fast_dot_f32,
 	.fast_dot_f16 = scalar_fast_dot_f16,
 	.below_f32 = scalar_below_f32,
+	.sort_u64 = scalar_sort_u64,
 	.fht_f32 = scalar_fht_f32,
 	.signs_f32 = scalar_signs_f32,
 };

@@ -118,6 +118,19 @@ run_below_f32(Bench *b)
 	sink = b->level->below_f32(b->x, (uint32_t) b->n, -0.9f, b->out);
 }
 
+/* Sixteen times, as few keys as a list of candidates has. */
+static void
+run_sort_u64(Bench *b)
+{
+	uint64_t	out[64];
+
+	for (int i = 0; i < 16; i++)
+	{
+		b->level->sort_u64((const uint64_t *) (const void *) (b->base + i * 1024), (uint32_t) b->n, out);
+		sink = (double) out[0];
+	}
+}
+
 #define INT8(kernel) \
 static void \
 run_##kernel(Bench *b) \
@@ -210,6 +223,7 @@ static const struct
 	{"l2sq_f32", run_l2sq_f32, 1, {768, 1024}},
 	{"l1_f32", run_l1_f32, 1, {768, 1024}},
 	{"below_f32", run_below_f32, 1, {1024}},
+	{"sort_u64", run_sort_u64, 16, {24, 48, 64}},
 	{"fht_f32", run_fht_f32, 1, {256, 512, 1024, 4096}},
 	{"signs_f32", run_signs_f32, 1, {768, 1024}},
 };

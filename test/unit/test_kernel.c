@@ -923,6 +923,47 @@ test_below(const QvKernels *level)
 	guarded_free(&mo);
 }
 
+/* ---- sorting ---- */
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64_t	x = *(const uint64_t *) a;
+	uint64_t	y = *(const uint64_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+test_sort(const QvKernels *level)
+{
+	GuardedMemory mk = guarded_alloc(MAX_SHORT * sizeof(uint64_t) + 8);
+	GuardedMemory mo = guarded_alloc(MAX_SHORT * sizeof(uint64_t) + 8);
+	uint64_t	seed = 31;
+	uint64_t	keys[MAX_SHORT];
+
+	for (uint32_t n = 0; n <= MAX_SHORT; n++)
+	{
+		for (int where = 0; where < NPLACES; where++)
+		{
+			size_t		nbytes = n * sizeof(uint64_t);
+			uint8_t    *in = place(&mk, nbytes, where);
+			uint8_t    *out = place(&mo, nbytes, (where + (int) n) % NPLACES);
+
+			/* different by their low bytes; both ends of the range are among them */
+			for (uint32_t i = 0; i < n; i++)
+				keys[i] = i == 0 ? UINT64_MAX : i == 1 ? 0 : (check_random(&seed) << 16) + i;
+			memcpy(in, keys, nbytes);
+			level->sort_u64((const uint64_t *) (const void *) in, n, (uint64_t *) (void *) out);
+			qsort(keys, n, sizeof(uint64_t), compare_keys);
+			expect(memcmp(out, keys, nbytes) == 0, "sort_u64", n, where, 0);
+		}
+	}
+	report(level, "sorted keys");
+	guarded_free(&mk);
+	guarded_free(&mo);
+}
+
 /* ---- selection ---- */
 
 static void
@@ -996,6 +1037,7 @@ main(void)
 		test_fht(level);
 		test_signs(level);
 		test_below(level);
+		test_sort(level);
 	}
 	return done_testing();
 }
