@@ -254,7 +254,8 @@ def measure_preparation(server):
 
 def parse_arguments():
     arguments = parser(__doc__)
-    arguments.add_argument('--ef', default='10,20,40,80,100,160,320', help='widths of search, 40 and 100 are always measured')
+    arguments.add_argument('--ef', default='6,8,10,14,20,40,80,100,160,320',
+                           help='widths of search, of all engines; 40 and 100 are always measured')
     args = arguments.parse_args()
     args.widths = sorted({int(x) for x in args.ef.split(',')} | {40, 100})
     return args
