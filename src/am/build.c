@@ -395,17 +395,23 @@ qh_build_scan(QhBuild *build, TableScanDesc scan)
 /* ---- a graph in memory ---- */
 
 static void
-graph_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+report_phase(int64 subphase, uint64 done, uint64 total)
 {
 	const int	params[] = {
 		PROGRESS_CREATEIDX_SUBPHASE,
 		PROGRESS_CREATEIDX_TUPLES_TOTAL,
 		PROGRESS_CREATEIDX_TUPLES_DONE
 	};
-	int64		values[] = {QH_SUBPHASE_PARTITION + (phase - QH_PHASE_PARTITION), total, done};
+	int64		values[] = {subphase, total, done};
 
-	CHECK_FOR_INTERRUPTS();
 	pgstat_progress_update_multi_param(3, params, values);
+}
+
+static void
+graph_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+{
+	CHECK_FOR_INTERRUPTS();
+	report_phase(QH_SUBPHASE_PARTITION + (phase - QH_PHASE_PARTITION), done, total);
 }
 
 static void
@@ -486,16 +492,15 @@ static void
 write_index(QhBuild *build, QhSource *source, uint32 nslots, const QhNode *entries, int nentries)
 {
 	QhPages		pages;
-	uint32		ndone = 0;
+	uint64		ndone = 0;
 
 	qh_pages_init(&pages, build, nslots);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_WRITE);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, pages.nblocks);
+	report_phase(QH_SUBPHASE_WRITE, 0, pages.nblocks);
 	qh_pages_extend(&pages, build);
 	for (uint32 batch = 0; batch < qh_pages_nbatches(&pages); batch++)
 	{
 		ndone += qh_pages_write(&pages, build, batch, source);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ndone);
+		report_phase(QH_SUBPHASE_WRITE, ndone, pages.nblocks);
 	}
 	qh_pages_finish(&pages, build, entries, nentries);
 }
