@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "am/scan.h"
+#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "store/sweep.h"
 
@@ -20,9 +21,6 @@
  */
 #define FIRST_PASS	256
 #define PASS_GROWTH 8
-
-/* Distances that are compared with the farthest kept at once. */
-#define FILTER_RUN	16
 
 static inline bool
 before(QhCandidate a, QhCandidate b)
@@ -125,35 +123,26 @@ offer(QhScan *scan, QhNode node, float dist)
 	}
 }
 
-/* Is any of them within the limit?  No branch a distance: compilers make vectors of this. */
-static inline bool
-any_within(const float *dist, int n, float limit)
-{
-	int			any = 0;
-
-	for (int i = 0; i < n; i++)
-		any |= dist[i] <= limit;
-	return any != 0;
-}
-
+/* Nodes come in the order of their ids, so one as far as the farthest kept is behind it. */
 static void
 offer_page(QhScan *scan, QhNode first, const float *dist, int n)
 {
 	QhFlat	   *flat = &scan->flat;
+	uint32		near[QH_PAGE_NBYTES];
+	uint32		nnear;
 
-	for (int done = 0; done < n; done += FILTER_RUN)
+	if (flat->nbest < flat->max)
 	{
-		int			count = Min(n - done, FILTER_RUN);
-
-		/* nearly all codes end here */
-		if (flat->nbest == flat->max && !any_within(dist + done, count, flat->best[0].dist))
-		{
-			flat->more = true;
-			continue;
-		}
-		for (int i = done; i < done + count; i++)
+		for (int i = 0; i < n; i++)
 			offer(scan, first + i, dist[i]);
+		return;
 	}
+	/* nearly all codes end here */
+	nnear = qv_kernels()->below_f32(dist, n, flat->best[0].dist, near);
+	if (nnear < (uint32) n)
+		flat->more = true;
+	for (uint32 i = 0; i < nnear; i++)
+		offer(scan, first + near[i], dist[near[i]]);
 }
 
 static void

@@ -41,12 +41,12 @@ qh_usage_is_full(Buffer buf)
  * says whether the page of this tag is there, or still on its way in.
  */
 static inline uint64
-state_if_held(Glances *glances, BufferDesc *desc, BlockNumber blkno)
+state_if_held(BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 {
 	uint64		state;
 
-	glances->tag.blockNum = blkno;
-	if (!qh_buffer_tags_equal(&desc->tag, &glances->tag))
+	tag->blockNum = blkno;
+	if (!qh_buffer_tags_equal(&desc->tag, tag))
 		return 0;
 	pg_read_barrier();
 	state = qh_buffer_state(desc);
@@ -74,7 +74,7 @@ begin_glances(QhRelStore *rs, Glances *glances, const QhSlotAddress *addrs, int 
 		BufferDesc *desc = buf > InvalidBuffer ? GetBufferDescriptor(buf - 1) : NULL;
 
 		if (unlikely(desc == NULL) ||
-			unlikely(BUF_STATE_GET_USAGECOUNT(state_if_held(glances, desc, blkno)) < BM_MAX_USAGE_COUNT))
+			unlikely(BUF_STATE_GET_USAGECOUNT(state_if_held(&glances->tag, desc, blkno)) < BM_MAX_USAGE_COUNT))
 		{
 			rest[nrest++] = i;
 			continue;
@@ -105,8 +105,30 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *add
 	for (int i = 0; i < glances.n; i++)
 	{
 		dist[glances.at[i]] = scores[i];
-		if (unlikely(state_if_held(&glances, glances.desc[i], glances.blkno[i]) == 0))
+		if (unlikely(state_if_held(&glances.tag, glances.desc[i], glances.blkno[i]) == 0))
 			rest[nrest++] = glances.at[i];
 	}
 	return nrest;
+}
+
+const char *
+qh_glance_begin(QhRelStore *rs, BlockNumber blkno, QhGlance *glance)
+{
+	Buffer		buf = rs->ix->hints[blkno];
+
+	if (buf <= InvalidBuffer)
+		return NULL;			/* unknown, or a temporary index in local memory */
+	glance->desc = GetBufferDescriptor(buf - 1);
+	qh_buffer_tag_init(&glance->tag, qh_locator(rs->index), MAIN_FORKNUM, blkno);
+	if (BUF_STATE_GET_USAGECOUNT(state_if_held(&glance->tag, glance->desc, blkno)) < BM_MAX_USAGE_COUNT)
+		return NULL;
+	pg_read_barrier();
+	return (const char *) BufferGetBlock(buf);
+}
+
+bool
+qh_glance_end(QhGlance *glance)
+{
+	pg_read_barrier();
+	return state_if_held(&glance->tag, glance->desc, glance->tag.blockNum) != 0;
 }

@@ -7,6 +7,7 @@
 #ifndef QH_OPTIMISTIC_H
 #define QH_OPTIMISTIC_H
 
+#include "storage/buf_internals.h"
 #include "store/relstore.h"
 
 /* Codes scored between the two looks at their buffers: a hop's, at m = 16. */
@@ -27,5 +28,19 @@ extern bool qh_usage_is_full(Buffer buf);
  * Returns how many those are.  Takes no pin and no lock.
  */
 extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest);
+
+/* A page that is read without a pin. */
+typedef struct QhGlance
+{
+	BufferDesc *desc;
+	BufferTag	tag;			/* that the buffer has to have */
+} QhGlance;
+
+/*
+ * Where the page is, if it may be read without a pin now, or NULL.  What is read of it means something only if
+ * qh_glance_end() says that it was there all the time.  Takes no pin and no lock.
+ */
+extern const char *qh_glance_begin(QhRelStore *rs, BlockNumber blkno, QhGlance *glance);
+extern bool qh_glance_end(QhGlance *glance);
 
 #endif							/* QH_OPTIMISTIC_H */

@@ -12,10 +12,11 @@
 
 #include "compat.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
+#include "storage/buf_internals.h"
 #ifdef QH_HAVE_READ_STREAM
 #include "storage/read_stream.h"
 #endif
+#include "store/optimistic.h"
 #include "store/readahead.h"
 #include "store/sweep.h"
 
@@ -23,7 +24,7 @@
 #define PAGES_AHEAD			32
 
 /* Codes are scored in runs of about so many bytes, between which the next page's lines are asked for.  Measured: README.md. */
-#define RUN_NBYTES			3072
+#define RUN_NBYTES			1536
 
 #define CACHE_LINE_NBYTES	64
 
@@ -90,35 +91,42 @@ next_block(ReadStream *stream, void *arg, void *per_buffer_data)
 }
 
 /*
- * Pin the page of codes that begins with a node.  From the first that seems not to be in shared
- * buffers on, a stream reads them; before it a look-up of each would cost more than its codes.
+ * From the first page that seems not to be in shared buffers on a stream reads them all; before it
+ * a look-up of each would cost more than its codes.
  */
+static void
+look_ahead(QhSweep *sweep, QhNode first)
+{
+	QhRelStore *rs = sweep->rs;
+
+	if (sweep->stream != NULL || !qh_seems_absent(rs->ix, qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first).blkno))
+		return;
+	sweep->ahead = first;
+	sweep->stream = read_stream_begin_relation(READ_STREAM_FULL, sweep->strategy, rs->index, MAIN_FORKNUM,
+											   next_block, sweep, 0);
+}
+
+/* Pin the page of codes that begins with a node. */
 static Buffer
 pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
 {
 	QhRelStore *rs = sweep->rs;
 	Buffer		buf = InvalidBuffer;
 
-	*addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
-	if (sweep->stream == NULL && qh_seems_absent(rs->ix, addr->blkno))
-	{
-		sweep->ahead = first;
-		sweep->stream = read_stream_begin_relation(READ_STREAM_FULL, sweep->strategy, rs->index, MAIN_FORKNUM,
-												   next_block, sweep, 0);
-	}
 	if (sweep->stream != NULL)
 		buf = read_stream_next_buffer(sweep->stream, NULL);
 	if (!BufferIsValid(buf))
 		return qh_pin_slot(rs, QH_ARRAY_CODE, first, addr);
+	*addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
 	rs->npins++;
 	return qh_remember_page(rs, QH_ARRAY_CODE, first, addr->blkno, buf);
 }
 
 #else
 
-/* Pin the page of codes that begins with a node, and keep those behind it on their way where they must come from disk. */
-static Buffer
-pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
+/* Keep the pages behind this one on their way, where they must come from disk. */
+static void
+look_ahead(QhSweep *sweep, QhNode first)
 {
 	QhIndex    *ix = sweep->rs->ix;
 	uint64		end = (uint64) first + (PAGES_AHEAD + 1) * ix->geo.page_nslots[QH_ARRAY_CODE];
@@ -128,6 +136,11 @@ pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
 		qh_read_ahead(sweep->rs, QH_ARRAY_CODE, &sweep->ahead, 1);
 		sweep->ahead += page_ncodes(sweep, sweep->ahead);
 	}
+}
+
+static Buffer
+pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
+{
 	return qh_pin_slot(sweep->rs, QH_ARRAY_CODE, first, addr);
 }
 
@@ -145,7 +158,10 @@ next_codes(QhSweep *sweep)
 		return NULL;
 	addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, sweep->next);
 	buf = ix->hints[addr.blkno];
-	return buf > InvalidBuffer ? (const char *) BufferGetBlock(buf) + addr.offset : NULL;
+	if (buf <= InvalidBuffer)
+		return NULL;
+	__builtin_prefetch(GetBufferDescriptor(buf - 1));
+	return (const char *) BufferGetBlock(buf) + addr.offset;
 }
 
 /* Score n codes that stand one behind the other, and ask the processor for as many bytes from next on. */
@@ -167,6 +183,24 @@ score_page(const QvQuery *query, const uint8 *codes, uint32 nbytes, int n, const
 	}
 }
 
+/* Score the page without a pin: false where it may not have been there all the time, or a stream has it. */
+static bool
+score_unpinned(QhSweep *sweep, QhNode first, int n, float *dist)
+{
+	QhRelStore *rs = sweep->rs;
+	QhSlotAddress addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
+	QhGlance	glance;
+	const char *page;
+
+	if (sweep->stream != NULL || !qh_optimistic_read)
+		return false;
+	page = qh_glance_begin(rs, addr.blkno, &glance);
+	if (page == NULL)
+		return false;
+	score_page(rs->query, (const uint8 *) page + addr.offset, rs->ix->code_nbytes, n, next_codes(sweep), dist);
+	return qh_glance_end(&glance);
+}
+
 int
 qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist)
 {
@@ -181,6 +215,12 @@ qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist)
 	*first = sweep->next;
 	count = page_ncodes(sweep, *first);
 	sweep->next += count;
+	look_ahead(sweep, *first);
+	if (score_unpinned(sweep, *first, count, dist))
+	{
+		rs->ncodes += count;
+		return count;
+	}
 
 	buf = pin_page(sweep, *first, &addr);
 	if (!BufferIsValid(buf))

@@ -60,16 +60,18 @@ $node->safe_psql('postgres', q{
 my %search = (
 	v => 'SELECT id FROM t ORDER BY v <=> queries.v LIMIT 10',
 	codes => 'SELECT id FROM t ORDER BY v <=> queries.v LIMIT 10',
-	b => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10');
+	b => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10',
+	flat => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10');
 
 # Rows found for each query, twice over; codes scored and pages pinned by the last search.
 sub answers
 {
 	my ($kind, $optimistic) = @_;
 	my $rescore = $kind eq 'codes' ? 'off' : 'on';
+	my $flat = $kind eq 'flat' ? 'on' : 'off';
 	my $ask = "SELECT queries.id, array_agg(found.id) AS ids FROM queries, LATERAL ($search{$kind}) AS found GROUP BY queries.id";
 	my $out = $node->safe_psql('postgres', qq{
-		SET enable_seqscan = off; SET enable_sort = off; SET qhnsw.rescore = $rescore;
+		SET enable_seqscan = off; SET enable_sort = off; SET qhnsw.rescore = $rescore; SET qhnsw.flat = $flat;
 		LOAD 'qvec'; SET qhnsw.optimistic_read = $optimistic;
 		DO \$\$ BEGIN FOR i IN 1 .. 5 LOOP PERFORM count(*) FROM ($ask) AS s; END LOOP; END \$\$;
 		CREATE TEMP TABLE answer AS $ask;
@@ -92,7 +94,8 @@ sub same_answers
 		is($without, $with, "$buffers of buffers, $kind: the rows are those that pins find");
 		is($scored_without, $scored_with, "$buffers of buffers, $kind: and as many codes were scored");
 		next if $buffers eq '1MB';
-		cmp_ok($pinned_without, '<', $pinned_with / 2, "$buffers of buffers, $kind: most codes were read without a pin");
+		# the codes of a pass lie on few pages, and rows are pinned besides
+		cmp_ok($pinned_without, '<', $pinned_with * ($kind eq 'flat' ? .8 : .5), "$buffers of buffers, $kind: most codes were read without a pin");
 	}
 	return;
 }
