@@ -26,19 +26,20 @@ FILLER = 7                              # times the shared buffers
 METHODS = {
     'qvec bitvec':
         ('qvec', 'hamming', 'SELECT id FROM q ORDER BY code <~> $1 LIMIT 10', 'code',
-         {'qhnsw.ef_search': '{ef}'}, (10, 20, 40, 80)),
+         {'qhnsw.ef_search': '{ef}'}, (5, 10, 15, 20, 40, 80)),
     'qvec real[] 32x':
         ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
-         {'qhnsw.ef_search': '{ef}', 'qhnsw.oversample': '{oversample}'}, (10, 20, 40, 80)),
+         {'qhnsw.ef_search': '{ef}', 'qhnsw.oversample': '{oversample}'}, (10, 15, 20, 40, 80)),
     'qvec real[] 32x, int8 in the index':
         ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
-         {'qhnsw.ef_search': '{ef}', 'qhnsw.rescore': 'off'}, (10, 20, 40, 80)),
+         # what it refines is its width: no window behind that
+         {'qhnsw.ef_search': '1', 'qhnsw.oversample': '{oversample}', 'qhnsw.rescore': 'off'}, (10, 15, 20, 40, 80)),
     'pgvector bit':
         ('pgvector', 'hamming', 'SELECT id FROM v ORDER BY code <~> $1 LIMIT 10', 'bits',
-         {'hnsw.ef_search': '{ef}'}, (10, 20, 40, 80)),
+         {'hnsw.ef_search': '{ef}'}, (10, 20, 30, 40, 60, 80)),
     'pgvector halfvec':
         ('pgvector', 'cosine', 'SELECT id FROM v ORDER BY embedding::halfvec({dims}) <=> $1::halfvec({dims}) LIMIT 10',
-         'vector', {'hnsw.ef_search': '{ef}'}, (20, 40, 80, 160)),
+         'vector', {'hnsw.ef_search': '{ef}'}, (20, 40, 60, 80, 160)),
 }
 
 # index -> (engine, statement, the methods that it is for)
