@@ -31,6 +31,9 @@
 #define SAMPLE_NCODES	16384
 #define SAMPLE_SHARE	8
 
+/* Tables with no more rows are built in one piece, which makes better graphs than shards and takes a few seconds at most; chosen by hand. */
+#define ONE_PIECE_NROWS	50000
+
 /* of rotations and random trees: any number does, and a fixed one makes builds repeatable */
 #define QH_SEED			UINT64CONST(0x9E3779B97F4A7C15)
 
@@ -567,6 +570,13 @@ begin_build(QhBuild *build)
 		set_ndims(build, ndims);
 }
 
+/* Does the table's owner say how many workers it is to have? */
+static bool
+workers_are_set(Relation heap)
+{
+	return RelationGetParallelWorkers(heap, -1) >= 0;
+}
+
 /* Build with workers if that is allowed and there is something for them to do. */
 static bool
 build_in_parallel(QhBuild *build, double *ntuples)
@@ -578,7 +588,7 @@ build_in_parallel(QhBuild *build, double *ntuples)
 	if (nworkers == 0)
 		return false;
 	qh_sample_codes(build, sample_size(build), &sample);
-	if (sample.ncodes == 0)
+	if (sample.ncodes == 0 || (sample.nrows <= ONE_PIECE_NROWS && !workers_are_set(build->heap)))
 		return false;
 	built = qh_parallel_build(build, &sample, nworkers, ntuples);
 	pfree(sample.codes);

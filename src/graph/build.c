@@ -19,6 +19,17 @@
 #define QH_LEAF_NODES		1000
 #endif
 
+/*
+ * Pairs that are computed in any case, a second or two of one processor: a graph of few nodes is made of
+ * larger leaves, up to one that holds all.  Measured, README.md, "What was tried".
+ */
+#ifndef QH_SMALL_NPAIRS
+#define QH_SMALL_NPAIRS		1000000000
+#endif
+
+/* Codes of a leaf are copied side by side: a leaf is not larger than its share of a cache for it; chosen by hand. */
+#define LARGE_LEAF_NBYTES	(4 * 1024 * 1024)
+
 /* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
 #define KEEP_MAX			512
 
@@ -52,10 +63,21 @@ qh_build_ntrees(const QhBuildParams *params)
 	return ntrees < 16 ? ntrees : 16;
 }
 
-static int
-tree_count(uint32_t n, const QhBuildParams *params)
+/* Nodes wanted in a leaf; stride is the size of a code, 0 if it does not matter. */
+static uint32_t
+leaf_target(uint32_t n, const QhBuildParams *params, size_t stride)
 {
-	return n <= QH_LEAF_NODES ? 1 : qh_build_ntrees(params);	/* one leaf holds all pairs */
+	uint64_t	target;
+
+	if (n == 0 || params->ntrees > 0)	/* the latter: part of a larger graph */
+		return QH_LEAF_NODES;
+	if ((uint64_t) n * n <= QH_SMALL_NPAIRS)
+		target = n;
+	else
+		target = QH_SMALL_NPAIRS / ((uint64_t) n * (uint64_t) qh_build_ntrees(params));
+	if (stride > 0 && target > LARGE_LEAF_NBYTES / stride)
+		target = LARGE_LEAF_NBYTES / stride;
+	return target > QH_LEAF_NODES ? (uint32_t) target : QH_LEAF_NODES;
 }
 
 static uint32_t
@@ -79,7 +101,7 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 {
 	int			nkeep = keep_count(params);
 	size_t		count = n;
-	uint32_t	nleaves = leaf_count(n, QH_LEAF_NODES, nkeep);
+	uint32_t	nleaves = leaf_count(n, leaf_target(n, params, 0), nkeep);
 	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
 	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
@@ -144,8 +166,8 @@ begin_build(QhBuild *build, const QhAlloc *alloc, const QhSpace *space, const Qh
 	build->m = params->m;
 	build->max_degree = 2 * params->m;
 	build->nkeep = keep_count(params);
-	build->ntrees = tree_count(space->n, params);
-	build->leaf_nodes = QH_LEAF_NODES;
+	build->leaf_nodes = leaf_target(space->n, params, space->stride);
+	build->ntrees = space->n <= build->leaf_nodes ? 1 : qh_build_ntrees(params);	/* one leaf holds all pairs */
 	build->graph = graph = qh_build_alloc(build, sizeof(QhGraph));
 	memset(graph, 0, sizeof(*graph));
 	graph->n = space->n;
