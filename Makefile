@@ -24,3 +24,6 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# PGXS knows no headers.  Objects of two versions of one would crash the server.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
