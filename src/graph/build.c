@@ -20,11 +20,11 @@
 #endif
 
 /*
- * Pairs that are computed in any case, a second or two of one processor: a graph of few nodes is made of
+ * Pairs that are computed in any case, a few seconds of one processor: a graph of few nodes is made of
  * larger leaves, up to one that holds all.  Measured, README.md, "What was tried".
  */
 #ifndef QH_SMALL_NPAIRS
-#define QH_SMALL_NPAIRS		1000000000
+#define QH_SMALL_NPAIRS		UINT64_C(2000000000)
 #endif
 
 /* Codes of a leaf are copied side by side: a leaf is not larger than its share of a cache for it; chosen by hand. */
