@@ -113,6 +113,8 @@ typedef struct QhSpaceStore
 
 extern void qh_space_store_init(QhSpaceStore *store, const QhSpace *space);
 extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist);
+/* partition.c: codes of n nodes side by side, where they serve several others at once, which pays for the copy */
+extern void qh_build_copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *out);
 
 /* Pivots a side of a split; measured, README.md, "What was tried". */
 #ifndef QH_SPLIT_PIVOTS

@@ -183,8 +183,7 @@ qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32
 		const QhNode *nodes = build->perm + build->leaf_begin[leaf];
 		uint32_t	n = build->leaf_begin[leaf + 1] - build->leaf_begin[leaf];
 
-		for (uint32_t i = 0; i < n; i++)
-			memcpy(work->codes + i * stride, qh_build_code(build, nodes[i]), stride);
+		qh_build_copy_codes(build, nodes, n, work->codes);
 		for (uint32_t i = 0; i < n; i++)
 		{
 			uint64_t   *list = build->lists + (size_t) nodes[i] * nkeep;

@@ -8,7 +8,6 @@
  * also gets links to its neighbours among those, every 64th among the 64ths,
  * and so on: the layers of HNSW put into one plane.  README.md, "Coarse links".
  */
-#include <string.h>
 
 #include "graph/build.h"
 
@@ -30,13 +29,9 @@
 static void
 take_sample(QhBuild *build, uint32_t step, uint32_t n, uint8_t *codes, QhNode *nodes)
 {
-	size_t		stride = build->space->stride;
-
 	for (uint32_t i = 0; i < n; i++)
-	{
 		nodes[i] = build->graph->order[(size_t) i * step + step / 2];
-		memcpy(codes + i * stride, qh_build_code(build, nodes[i]), stride);
-	}
+	qh_build_copy_codes(build, nodes, n, codes);
 }
 
 /* Put the links of the sample behind those the nodes have, marked to be kept. */

@@ -95,15 +95,6 @@ chain_pivots(const Layout *layout, QhNode before, QhNode *pivots, uint32_t npivo
 	}
 }
 
-static void
-gather_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *codes)
-{
-	size_t		stride = build->space->stride;
-
-	for (uint32_t i = 0; i < n; i++)
-		memcpy(codes + i * stride, qh_build_code(build, nodes[i]), stride);
-}
-
 /* Which of the pivots in layout->pivots each of at most LAYOUT_BATCH nodes is nearest to. */
 static void
 find_nearest(Layout *layout, const QhNode *nodes, uint32_t n, uint32_t npivots, uint8_t *part)
@@ -114,7 +105,7 @@ find_nearest(Layout *layout, const QhNode *nodes, uint32_t n, uint32_t npivots, 
 	for (uint32_t i = 0; i < n; i++)
 		least[i] = INFINITY;
 	memset(part, 0, n);
-	gather_codes(layout->build, nodes, n, layout->codes);
+	qh_build_copy_codes(layout->build, nodes, n, layout->codes);
 	for (uint32_t first = 0; first < npivots; first += LAYOUT_ROWS)
 	{
 		uint32_t	nrows = npivots - first < LAYOUT_ROWS ? npivots - first : LAYOUT_ROWS;
@@ -169,7 +160,7 @@ arrange(Layout *layout, Stretch stretch, int depth)
 		return;
 	draw_pivots(layout, &stretch, pivots, npivots);
 	chain_pivots(layout, stretch.before, pivots, npivots);
-	gather_codes(build, pivots, npivots, layout->pivots);
+	qh_build_copy_codes(build, pivots, npivots, layout->pivots);
 	for (uint32_t done = 0; done < stretch.n; done += LAYOUT_BATCH)
 	{
 		uint32_t	n = stretch.n - done < LAYOUT_BATCH ? stretch.n - done : LAYOUT_BATCH;

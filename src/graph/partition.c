@@ -104,9 +104,8 @@ sample_two_means(const float *dist, int nsample, uint64_t *rank, uint64_t *rando
 	qh_keys_sort(rank, (uint32_t) nsample);
 }
 
-/* Codes side by side serve several others at once, and that pays for the copy. */
-static void
-copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *out)
+void
+qh_build_copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *out)
 {
 	size_t		stride = build->space->stride;
 
@@ -132,7 +131,7 @@ qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt,
 
 		sample[i] = qh_key_node(keys[begin + qh_random_below(&random, end - begin)], salt);
 	}
-	copy_codes(build, sample, (uint32_t) nsample, build->split_codes);
+	qh_build_copy_codes(build, sample, (uint32_t) nsample, build->split_codes);
 	build->space->pair_block(build->space->ctx, build->split_codes, nsample, build->split_codes, build->space->stride, nsample, dist);
 	sample_two_means(dist, nsample, rank, &random);
 
@@ -156,7 +155,7 @@ qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n,
 	float		dist[2 * QH_SPLIT_PIVOTS * SPLIT_BATCH];
 
 	for (int side = 0; side < 2; side++)
-		copy_codes(build, split->sides[side], (uint32_t) split->npivots, build->split_codes + side * split->npivots * space->stride);
+		qh_build_copy_codes(build, split->sides[side], (uint32_t) split->npivots, build->split_codes + side * split->npivots * space->stride);
 	for (uint32_t done = 0; done < n;)
 	{
 		uint32_t	part = n - done < SPLIT_BATCH ? n - done : SPLIT_BATCH;
@@ -166,7 +165,7 @@ qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n,
 			nodes[i] = qh_key_node(keys[done + i], salt);
 			sum[i] = 0;
 		}
-		copy_codes(build, nodes, part, codes);
+		qh_build_copy_codes(build, nodes, part, codes);
 		space->pair_block(space->ctx, build->split_codes, 2 * split->npivots, codes, space->stride, (int) part, dist);
 		for (int p = 0; p < split->npivots; p++)
 		{
