@@ -72,6 +72,7 @@ struct QhStore
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;
+	QhNode		nnodes;			/* ids are below it, but for nodes inserted since it was set; 0 = not known */
 };
 
 typedef struct QhCandidate

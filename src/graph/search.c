@@ -13,14 +13,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/order.h"
+#include "graph/visited.h"
 
 /* Flag of a window or overflow entry; node ids have 31 bits. */
 #define EXPANDED			UINT32_C(0x80000000)
 
-/* Slots of the smallest visited set, and slots a node: room for a search at ef 40 without growing (about 500 nodes). */
-#define VISITED_MIN			2048
-#define VISITED_SPREAD		4
+/*
+ * Nodes that a search will meet for each of ef, and the most that are made room for at once: growing by and by takes
+ * longer than the search gains by a small set.  Words score 13 (README.md, "What was tried"), which others fall short of.
+ */
+#define VISITED_PER_EF		13
+#define VISITED_AT_ONCE		8192
 
 /* Entries of the window and the overflow to begin with: a search at ef 40 fits. */
 #define WINDOW_MIN			128
@@ -58,11 +61,7 @@ struct QhSearch
 	size_t		noverflow;
 	size_t		nheap;
 
-	/* Visited: open addressing, at most a quarter full: the first probe nearly always decides. */
-	QhNode	   *visited;
-	uint32_t	visited_shift;	/* 32 - log2(slots) */
-	size_t		nslots;
-	size_t		nvisited;
+	QhVisited	visited;
 
 	/* One hop. */
 	QhLink	   *links;			/* max_degree of each */
@@ -82,79 +81,6 @@ give(QhSearch *search, void *p)
 {
 	if (p != NULL)
 		search->alloc.release(search->alloc.ctx, p);
-}
-
-/* ---- visited ---- */
-
-/* Returns whether the node was not there before.  There must be room. */
-static inline bool
-visited_add(QhSearch *search, QhNode node)
-{
-	QhNode	   *visited = search->visited;
-	size_t		mask = search->nslots - 1;
-	size_t		slot = (node * QH_SPREAD) >> search->visited_shift;
-	bool		added;
-
-	/* one branch, nearly never taken: whether the node is there or its place is empty is not to be guessed */
-	while ((visited[slot] != QH_INVALID_NODE) & (visited[slot] != node))
-		slot = (slot + 1) & mask;
-	added = visited[slot] == QH_INVALID_NODE;
-	visited[slot] = node;
-	return added;
-}
-
-static void
-visited_resize(QhSearch *search, size_t nslots)
-{
-	QhNode	   *old = search->visited;
-	size_t		nold = search->nslots;
-	uint32_t	shift = 32;
-	QhNode	   *slots = take(search, nslots * sizeof(QhNode));
-
-	for (size_t n = nslots; n > 1; n >>= 1)
-		shift--;
-	memset(slots, 0xFF, nslots * sizeof(QhNode));
-	search->visited = slots;
-	search->nslots = nslots;
-	search->visited_shift = shift;
-	for (size_t i = 0; i < nold; i++)
-		if (old[i] != QH_INVALID_NODE)
-			(void) visited_add(search, old[i]);
-	give(search, old);
-}
-
-/*
- * Empty the set.  A set much larger than the last search needed is cut down,
- * or one deep scan would make every later search clear megabytes.
- */
-static void
-visited_clear(QhSearch *search)
-{
-	size_t		nslots = search->nslots;
-
-	while (nslots > VISITED_MIN && nslots / (8 * VISITED_SPREAD) > search->nvisited)
-		nslots /= 2;
-	if (nslots != search->nslots)
-	{
-		give(search, search->visited);
-		search->visited = NULL;
-		search->nslots = 0;
-		visited_resize(search, nslots);
-	}
-	else if (search->nvisited > 0)
-		memset(search->visited, 0xFF, nslots * sizeof(QhNode));
-	search->nvisited = 0;
-}
-
-/* Slots for n nodes. */
-static size_t
-visited_slots_for(const QhSearch *search, size_t n)
-{
-	size_t		nslots = search->nslots;
-
-	while (nslots / VISITED_SPREAD < n)
-		nslots *= 2;
-	return nslots;
 }
 
 /* ---- overflow ---- */
@@ -350,7 +276,7 @@ bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
 		(search->capacity + search->overflow_capacity) * sizeof(Entry) +
-		search->nslots * sizeof(QhNode) +
+		qh_visited_nbytes(&search->visited) +
 		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry));
 }
 
@@ -359,25 +285,25 @@ static bool
 hop_allowed(QhSearch *search)
 {
 	size_t		degree = (size_t) search->store->max_degree;
-	size_t		nslots;
+	size_t		visited_nbytes = qh_visited_nbytes_for(&search->visited, degree);
+	bool		grows = visited_nbytes > qh_visited_nbytes(&search->visited);
 
 	if (search->limits.max_scored != 0 && search->stats.nscored >= search->limits.max_scored)
 		return false;
-	nslots = visited_slots_for(search, search->nvisited + degree);
-	if (nslots != search->nslots || search->limits.max_nbytes != 0)
+	if (search->limits.max_nbytes != 0)
 	{
 		size_t		held = bytes_held(search);
 
 		/* what grows is held twice, old and new, while it is copied: count that before it happens */
-		if (nslots != search->nslots)
-			held += nslots * sizeof(QhNode);
+		if (grows)
+			held += visited_nbytes;
 		if (search->limits.resumable && search->noverflow + degree > search->overflow_capacity)
 			held += 2 * search->overflow_capacity * sizeof(Entry);
-		if (search->limits.max_nbytes != 0 && held > search->limits.max_nbytes)
+		if (held > search->limits.max_nbytes)
 			return false;
 	}
-	if (nslots != search->nslots)
-		visited_resize(search, nslots);
+	if (grows)
+		qh_visited_reserve(&search->visited, degree);
 	if (search->limits.resumable)
 		overflow_reserve(search, search->noverflow + degree);
 	return true;
@@ -414,22 +340,24 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 		search->store->hint(search->store, nodes, n);
 }
 
+/* A search for size nodes begins: make room for those it will probably meet, if that is little of the memory there is. */
+static void
+expect_nodes(QhSearch *search, size_t size)
+{
+	size_t		n = size < VISITED_AT_ONCE / VISITED_PER_EF ? size * VISITED_PER_EF : VISITED_AT_ONCE;
+
+	if (search->limits.max_nbytes == 0 || qh_visited_nbytes_for(&search->visited, n) <= search->limits.max_nbytes / 4)
+		qh_visited_reserve(&search->visited, n);
+}
+
 /* Score the unvisited neighbours of a node; returns how many are in batch and dist. */
 static int
 score_neighbours(QhSearch *search, QhNode node)
 {
 	QhStore    *store = search->store;
 	int			nlinks = store->links(store, node, search->links);
-	int			n = 0;
+	int			n = qh_visited_add(&search->visited, search->links, nlinks, search->batch);
 
-	for (int i = 0; i < nlinks; i++)
-	{
-		QhNode		neighbour = qh_link_node(search->links[i]);
-
-		search->batch[n] = neighbour;
-		n += visited_add(search, neighbour);
-	}
-	search->nvisited += (size_t) n;
 	if (n > 0)
 		store->score(store, search->batch, n, search->dist);
 	search->stats.nscored += (uint64_t) n;
@@ -503,15 +431,11 @@ reset_memory(QhSearch *search)
 {
 	give(search, search->window);
 	give(search, search->overflow);
-	give(search, search->visited);
-	search->visited = NULL;
-	search->nslots = 0;
-	search->nvisited = 0;
+	qh_visited_free(&search->visited);
 	search->capacity = WINDOW_MIN;
 	search->window = take(search, WINDOW_MIN * sizeof(Entry));
 	search->overflow_capacity = OVERFLOW_MIN;
 	search->overflow = take(search, OVERFLOW_MIN * sizeof(Entry));
-	visited_resize(search, VISITED_MIN);
 }
 
 QhSearch *
@@ -523,6 +447,7 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	memset(search, 0, sizeof(*search));
 	search->alloc = *alloc;
 	search->store = store;
+	qh_visited_init(&search->visited, alloc);
 	reset_memory(search);
 	search->links = take(search, degree * sizeof(QhLink));
 	search->batch = take(search, degree * sizeof(QhNode));
@@ -537,7 +462,7 @@ qh_search_destroy(QhSearch *search)
 {
 	give(search, search->window);
 	give(search, search->overflow);
-	give(search, search->visited);
+	qh_visited_free(&search->visited);
 	give(search, search->links);
 	give(search, search->batch);
 	give(search, search->dist);
@@ -548,8 +473,6 @@ qh_search_destroy(QhSearch *search)
 void
 qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidate *seeds, int nseeds)
 {
-	size_t		nslots;
-
 	search->limits = *limits;
 	memset(&search->stats, 0, sizeof(search->stats));
 	search->nreturned = 0;
@@ -562,19 +485,17 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	/* memory a deep scan left behind must not count against the next one's limit */
 	if (limits->max_nbytes != 0 && bytes_held(search) > limits->max_nbytes / 2)
 		reset_memory(search);
-	else
-		visited_clear(search);
-	nslots = visited_slots_for(search, (size_t) nseeds);
-	if (nslots != search->nslots)
-		visited_resize(search, nslots);
+	qh_visited_clear(&search->visited, search->store->nnodes, limits->max_nbytes);
+	qh_visited_reserve(&search->visited, (size_t) nseeds);
 
 	/* how large the window will be is not known yet: seeds wait in the overflow */
 	overflow_reserve(search, (size_t) nseeds);
 	for (int i = 0; i < nseeds; i++)
 	{
-		if (!visited_add(search, seeds[i].node))
+		QhNode		node;
+
+		if (qh_visited_add(&search->visited, &seeds[i].node, 1, &node) == 0)
 			continue;
-		search->nvisited++;
 		if (seeds[i].dist < INFINITY)
 			overflow_add(search, (Entry) {seeds[i].dist, seeds[i].node});
 	}
@@ -591,6 +512,8 @@ qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 		search->ef_total = ef_total;
 	size = search->ef_total > search->nreturned ? (size_t) (search->ef_total - search->nreturned) : 1;
 
+	if (search->stats.nexpanded == 0)
+		expect_nodes(search, size);
 	window_fill(search, size);
 	if (!search->limits.resumable)
 	{

@@ -335,6 +335,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->ix = ix;
 	if (ix->nslots == 0)
 		qh_index_refresh_size(ix, index);
+	rs->store.nnodes = ix->nslots;
 }
 
 bool

@@ -202,7 +202,7 @@ static inline void
 memory_init(Memory *mem, const Code *codes, uint32_t n, int max_degree)
 {
 	memset(mem, 0, sizeof(*mem));
-	mem->store = (QhStore) {memory_store_links, memory_store_score, memory_store_pair, memory_store_hint, max_degree, {0}};
+	mem->store = (QhStore) {memory_store_links, memory_store_score, memory_store_pair, memory_store_hint, max_degree, {0}, 0};
 	mem->codes = codes;
 	mem->n = n;
 	mem->links = malloc(((size_t) n * (size_t) max_degree + 1) * sizeof(QhLink));

@@ -188,6 +188,9 @@ test_against_naive(void)
 	{
 		N = CODE_NBYTES * 8
 	};
+
+	/* nodes that the store says it has: none told, as many as there are, fewer, more than have a bit each */
+	static const QhNode known[] = {0, N, 64, 1000000};
 	Counted		counted;
 	QhAlloc		alloc = counted_init(&counted);
 	int			wrong = 0;
@@ -205,6 +208,7 @@ test_against_naive(void)
 					b;
 
 		make_random_graph(&mem, codes, N, 4, round + 1000);
+		mem.store.nnodes = known[round % 4];
 		for (QhNode node = 1; node < N; node += 17)
 			mem.gone[node] = round % 3 == 0;
 		search = qh_search_create(&alloc, &mem.store);
@@ -241,7 +245,7 @@ test_against_naive(void)
 }
 
 static void
-test_exhaustive(const Code *codes, uint32_t n, uint64_t ef, uint64_t step)
+test_exhaustive(const Code *codes, uint32_t n, QhNode nnodes, uint64_t ef, uint64_t step)
 {
 	Counted		counted;
 	QhAlloc		alloc = counted_init(&counted);
@@ -256,6 +260,7 @@ test_exhaustive(const Code *codes, uint32_t n, uint64_t ef, uint64_t step)
 	float		last = -1;
 
 	make_random_graph(&mem, codes, n, 8, 7);
+	mem.store.nnodes = nnodes;
 	search = qh_search_create(&alloc, &mem.store);
 	memory_start(&mem, search, &codes[n / 2], &limits);
 	while (qh_search_next(search, ef, &found))
@@ -267,8 +272,8 @@ test_exhaustive(const Code *codes, uint32_t n, uint64_t ef, uint64_t step)
 		nreturned++;
 		ef += step;
 	}
-	ok(nreturned == n && twice == 0, "ef %llu growing by %llu: each of %u nodes is returned once",
-	   (unsigned long long) ef, (unsigned long long) step, n);
+	ok(nreturned == n && twice == 0, "ef %llu growing by %llu: each of %u nodes, %u of them known, is returned once",
+	   (unsigned long long) ef, (unsigned long long) step, n, nnodes);
 	if (ef >= n && step == 0)
 		ok(falls == 0, "a window larger than the graph sorts it");
 	/* a window of one node has no next one */
@@ -315,7 +320,7 @@ test_not_resumable(const Code *codes, uint32_t n)
 }
 
 static void
-test_limits(const Code *codes, uint32_t n)
+test_limits(const Code *codes, uint32_t n, QhNode nnodes)
 {
 	Counted		counted;
 	QhAlloc		alloc = counted_init(&counted);
@@ -329,6 +334,7 @@ test_limits(const Code *codes, uint32_t n)
 	int			falls = 0;
 
 	make_random_graph(&mem, codes, n, 8, 9);
+	mem.store.nnodes = nnodes;
 	search = qh_search_create(&alloc, &mem.store);
 	stats = qh_search_stats(search);
 	memory_start(&mem, search, &codes[77], &limits);
@@ -376,7 +382,7 @@ test_limits(const Code *codes, uint32_t n)
 }
 
 static void
-test_seeds(const Code *codes, uint32_t n)
+test_seeds(const Code *codes, uint32_t n, QhNode nnodes)
 {
 	Counted		counted;
 	QhAlloc		alloc = counted_init(&counted);
@@ -389,6 +395,7 @@ test_seeds(const Code *codes, uint32_t n)
 	int			nreturned = 0;
 
 	make_random_graph(&mem, codes, n, 8, 10);
+	mem.store.nnodes = nnodes;
 	search = qh_search_create(&alloc, &mem.store);
 	mem.query = codes[3];
 	qh_search_start(search, &limits, NULL, 0);
@@ -432,14 +439,17 @@ main(void)
 
 	test_keys();
 	test_against_naive();
-	test_exhaustive(codes, 5000, 1, 1);
-	test_exhaustive(codes, 5000, 1, 0);
-	test_exhaustive(codes, 5000, 40, 1);
-	test_exhaustive(codes, 5000, 10000, 0);
-	test_exhaustive(codes, n, 40, 1);
+	test_exhaustive(codes, 5000, 0, 1, 1);
+	test_exhaustive(codes, 5000, 5000, 1, 0);
+	test_exhaustive(codes, 5000, 1, 40, 1);
+	test_exhaustive(codes, 5000, 0, 10000, 0);
+	test_exhaustive(codes, n, 0, 40, 1);
+	test_exhaustive(codes, n, n, 40, 1);
 	test_not_resumable(codes, 5000);
-	test_limits(codes, 20000);
-	test_seeds(codes, 5000);
+	test_limits(codes, 20000, 0);
+	test_limits(codes, 20000, 20000);
+	test_seeds(codes, 5000, 0);
+	test_seeds(codes, 5000, 5000);
 	free(codes);
 	return done_testing();
 }
