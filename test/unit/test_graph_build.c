@@ -171,7 +171,7 @@ test_clusters_together(const Code *codes)
 {
 	enum
 	{
-		NCLUSTERS = 200, SIZE = 48, N = NCLUSTERS * SIZE
+		NCLUSTERS = 800, SIZE = 48, N = NCLUSTERS * SIZE
 	};
 	QhBuildParams params = params_of(16, 64);
 	Code	   *clustered = calloc(N, sizeof(Code));
@@ -199,6 +199,29 @@ test_clusters_together(const Code *codes)
 	free(places);
 	free(order);
 	free(clustered);
+}
+
+/* Where nothing tells nodes apart an order is any permutation. */
+static void
+test_order_of_equals(uint32_t n)
+{
+	QhBuildParams params = params_of(16, 64);
+	Code	   *equal = calloc(n, sizeof(Code));
+	QhNode	   *order = calloc(n, sizeof(QhNode));
+	uint8_t    *seen = calloc(n, 1);
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhSpace		space = space_of(equal, n);
+	uint32_t	nseen = 0;
+
+	qh_build_order(&alloc, &space, &params, 4, order);
+	for (uint32_t i = 0; i < n; i++)
+		if (order[i] < n && !seen[order[i]]++)
+			nseen++;
+	ok(nseen == n && counted.held == 0, "equal codes have an order");
+	free(seen);
+	free(order);
+	free(equal);
 }
 
 static void
@@ -391,6 +414,7 @@ main(void)
 	test_same_again(codes, 5000);
 	test_order(codes, 20000);
 	test_clusters_together(codes);
+	test_order_of_equals(20000);
 	test_progress(codes, 5000);
 	recall = build_and_check(codes, 20000, &params);
 	ok(recall >= 0.98, "20,000 nodes: sound, recall %.3f at ef 100", recall);
