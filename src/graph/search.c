@@ -10,6 +10,7 @@
  * is filled again when nodes have been returned or ef_total has grown.  Always
  * max(window) <= min(overflow): a node is turned away only by a full window.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ struct QhSearch
 	QhNode	   *batch;
 	float	   *dist;
 	Entry	   *accepted;
+	size_t	   *places;			/* of those accepted, in the window */
 };
 
 static void *
@@ -217,20 +219,24 @@ upper_bound(const Entry *entries, size_t n, float dist)
 /*
  * Merge n sorted entries into the window and cut it to size again.  One pass
  * from the far end moves each entry at most once, so a hop costs one memmove
- * of the window at most, however large ef is.
+ * of the window at most, however large ef is.  All places are looked up before that: so the look-ups do
+ * not wait for each other.
  */
 static void
 window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
 {
 	Entry	   *window;
+	size_t	   *places = search->places;
 	size_t		tail = search->count;	/* entries before it are in place */
 	size_t		total = search->count + n;
 
 	window_reserve(search, total);
 	window = search->window + search->head;
+	for (size_t j = 0; j < n; j++)
+		places[j] = upper_bound(window, tail, entries[j].dist);
 	for (size_t j = n; j-- > 0;)
 	{
-		size_t		at = upper_bound(window, tail, entries[j].dist);
+		size_t		at = places[j];
 
 		memmove(window + at + j + 1, window + at, (tail - at) * sizeof(Entry));
 		window[at + j] = entries[j];
@@ -277,7 +283,7 @@ bytes_held(const QhSearch *search)
 	return sizeof(QhSearch) +
 		(search->capacity + search->overflow_capacity) * sizeof(Entry) +
 		qh_visited_nbytes(&search->visited) +
-		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry));
+		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry) + sizeof(size_t));
 }
 
 /* Make room for one hop, or report that a limit forbids it. */
@@ -365,14 +371,56 @@ score_neighbours(QhSearch *search, QhNode node)
 	return n;
 }
 
+/*
+ * Of the n scored those nearer than bound go to accepted, in no order, and the others to the overflow if the search may go on;
+ * returns how many were accepted.  Without a branch, for one that depends on distances would be guessed wrong every fourth time.
+ */
+static size_t
+accept_nearer(QhSearch *search, int n, float bound)
+{
+	Entry	   *accepted = search->accepted;
+	Entry	   *overflow = search->overflow + search->noverflow;
+	const float *dist = search->dist;
+	const QhNode *batch = search->batch;
+	float		farthest = search->limits.resumable ? FLT_MAX : -INFINITY;
+	size_t		naccepted = 0;
+	size_t		nmore = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		Entry		entry = {dist[i], batch[i]};
+
+		accepted[naccepted] = entry;
+		naccepted += entry.dist < bound;
+		overflow[nmore] = entry;
+		nmore += (entry.dist >= bound) & (entry.dist <= farthest);
+	}
+	search->noverflow += nmore;
+	return naccepted;
+}
+
+/* A few entries, the nearest first. */
+static void
+sort_entries(Entry *entries, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+	{
+		Entry		entry = entries[i];
+		size_t		j = i;
+
+		for (; j > 0 && entries[j - 1].dist > entry.dist; j--)
+			entries[j] = entries[j - 1];
+		entries[j] = entry;
+	}
+}
+
 /* Expand the node at the cursor, which is not expanded yet. */
 static void
 expand(QhSearch *search, size_t size)
 {
 	Entry	   *window = search->window + search->head;
 	QhNode		node = window[search->cursor].node;
-	Entry	   *accepted = search->accepted;
-	size_t		naccepted = 0;
+	size_t		naccepted;
 	float		bound;
 	int			n;
 
@@ -381,25 +429,12 @@ expand(QhSearch *search, size_t size)
 
 	/* nothing at or beyond the bound can enter a full window */
 	bound = search->count >= size ? window[search->count - 1].dist : INFINITY;
-	for (int i = 0; i < n; i++)
-	{
-		Entry		entry = {search->dist[i], search->batch[i]};
-
-		if (entry.dist < bound)
-		{
-			size_t		j = naccepted++;
-
-			for (; j > 0 && accepted[j - 1].dist > entry.dist; j--)
-				accepted[j] = accepted[j - 1];
-			accepted[j] = entry;
-		}
-		else if (search->limits.resumable && entry.dist < INFINITY)
-			overflow_add(search, entry);
-	}
+	naccepted = accept_nearer(search, n, bound);
+	sort_entries(search->accepted, naccepted);
 	if (search->store->hint != NULL)
-		hint_next(search, accepted, naccepted);
+		hint_next(search, search->accepted, naccepted);
 	if (naccepted > 0)
-		window_merge(search, accepted, naccepted, size);
+		window_merge(search, search->accepted, naccepted, size);
 }
 
 /* Expand until everything in the window is, or a limit is met. */
@@ -453,6 +488,7 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->batch = take(search, degree * sizeof(QhNode));
 	search->dist = take(search, degree * sizeof(float));
 	search->accepted = take(search, degree * sizeof(Entry));
+	search->places = take(search, degree * sizeof(size_t));
 	search->stats.nbytes = bytes_held(search);
 	return search;
 }
@@ -467,6 +503,7 @@ qh_search_destroy(QhSearch *search)
 	give(search, search->batch);
 	give(search, search->dist);
 	give(search, search->accepted);
+	give(search, search->places);
 	give(search, search);
 }
 

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "port/pg_bitutils.h"
 #include "store/geometry.h"
 
 /*
@@ -20,6 +21,16 @@
 
 /* Slots begin on a cache line where that costs none of them. */
 #define CACHE_LINE			64
+
+static QhDivisor
+divisor_of(uint32 n)
+{
+	QhDivisor	divisor;
+
+	divisor.shift = 31 + pg_ceil_log2_32(n);
+	divisor.factor = (UINT64CONST(1) << divisor.shift) / n + 1;
+	return divisor;
+}
 
 static void
 slot_sizes(QhGeometry *geo, const QhMetaData *meta)
@@ -153,8 +164,13 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 	geo->group_nslots = meta->group_nslots;
 	geo->group_npages = meta->group_npages;
 	geo->group_nhubs = meta->group_nhubs;
+	geo->by_group_nslots = divisor_of(meta->group_nslots);
 	for (int a = 0; a < QH_NARRAYS; a++)
+	{
 		geo->begin[a] = array_begin(a, meta->group_nhubs);
+		if (geo->slot_nbytes[a] > 0)
+			geo->by_page_nslots[a] = divisor_of(geo->page_nslots[a]);
+	}
 
 	/* pages of a group in the order of their first slot, so that a group grows page by page */
 	for (uint32 p = 0; p < geo->group_npages; p++)

@@ -16,16 +16,10 @@
 
 bool		qh_optimistic_read = true;
 
-/* Slots that are being read, and the buffers they are read from. */
-typedef struct Glances
-{
-	BufferTag	tag;			/* of the index; the block is put in for each */
-	int			n;
-	BufferDesc *desc[QH_UNPINNED_MAX];
-	BlockNumber blkno[QH_UNPINNED_MAX]; /* that the buffer has to hold */
-	int			at[QH_UNPINNED_MAX];	/* of the slots asked for */
-	const uint8 *code[QH_UNPINNED_MAX];
-} Glances;
+const uint8 qh_no_slot[QH_PAGE_NBYTES] = {0};
+
+StaticAssertDecl(sizeof(BufferTag) == offsetof(BufferTag, blockNum) + sizeof(BlockNumber) && offsetof(BufferTag, blockNum) == 4 * sizeof(uint32),
+				 "of a buffer's tag all but the block stand before it, without gaps");
 
 bool
 qh_usage_is_full(Buffer buf)
@@ -36,17 +30,17 @@ qh_usage_is_full(Buffer buf)
 }
 
 /*
- * The buffer's state, or 0 if it does not hold the block.  The tag is read first: it changes only
+ * The buffer's state, or 0 if it does not hold the block; of tag the block does not count.  The tag is read first: it changes only
  * under the header's lock, which also makes the buffer invalid, so a state read behind the barrier
  * says whether the page of this tag is there, or still on its way in.
  */
 static inline uint64
-state_if_held(BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
+state_if_held(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 {
 	uint64		state;
 
-	tag->blockNum = blkno;
-	if (!qh_buffer_tags_equal(&desc->tag, tag))
+	/* the fields one by one would be four branches */
+	if (memcmp(&desc->tag, tag, offsetof(BufferTag, blockNum)) != 0 || desc->tag.blockNum != blkno)
 		return 0;
 	pg_read_barrier();
 	state = qh_buffer_state(desc);
@@ -54,59 +48,44 @@ state_if_held(BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 }
 
 /*
- * Find the slots that may be read without a pin: only those in buffers whose usage count is as high as
- * a pin could raise it.  So the clock sweep finds the same counts as if all had been pinned.  The
- * others go to rest; returns how many.
+ * May the buffer be read without a pin?  Only where its usage count is as high as a pin could raise it, so that the clock sweep
+ * finds the same counts as if all had been pinned.
  */
-static int
-begin_glances(QhRelStore *rs, Glances *glances, const QhSlotAddress *addrs, int n, int *rest)
+static inline bool
+may_glance(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 {
-	const Buffer *hints = rs->ix->hints;
-	int			nrest = 0;
-
-	qh_buffer_tag_init(&glances->tag, qh_locator(rs->index), MAIN_FORKNUM, InvalidBlockNumber);
-	glances->n = 0;
-	for (int i = 0; i < n; i++)
-	{
-		BlockNumber blkno = addrs[i].blkno;
-		Buffer		buf = blkno == InvalidBlockNumber ? InvalidBuffer : hints[blkno];
-		/* NULL where the buffer is unknown, or in local memory as those of a temporary index */
-		BufferDesc *desc = buf > InvalidBuffer ? GetBufferDescriptor(buf - 1) : NULL;
-
-		if (unlikely(desc == NULL) ||
-			unlikely(BUF_STATE_GET_USAGECOUNT(state_if_held(&glances->tag, desc, blkno)) < BM_MAX_USAGE_COUNT))
-		{
-			rest[nrest++] = i;
-			continue;
-		}
-		glances->desc[glances->n] = desc;
-		glances->blkno[glances->n] = blkno;
-		glances->at[glances->n] = i;
-		glances->code[glances->n++] = (uint8 *) BufferGetBlock(buf) + addrs[i].offset;
-	}
-	return nrest;
+	return BUF_STATE_GET_USAGECOUNT(state_if_held(tag, desc, blkno)) >= BM_MAX_USAGE_COUNT;
 }
 
 int
-qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest)
+qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest)
 {
-	Glances		glances;
-	float		scores[QH_UNPINNED_MAX];
-	int			nrest;
+	BufferTag	tag;
+	int			nrest = 0;
 
 	Assert(n <= QH_UNPINNED_MAX);
-	nrest = begin_glances(rs, &glances, addrs, n, rest);
+	qh_buffer_tag_init(&tag, qh_locator(rs->index), MAIN_FORKNUM, InvalidBlockNumber);
+	for (int i = 0; i < n; i++)
+	{
+		BufferDesc *desc = places->desc[i];
+
+		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])))
+			continue;
+		places->desc[i] = NULL;
+		places->slot[i] = qh_no_slot;
+		rest[nrest++] = i;
+	}
 
 	/* nothing of the codes may be read before the first look, or after the second */
 	pg_read_barrier();
-	qv_query_score(query, glances.code, glances.n, scores);
+	qv_query_score(query, places->slot, n, dist);
 	pg_read_barrier();
 
-	for (int i = 0; i < glances.n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		dist[glances.at[i]] = scores[i];
-		if (unlikely(state_if_held(&glances.tag, glances.desc[i], glances.blkno[i]) == 0))
-			rest[nrest++] = glances.at[i];
+		if (likely(places->desc[i] != NULL) &&
+			unlikely(state_if_held(&tag, places->desc[i], places->blkno[i]) == 0))
+			rest[nrest++] = i;
 	}
 	return nrest;
 }
@@ -120,7 +99,7 @@ qh_glance_begin(QhRelStore *rs, BlockNumber blkno, QhGlance *glance)
 		return NULL;			/* unknown, or a temporary index in local memory */
 	glance->desc = GetBufferDescriptor(buf - 1);
 	qh_buffer_tag_init(&glance->tag, qh_locator(rs->index), MAIN_FORKNUM, blkno);
-	if (BUF_STATE_GET_USAGECOUNT(state_if_held(&glance->tag, glance->desc, blkno)) < BM_MAX_USAGE_COUNT)
+	if (!may_glance(&glance->tag, glance->desc, blkno))
 		return NULL;
 	pg_read_barrier();
 	return (const char *) BufferGetBlock(buf);

@@ -13,6 +13,9 @@
 /* Codes scored between the two looks at their buffers: a hop's, at m = 16. */
 #define QH_UNPINNED_MAX		32
 
+/* What stands for the slot of a node that is not there, or not to be read: zeros, which every code scores finite against. */
+extern const uint8 qh_no_slot[QH_PAGE_NBYTES];
+
 /* The setting qhnsw.optimistic_read. */
 extern bool qh_optimistic_read;
 
@@ -22,12 +25,19 @@ extern bool qh_optimistic_read;
  */
 extern bool qh_usage_is_full(Buffer buf);
 
+/* Where slots are, as far as this backend remembers.  desc is NULL where it does not, or must not look without a pin. */
+typedef struct QhPlaces
+{
+	BufferDesc *desc[QH_UNPINNED_MAX];
+	BlockNumber blkno[QH_UNPINNED_MAX]; /* that the buffer has to hold */
+	const uint8 *slot[QH_UNPINNED_MAX]; /* of zeros where desc is NULL */
+} QhPlaces;
+
 /*
- * Score up to QH_UNPINNED_MAX slots where they lie.  Positions in addrs of those that need a pin (or whose block is
- * invalid), or whose page may not have been there all the time, go to rest in any order, and their dist means nothing.
- * Returns how many those are.  Takes no pin and no lock.
+ * Score n slots where they lie.  Positions of those that need a pin, or whose page may not have been there all the time, go
+ * to rest in any order, and their dist means nothing.  Returns how many those are.  Changes places.  Takes no pin and no lock.
  */
-extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, const QhSlotAddress *addrs, int n, float *dist, int *rest);
+extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest);
 
 /* A page that is read without a pin. */
 typedef struct QhGlance

@@ -21,8 +21,8 @@
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
 
-/* Nodes whose links the processor is asked for: of the hop at hand, and two ahead; chosen by hand. */
-#define LINKS_AHEAD			3
+/* Nodes whose links the processor is asked for: of the next hop, and of the one after it; with three no faster. */
+#define LINKS_AHEAD			2
 
 #define pg_prefetch(address) __builtin_prefetch(address)
 
@@ -94,17 +94,16 @@ slot_states(QhRelStore *rs, QhArray array, Page page)
 	return (uint8 *) page + rs->ix->geo.state_offset[array];
 }
 
-/* Ask the processor for the lines of a slot. */
+/* Ask the processor for the lines of a slot, of which nbytes will be read; the last twice where slots begin on a line. */
 static inline void
-prefetch_slot(const QhIndex *ix, QhArray array, const char *page, uint32 offset)
+prefetch_slot(const char *slot, uint32 nbytes)
 {
-	uint32		end = offset + Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
-
-	for (uint32 line = TYPEALIGN_DOWN(64, offset); line < end; line += 64)
-		pg_prefetch(page + line);
+	for (uint32 at = 0; at < nbytes; at += 64)
+		pg_prefetch(slot + at);
+	pg_prefetch(slot + nbytes - 1);
 }
 
-/* Ask the processor for what reading these nodes' links will touch, as prefetch_slots() does for codes. */
+/* Ask the processor for what reading these nodes' links will touch, as find_slots() does for codes. */
 static void
 prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 {
@@ -123,7 +122,7 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 		pg_prefetch(GetBufferDescriptor(buf - 1));
 		pg_prefetch(page + BLCKSZ - 1);
 		pg_prefetch(page + ix->geo.state_offset[array] + addr.index);
-		prefetch_slot(ix, array, page, addr.offset);
+		prefetch_slot(page + addr.offset, Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES));
 	}
 }
 
@@ -142,19 +141,19 @@ relstore_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
 	QhSlotState state = qh_read_slot(rs, node, out);
+	int			max_degree = store->max_degree;
+	QhNode		last = 0;		/* of the ids linked to */
 	int			n = 0;
 
 	rs->nlinks++;
 	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
 		return 0;
-	while (n < store->max_degree && out[n] != QH_INVALID_NODE)
-	{
-		if (!qh_relstore_in_range(rs, qh_link_node(out[n])))
-			qh_report_corrupt(rs->index,
-							  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
-							  "a link leads past the end");
-		n++;
-	}
+	for (; n < max_degree && out[n] != QH_INVALID_NODE; n++)
+		last = Max(last, qh_link_node(out[n]));
+	if (!qh_relstore_in_range(rs, last))
+		qh_report_corrupt(rs->index,
+						  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
+						  "a link leads past the end");
 	return n;
 }
 
@@ -162,15 +161,13 @@ relstore_links(QhStore *store, QhNode node, QhLink *out)
 static void
 pin_codes(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, Buffer *bufs, const uint8 **ptrs)
 {
-	static const uint8 nothing[QH_PAGE_NBYTES] = {0};
-
 	Assert(n <= QH_PIN_BATCH);
 	for (int i = 0; i < n; i++)
 	{
 		QhSlotAddress addr;
 
 		bufs[i] = qh_pin_slot(rs, array, nodes[i], &addr);
-		ptrs[i] = BufferIsValid(bufs[i]) ? (uint8 *) BufferGetPage(bufs[i]) + addr.offset : nothing;
+		ptrs[i] = BufferIsValid(bufs[i]) ? (uint8 *) BufferGetPage(bufs[i]) + addr.offset : qh_no_slot;
 	}
 }
 
@@ -186,51 +183,49 @@ unpin_codes(Buffer *bufs, int n, float *dist)
 	}
 }
 
-/* Where the slots of some nodes are; the block is invalid of a node past the end as far as that is known. */
-static void
-find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhSlotAddress *addrs)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (likely(nodes[i] < rs->ix->nslots))
-			addrs[i] = qh_slot_address(&rs->ix->geo, array, nodes[i]);
-		else
-			addrs[i].blkno = InvalidBlockNumber;
-	}
-}
-
 /*
- * Ask the processor for what scoring these slots will touch, as far as this backend remembers
- * where it is: the buffers' descriptors, which pins are counted in, and the codes themselves.
- * A hint may be out of date; reading ahead from a wrong buffer does no harm.
+ * Find where the slots of up to QH_UNPINNED_MAX nodes are, as far as this backend remembers, and ask the processor for what scoring
+ * them will touch: the buffers' descriptors, which pins are counted in, and the slots themselves.
+ * What is remembered may be out of date; reading ahead from a wrong buffer does no harm.
  */
 static void
-prefetch_slots(QhRelStore *rs, QhArray array, const QhSlotAddress *addrs, int n)
+find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *places)
 {
-	QhIndex    *ix = rs->ix;
+	const QhIndex *ix = rs->ix;
+	uint32		nbytes = Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES);
 
+	Assert(n <= QH_UNPINNED_MAX);
 	for (int i = 0; i < n; i++)
 	{
-		Buffer		buf;
+		QhSlotAddress addr;
+		Buffer		buf = InvalidBuffer;
 
-		if (addrs[i].blkno == InvalidBlockNumber)
+		if (likely(nodes[i] < ix->nslots))
+		{
+			addr = qh_slot_address(&ix->geo, array, nodes[i]);
+			buf = ix->hints[addr.blkno];
+		}
+		if (unlikely(buf <= InvalidBuffer))
+		{
+			/* unknown, or a temporary index in local memory */
+			places->desc[i] = NULL;
+			places->slot[i] = qh_no_slot;
 			continue;
-		buf = ix->hints[addrs[i].blkno];
-		if (buf <= InvalidBuffer)
-			continue;			/* unknown, or a temporary index in local memory */
-		pg_prefetch(GetBufferDescriptor(buf - 1));
-		prefetch_slot(ix, array, (const char *) BufferGetBlock(buf), addrs[i].offset);
+		}
+		places->desc[i] = GetBufferDescriptor(buf - 1);
+		places->blkno[i] = addr.blkno;
+		places->slot[i] = (const uint8 *) BufferGetBlock(buf) + addr.offset;
+		pg_prefetch(places->desc[i]);
+		prefetch_slot((const char *) places->slot[i], nbytes);
 	}
 }
 
 void
 qh_rows_ahead(QhRelStore *rs, const QhNode *nodes, int n)
 {
-	QhSlotAddress addrs[QH_ROWS_AHEAD];
+	QhPlaces	places;
 
-	Assert(n <= QH_ROWS_AHEAD);
-	find_slots(rs, QH_ARRAY_ROW, nodes, n, addrs);
-	prefetch_slots(rs, QH_ARRAY_ROW, addrs, n);
+	find_slots(rs, QH_ARRAY_ROW, nodes, n, &places);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_ROW, nodes, n);
 }
 
@@ -265,14 +260,13 @@ score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *n
 	for (int done = 0; done < n; done += QH_UNPINNED_MAX)
 	{
 		int			batch = Min(n - done, QH_UNPINNED_MAX);
-		QhSlotAddress addrs[QH_UNPINNED_MAX];
+		QhPlaces	places;
 		int			rest[QH_UNPINNED_MAX];
 		int			nrest = batch;
 
-		find_slots(rs, array, nodes + done, batch, addrs);
-		prefetch_slots(rs, array, addrs, batch);
+		find_slots(rs, array, nodes + done, batch, &places);
 		if (likely(qh_optimistic_read))
-			nrest = qh_score_unpinned(rs, query, addrs, batch, dist + done, rest);
+			nrest = qh_score_unpinned(rs, query, &places, batch, dist + done, rest);
 		else
 			for (int i = 0; i < batch; i++)
 				rest[i] = i;
@@ -309,12 +303,11 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
 		int			batch = Min(n - done, QH_PIN_BATCH);
-		QhSlotAddress addrs[QH_PIN_BATCH];
+		QhPlaces	places;
 		Buffer		bufs[QH_PIN_BATCH];
 		const uint8 *ptrs[QH_PIN_BATCH];
 
-		find_slots(rs, QH_ARRAY_CODE, nodes + done, batch, addrs);
-		prefetch_slots(rs, QH_ARRAY_CODE, addrs, batch);
+		find_slots(rs, QH_ARRAY_CODE, nodes + done, batch, &places);
 		pin_codes(rs, QH_ARRAY_CODE, nodes + done, batch, bufs, ptrs);
 		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
 		unpin_codes(bufs, batch, dist + done);
