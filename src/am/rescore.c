@@ -165,6 +165,7 @@ fetch_row(IndexScanDesc desc, const Fetch *fetch)
 	bool		all_dead = false;
 	double		dist = fetch->code_dist;
 
+	qh_table_pin(&scan->rs, scan->fetch, ItemPointerGetBlockNumber(&root));
 	if (!table_index_fetch_tuple(scan->fetch, &root, desc->xs_snapshot, scan->slot,
 								 &call_again, &all_dead))
 		return;

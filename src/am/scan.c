@@ -600,7 +600,11 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 	desc->xs_recheck = false;
 	desc->xs_recheckorderby = false;
 	if (found)
+	{
 		scan->stats.nreturned++;
+		if (desc->xs_heapfetch != NULL)	/* a row is fetched for each pointer */
+			qh_table_pin(&scan->rs, desc->xs_heapfetch, ItemPointerGetBlockNumber(&desc->xs_heaptid));
+	}
 	publish_stats(scan);
 	return found;
 }

@@ -10,11 +10,14 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "compat.h"
 #include "storage/buf_internals.h"
 #include "storage/bufpage.h"
+#include "store/optimistic.h"
 #include "store/table_ahead.h"
+#include "pgstat.h"
 #include "utils/spccache.h"
 
 #define CACHE_LINE_NBYTES	64
@@ -137,4 +140,29 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 		pg_prefetch(row);
 		pg_prefetch(row + CACHE_LINE_NBYTES);	/* rows do not keep to lines */
 	}
+}
+
+/*
+ * What a fetch holds is the table access method's business, and known here of heaps alone (PostgreSQL 15 to 18): the buffer of the
+ * page it was on last, with a pin.  A row of the same page is then found without a look-up, so the fetch is put on the page.
+ */
+void
+qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
+{
+	IndexFetchHeapData *of_heap = (IndexFetchHeapData *) fetch;
+	Relation	heap = fetch->rel;
+	Buffer		buf = rs->ix->table_hints[blkno];
+
+	if (heap->rd_tableam != GetHeapamTableAmRoutine() || buf <= InvalidBuffer ||
+		buf == of_heap->xs_cbuf || !qh_usage_is_full(buf) ||
+		!ReadRecentBuffer(qh_locator(heap), MAIN_FORKNUM, blkno, buf))
+		return;
+	if (BufferIsValid(of_heap->xs_cbuf))
+		ReleaseBuffer(of_heap->xs_cbuf);
+	of_heap->xs_cbuf = buf;
+
+	/* what the fetch does when it comes to another page: ReadRecentBuffer() counts for the query, not for the table */
+	pgstat_count_buffer_read(heap);
+	pgstat_count_buffer_hit(heap);
+	heap_page_prune_opt(heap, buf);
 }

@@ -7,6 +7,7 @@
 #ifndef QH_TABLE_AHEAD_H
 #define QH_TABLE_AHEAD_H
 
+#include "access/relscan.h"
 #include "storage/itemptr.h"
 #include "store/relstore.h"
 
@@ -27,5 +28,12 @@ extern int qh_glance_at_rows(QhRelStore *rs, const QhNode *nodes, int n, ItemPoi
  * shared buffers.  Takes no pin; any row pointers will do.
  */
 extern void qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n);
+
+/*
+ * Pin the page of the row that is fetched next where it was seen last, which saves the fetch a look-up in the buffer table.  Does
+ * nothing where the table is no heap, or the page is not there, or not used enough: the fetch finds its way.  The block must be one
+ * of the table's.
+ */
+extern void qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno);
 
 #endif							/* QH_TABLE_AHEAD_H */
