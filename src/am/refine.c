@@ -13,8 +13,8 @@
 #include "am/scan.h"
 #include "utils/memutils.h"
 
-/* As in rescore.c: looked at beyond oversample times the rows wanted. */
-#define LOOKAHEAD		10
+/* Looked at beyond oversample times the rows wanted: more than in rescore.c, for it costs a hundredth.  Measured: README.md, section "Refining". */
+#define LOOKAHEAD		20
 #define REFINE_BATCH	64
 
 static void
@@ -106,15 +106,14 @@ qh_refine_candidates(const QhScan *scan, double rank)
 	return scan->oversample * rank + LOOKAHEAD;
 }
 
-/* Candidates to be handed on before a row is returned, of those that are known to be wanted. */
+/* Candidates to be scored before another is handed on: those for the rows wanted, or for more where more were asked for. */
 static double
-handed_on(const QhScan *scan)
+candidates_due(const QhScan *scan)
 {
 	double		rank = Max(scan->wanted, QH_LEAST_WANTED);
+	double		more = scan->nrefine_given + 1 - qh_rescore_candidates(scan, rank);
 
-	if (scan->wanted > QH_LEAST_WANTED)
-		rank = qh_rescore_candidates(scan, rank);
-	return Max(scan->nrefine_given + 1, rank);
+	return qh_refine_candidates(scan, rank + Max(more, 0));
 }
 
 /* Is there memory for another batch?  For one there always is. */
@@ -128,7 +127,7 @@ may_refine_more(const QhScan *scan)
 bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
-	double		wanted = qh_refine_candidates(scan, handed_on(scan));
+	double		wanted = candidates_due(scan);
 	double		caution = qh_scan_caution(scan, scan->stats.nreturned + 1);
 
 	while (!scan->no_candidates && may_refine_more(scan) &&

@@ -39,6 +39,13 @@
 /* A graph search that has scored one code in so many goes on as a pass over all: in order they cost a tenth of one at a random place. */
 #define FLAT_FRACTION		16
 
+/*
+ * A finer code costs less than expanding a node: of the candidates that are looked at by it, the share that is expanded.
+ * Measured: README.md, section "Refining".
+ */
+#define EXPANDED_SHARE		0.75
+#define EXPANDED_REFINED	2
+
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
 #define MAX_SEEDS			4
 
@@ -121,10 +128,10 @@ candidates_wanted(const QhScan *scan)
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n == 0)
 		return 0;
-	if (scan->rescore)
-		n = qh_rescore_candidates(scan, Max(n, QH_LEAST_WANTED));
 	if (scan->ix->refine_codec != NULL)
-		n = qh_refine_candidates(scan, Max(n, QH_LEAST_WANTED));
+		return qh_refine_candidates(scan, Max(n, QH_LEAST_WANTED));
+	if (scan->rescore)
+		return qh_rescore_candidates(scan, Max(n, QH_LEAST_WANTED));
 	return n;
 }
 
@@ -354,8 +361,10 @@ candidates_behind(const QhScan *scan)
 {
 	uint64		behind = scan->ef / 2;
 
+	if (scan->refine_prepared)
+		behind = 0;				/* no candidate of a search is left unlooked at */
 	/* what is looked at in the heap, at a hundred times the cost of a code, wants to be the right */
-	if (scan->rescore || scan->refine_prepared)
+	else if (scan->rescore)
 		behind = scan->ef;
 	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
 		behind = BEHIND_FINER * scan->ef;
@@ -366,6 +375,20 @@ candidates_behind(const QhScan *scan)
 	return behind;
 }
 
+/* Candidates to be expanded, those taken included, where so many are to be found. */
+static uint64
+candidates_expanded(const QhScan *scan, uint64 nfound)
+{
+	uint64		least = scan->ef;
+
+	if (scan->refine_prepared)
+	{
+		least = EXPANDED_REFINED * scan->ef + scan->wanted;
+		nfound = (uint64) ceil(nfound * EXPANDED_SHARE);
+	}
+	return Max(least, nfound + candidates_behind(scan));
+}
+
 static bool
 graph_candidate(QhScan *scan, QhCandidate *out)
 {
@@ -373,6 +396,7 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 	bool		found;
 	bool		ended;
 	uint64		ef_total = scan->ef;
+	uint64		nfound = 0;
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 	{
@@ -380,10 +404,13 @@ graph_candidate(QhScan *scan, QhCandidate *out)
 			return false;
 	}
 	else
-		ef_total = Max(ef_total, Max(scan->npulled + 1, (uint64) candidates_wanted(scan)) + candidates_behind(scan));
+	{
+		nfound = Max(scan->npulled + 1, (uint64) candidates_wanted(scan));
+		ef_total = candidates_expanded(scan, nfound);
+	}
 	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
 		return go_on_flat(scan, out);
-	found = qh_search_next(scan->search, ef_total, out);
+	found = qh_search_next_found(scan->search, ef_total, nfound, out);
 	stats = qh_search_stats(scan->search);
 
 	/*

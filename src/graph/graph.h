@@ -117,6 +117,11 @@ extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, cons
  * the window is empty.  Once a limit is met the nodes already found go on coming, nearest first.
  */
 extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
+/*
+ * The same where more are wanted than are worth expanding: of the best found_total found, those beyond ef_total may be
+ * returned unexpanded, which is made up for when ef_total grows to include them, or nothing else is left.
+ */
+extern bool qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, QhCandidate *out);
 /* The nearest nodes found and not returned yet, as things stand: at most max, without their distances. */
 extern int qh_search_peek(const QhSearch *search, int max, QhNode *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);

@@ -9,8 +9,9 @@
  * returned yet.  What does not fit goes to the overflow, from which the window
  * is filled again when nodes have been returned or ef_total has grown.  Always
  * max(window) <= min(overflow): a node is turned away only by a full window.
+ * Behind the entries to be expanded the window may have others, which are only
+ * found and put in order; those returned before their turn came are owed.
  */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@
 /* Entries of the window and the overflow to begin with: a search at ef 40 fits. */
 #define WINDOW_MIN			128
 #define OVERFLOW_MIN		1024
+#define OWED_MIN			64
 
 /* How many of the nodes to expand are passed to hint(), that of the next hop first, and how far ahead to look for them; chosen by hand. */
 #define HINT_MAX			5
@@ -55,6 +57,13 @@ struct QhSearch
 	size_t		head;
 	size_t		count;
 	size_t		cursor;			/* of [0, count): all before it are expanded */
+	size_t		nexpand;		/* of them: those to be expanded */
+
+	/* Owed: owed[first_owed .. nowed) were returned but not expanded, in this order. */
+	QhNode	   *owed;
+	size_t		owed_capacity;
+	size_t		first_owed;
+	size_t		nowed;
 
 	/* Overflow: the first nheap form a heap, the rest were just appended. */
 	Entry	   *overflow;
@@ -69,7 +78,6 @@ struct QhSearch
 	QhNode	   *batch;
 	float	   *dist;
 	Entry	   *accepted;
-	size_t	   *places;			/* of those accepted, in the window */
 };
 
 static void *
@@ -219,24 +227,20 @@ upper_bound(const Entry *entries, size_t n, float dist)
 /*
  * Merge n sorted entries into the window and cut it to size again.  One pass
  * from the far end moves each entry at most once, so a hop costs one memmove
- * of the window at most, however large ef is.  All places are looked up before that: so the look-ups do
- * not wait for each other.
+ * of the window at most, however large ef is.
  */
 static void
 window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
 {
 	Entry	   *window;
-	size_t	   *places = search->places;
 	size_t		tail = search->count;	/* entries before it are in place */
 	size_t		total = search->count + n;
 
 	window_reserve(search, total);
 	window = search->window + search->head;
-	for (size_t j = 0; j < n; j++)
-		places[j] = upper_bound(window, tail, entries[j].dist);
 	for (size_t j = n; j-- > 0;)
 	{
-		size_t		at = places[j];
+		size_t		at = upper_bound(window, tail, entries[j].dist);
 
 		memmove(window + at + j + 1, window + at, (tail - at) * sizeof(Entry));
 		window[at + j] = entries[j];
@@ -283,7 +287,8 @@ bytes_held(const QhSearch *search)
 	return sizeof(QhSearch) +
 		(search->capacity + search->overflow_capacity) * sizeof(Entry) +
 		qh_visited_nbytes(&search->visited) +
-		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry) + sizeof(size_t));
+		search->owed_capacity * sizeof(QhNode) +
+		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry));
 }
 
 /* Make room for one hop, or report that a limit forbids it. */
@@ -331,6 +336,8 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 
 	if (end > search->count)
 		end = search->count;
+	if (end > search->nexpand)
+		end = search->nexpand;
 	while (n < HINT_MAX)
 	{
 		while (i < end && (window[i].node & EXPANDED))
@@ -371,91 +378,95 @@ score_neighbours(QhSearch *search, QhNode node)
 	return n;
 }
 
-/*
- * Of the n scored those nearer than bound go to accepted, in no order, and the others to the overflow if the search may go on;
- * returns how many were accepted.  Without a branch, for one that depends on distances would be guessed wrong every fourth time.
- */
-static size_t
-accept_nearer(QhSearch *search, int n, float bound)
+/* Find the neighbours of a node. */
+static void
+expand(QhSearch *search, QhNode node, size_t size)
 {
+	const Entry *window = search->window + search->head;
 	Entry	   *accepted = search->accepted;
-	Entry	   *overflow = search->overflow + search->noverflow;
-	const float *dist = search->dist;
-	const QhNode *batch = search->batch;
-	float		farthest = search->limits.resumable ? FLT_MAX : -INFINITY;
 	size_t		naccepted = 0;
-	size_t		nmore = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		Entry		entry = {dist[i], batch[i]};
-
-		accepted[naccepted] = entry;
-		naccepted += entry.dist < bound;
-		overflow[nmore] = entry;
-		nmore += (entry.dist >= bound) & (entry.dist <= farthest);
-	}
-	search->noverflow += nmore;
-	return naccepted;
-}
-
-/* A few entries, the nearest first. */
-static void
-sort_entries(Entry *entries, size_t n)
-{
-	for (size_t i = 1; i < n; i++)
-	{
-		Entry		entry = entries[i];
-		size_t		j = i;
-
-		for (; j > 0 && entries[j - 1].dist > entry.dist; j--)
-			entries[j] = entries[j - 1];
-		entries[j] = entry;
-	}
-}
-
-/* Expand the node at the cursor, which is not expanded yet. */
-static void
-expand(QhSearch *search, size_t size)
-{
-	Entry	   *window = search->window + search->head;
-	QhNode		node = window[search->cursor].node;
-	size_t		naccepted;
+	int			n = score_neighbours(search, node);
 	float		bound;
-	int			n;
-
-	window[search->cursor].node |= EXPANDED;
-	n = score_neighbours(search, node);
 
 	/* nothing at or beyond the bound can enter a full window */
 	bound = search->count >= size ? window[search->count - 1].dist : INFINITY;
-	naccepted = accept_nearer(search, n, bound);
-	sort_entries(search->accepted, naccepted);
+	for (int i = 0; i < n; i++)
+	{
+		Entry		entry = {search->dist[i], search->batch[i]};
+
+		if (entry.dist < bound)
+		{
+			size_t		j = naccepted++;
+
+			for (; j > 0 && accepted[j - 1].dist > entry.dist; j--)
+				accepted[j] = accepted[j - 1];
+			accepted[j] = entry;
+		}
+		else if (search->limits.resumable && entry.dist < INFINITY)
+			overflow_add(search, entry);
+	}
 	if (search->store->hint != NULL)
-		hint_next(search, search->accepted, naccepted);
+		hint_next(search, accepted, naccepted);
 	if (naccepted > 0)
-		window_merge(search, search->accepted, naccepted, size);
+		window_merge(search, accepted, naccepted, size);
 }
 
-/* Expand until everything in the window is, or a limit is met. */
+/* May the search go on?  Once it may not, it never may again. */
+static bool
+goes_on(QhSearch *search)
+{
+	if (!search->stats.limited && !hop_allowed(search))
+		search->stats.limited = true;
+	return !search->stats.limited;
+}
+
+/* Expand until the first nexpand of the window are, or a limit is met. */
 static void
 settle(QhSearch *search, size_t size)
 {
 	for (;;)
 	{
-		const Entry *window = search->window + search->head;
+		Entry	   *window = search->window + search->head;
+		QhNode		node;
 
 		while (search->cursor < search->count && (window[search->cursor].node & EXPANDED))
 			search->cursor++;
-		if (search->cursor == search->count)
+		if (search->cursor >= search->count || search->cursor >= search->nexpand || !goes_on(search))
 			return;
-		if (search->stats.limited || !hop_allowed(search))
-		{
-			search->stats.limited = true;
-			return;
-		}
-		expand(search, size);
+		node = window[search->cursor].node;
+		window[search->cursor].node |= EXPANDED;
+		expand(search, node, size);
 	}
+}
+
+/* The front was returned and is not expanded: note it, for a search that is asked for more. */
+static void
+owe(QhSearch *search, QhNode node)
+{
+	if (search->nowed == search->owed_capacity)
+	{
+		size_t		capacity = search->owed_capacity > 0 ? 2 * search->owed_capacity : OWED_MIN;
+		QhNode	   *owed = take(search, capacity * sizeof(QhNode));
+
+		if (search->nowed > 0)
+			memcpy(owed, search->owed, search->nowed * sizeof(QhNode));
+		give(search, search->owed);
+		search->owed = owed;
+		search->owed_capacity = capacity;
+	}
+	search->owed[search->nowed++] = node;
+}
+
+/* Expand the first node owed; false where there is none, or a limit is met. */
+static bool
+pay(QhSearch *search, size_t size)
+{
+	if (search->first_owed == search->nowed || !goes_on(search))
+		return false;
+	expand(search, search->owed[search->first_owed++], size);
+	if (search->first_owed == search->nowed)
+		search->first_owed = search->nowed = 0;
+	return true;
 }
 
 /* ---- interface ---- */
@@ -466,7 +477,10 @@ reset_memory(QhSearch *search)
 {
 	give(search, search->window);
 	give(search, search->overflow);
+	give(search, search->owed);
 	qh_visited_free(&search->visited);
+	search->owed = NULL;
+	search->owed_capacity = 0;
 	search->capacity = WINDOW_MIN;
 	search->window = take(search, WINDOW_MIN * sizeof(Entry));
 	search->overflow_capacity = OVERFLOW_MIN;
@@ -488,7 +502,6 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->batch = take(search, degree * sizeof(QhNode));
 	search->dist = take(search, degree * sizeof(float));
 	search->accepted = take(search, degree * sizeof(Entry));
-	search->places = take(search, degree * sizeof(size_t));
 	search->stats.nbytes = bytes_held(search);
 	return search;
 }
@@ -498,12 +511,12 @@ qh_search_destroy(QhSearch *search)
 {
 	give(search, search->window);
 	give(search, search->overflow);
+	give(search, search->owed);
 	qh_visited_free(&search->visited);
 	give(search, search->links);
 	give(search, search->batch);
 	give(search, search->dist);
 	give(search, search->accepted);
-	give(search, search->places);
 	give(search, search);
 }
 
@@ -517,6 +530,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->head = 0;
 	search->count = 0;
 	search->cursor = 0;
+	search->first_owed = search->nowed = 0;
 	search->noverflow = 0;
 	search->nheap = 0;
 	/* memory a deep scan left behind must not count against the next one's limit */
@@ -539,18 +553,30 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->stats.nbytes = bytes_held(search);
 }
 
-bool
-qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
+/*
+ * Of the best ef_total nodes those in the window are to be expanded, and it holds as many as found_total wants; what is owed
+ * comes first.  Returns the size of the window.
+ */
+static size_t
+aim(QhSearch *search, uint64_t ef_total, uint64_t found_total)
 {
-	size_t		size;
-	Entry	   *front;
+	uint64_t	nreturned = search->nreturned;
+	size_t		size = found_total > nreturned ? (size_t) (found_total - nreturned) : 0;
 
 	if (ef_total > search->ef_total)
 		search->ef_total = ef_total;
-	size = search->ef_total > search->nreturned ? (size_t) (search->ef_total - search->nreturned) : 1;
+	search->nexpand = search->ef_total > nreturned ? (size_t) (search->ef_total - nreturned) : size == 0;
+	return size > search->nexpand ? size : search->nexpand;
+}
+
+bool
+qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, QhCandidate *out)
+{
+	size_t		size = aim(search, ef_total, found_total);
+	Entry	   *front;
 
 	if (search->stats.nexpanded == 0)
-		expect_nodes(search, size);
+		expect_nodes(search, search->nexpand);
 	window_fill(search, size);
 	if (!search->limits.resumable)
 	{
@@ -558,7 +584,11 @@ qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 		search->noverflow = 0;
 		search->nheap = 0;
 	}
+	while (search->nreturned - (search->nowed - search->first_owed) < search->ef_total && pay(search, size))
+		;
 	settle(search, size);
+	while (search->count == 0 && pay(search, size))
+		settle(search, size);
 	search->stats.nbytes = bytes_held(search);
 	if (search->count == 0)
 		return false;
@@ -566,12 +596,20 @@ qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 	front = search->window + search->head;
 	out->dist = front->dist;
 	out->node = front->node & ~EXPANDED;
+	if (!(front->node & EXPANDED) && !search->stats.limited)
+		owe(search, out->node);
 	search->head++;
 	search->count--;
 	if (search->cursor > 0)
 		search->cursor--;
 	search->nreturned++;
 	return true;
+}
+
+bool
+qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
+{
+	return qh_search_next_found(search, ef_total, 0, out);
 }
 
 int

@@ -91,8 +91,9 @@ typedef struct Naive
 {
 	QhCandidate *found;			/* all that was scored */
 	uint8_t    *expanded;
-	uint8_t    *returned;
+	uint32_t   *returned;		/* 0: not yet, 1: first of all, ... */
 	uint32_t	nfound;
+	uint32_t	nreturned;
 	uint8_t    *visited;
 } Naive;
 
@@ -123,40 +124,77 @@ naive_bound(const Naive *naive, uint64_t k)
 	return INFINITY;
 }
 
+static void
+naive_expand(Naive *naive, Memory *mem, uint32_t i)
+{
+	QhNode		node = naive->found[i].node;
+
+	naive->expanded[i] = 1;
+	for (int link = 0; link < memory_nlinks(mem, node); link++)
+		naive_add(naive, mem, qh_link_node(memory_links(mem, node)[link]));
+}
+
 /*
  * Expand the nearest until the best k not returned are all expanded.  Ties at
  * the bound may be left unexpanded or not, so all of them are expanded here
  * and the searches compared are those where no such ties exist.
  */
-static bool
-naive_next(Naive *naive, Memory *mem, uint64_t k, QhCandidate *out)
+static void
+naive_settle(Naive *naive, Memory *mem, uint64_t k)
 {
-	for (;;)
+	int64_t		best = 0;
+
+	while (k > 0 && best >= 0)
 	{
 		float		bound = naive_bound(naive, k);
-		int64_t		best = -1;
 
+		best = -1;
 		for (uint32_t i = 0; i < naive->nfound; i++)
 			if (!naive->returned[i] && !naive->expanded[i] && naive->found[i].dist <= bound &&
 				(best < 0 || naive->found[i].dist < naive->found[best].dist))
 				best = i;
-		if (best < 0)
-			break;
-		naive->expanded[best] = 1;
-		for (int i = 0; i < memory_nlinks(mem, naive->found[best].node); i++)
-			naive_add(naive, mem, qh_link_node(memory_links(mem, naive->found[best].node)[i]));
+		if (best >= 0)
+			naive_expand(naive, mem, (uint32_t) best);
 	}
-	for (int pass = 0, best = -1; pass < 2; pass++)
+}
+
+/* Expand the node that was returned first of those returned unexpanded, if there is one and fewer than ef of those returned are expanded. */
+static bool
+naive_pay(Naive *naive, Memory *mem, uint64_t ef)
+{
+	int64_t		first = -1;
+	uint64_t	nexpanded = 0;
+
+	for (uint32_t i = 0; i < naive->nfound; i++)
 	{
-		for (uint32_t i = 0; i < naive->nfound; i++)
-			if (!naive->returned[i] && (best < 0 || naive->found[i].dist < naive->found[best].dist))
-				best = (int) i;
-		if (best < 0)
-			return false;
-		*out = naive->found[best];
-		if (pass == 1)
-			naive->returned[best] = 1;
+		nexpanded += naive->returned[i] && naive->expanded[i];
+		if (naive->returned[i] && !naive->expanded[i] && (first < 0 || naive->returned[i] < naive->returned[first]))
+			first = i;
 	}
+	if (first < 0 || nexpanded >= ef)
+		return false;
+	naive_expand(naive, mem, (uint32_t) first);
+	return true;
+}
+
+static bool
+naive_next(Naive *naive, Memory *mem, uint64_t ef, uint64_t found, QhCandidate *out)
+{
+	uint64_t	k = ef > naive->nreturned ? ef - naive->nreturned : found <= naive->nreturned;
+	int64_t		best = -1;
+
+	while (naive_pay(naive, mem, ef))
+		;
+	naive_settle(naive, mem, k);
+	while (naive->nfound == naive->nreturned && naive_pay(naive, mem, UINT64_MAX))
+		naive_settle(naive, mem, k);
+	for (uint32_t i = 0; i < naive->nfound; i++)
+		if (!naive->returned[i] && (best < 0 || naive->found[i].dist < naive->found[best].dist))
+			best = i;
+	if (best < 0)
+		return false;
+	*out = naive->found[best];
+	naive->returned[best] = ++naive->nreturned;
 	return true;
 }
 
@@ -202,8 +240,9 @@ test_against_naive(void)
 		Memory		mem;
 		QhSearch   *search;
 		QhSearchLimits limits = {.resumable = true};
-		Naive		naive = {calloc(N, sizeof(QhCandidate)), calloc(N, 1), calloc(N, 1), 0, calloc(N, 1)};
+		Naive		naive = {calloc(N, sizeof(QhCandidate)), calloc(N, 1), calloc(N, sizeof(uint32_t)), 0, 0, calloc(N, 1)};
 		uint64_t	ef_total = 1 + round % 40;
+		uint64_t	found_total = round % 3 * 20;
 		QhCandidate a,
 					b;
 
@@ -216,10 +255,9 @@ test_against_naive(void)
 		naive_add(&naive, &mem, 0);
 		for (uint64_t returned = 0;; returned++)
 		{
-			uint64_t	k = ef_total > returned ? ef_total - returned : 1;
-			bool		more = qh_search_next(search, ef_total, &a);
+			bool		more = qh_search_next_found(search, ef_total, found_total, &a);
 
-			if (more != naive_next(&naive, &mem, k, &b))
+			if (more != naive_next(&naive, &mem, ef_total, found_total, &b))
 				wrong++;
 			else if (more && (a.node != b.node || a.dist != b.dist))
 				wrong++;
@@ -229,6 +267,9 @@ test_against_naive(void)
 			/* the caller asks for more every third time, and sometimes for less, which must do nothing */
 			if (returned % 3 == 2)
 				ef_total += round % 7;
+			/* every other round they go on being returned before they are expanded */
+			if (found_total > 0 && round % 2 == 0)
+				found_total += returned % 11 == 10 ? 20 : 1;
 			if (returned % 5 == 4)
 				wrong += qh_search_stats(search)->limited;
 		}
