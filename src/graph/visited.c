@@ -92,13 +92,11 @@ add_bits(QhVisited *visited, const QhLink *links, int nlinks, QhNode *out)
 
 /* ---- table ---- */
 
-/* Returns whether the node was not there before. */
+/* Returns whether the node was not there before; mask is the number of slots less 1. */
 static inline bool
-add_to_table(QhVisited *visited, QhNode node)
+add_to_table(QhNode *slots, size_t mask, uint32_t shift, QhNode node)
 {
-	QhNode	   *slots = visited->slots;
-	size_t		mask = visited->nslots - 1;
-	size_t		slot = (node * QH_SPREAD) >> visited->shift;
+	size_t		slot = (node * QH_SPREAD) >> shift;
 	bool		added;
 
 	/* one branch, nearly never taken: whether the node is there or its place is empty is not to be guessed */
@@ -112,6 +110,10 @@ add_to_table(QhVisited *visited, QhNode node)
 static int
 add_all_to_table(QhVisited *visited, const QhLink *links, int nlinks, QhNode *out)
 {
+	/* known not to change while slots are written */
+	QhNode	   *slots = visited->slots;
+	size_t		mask = visited->nslots - 1;
+	uint32_t	shift = visited->shift;
 	int			n = 0;
 
 	for (int i = 0; i < nlinks; i++)
@@ -119,7 +121,7 @@ add_all_to_table(QhVisited *visited, const QhLink *links, int nlinks, QhNode *ou
 		QhNode		node = qh_link_node(links[i]);
 
 		out[n] = node;
-		n += add_to_table(visited, node);
+		n += add_to_table(slots, mask, shift, node);
 	}
 	visited->count += (size_t) n;
 	return n;
@@ -139,7 +141,7 @@ resize_table(QhVisited *visited, size_t nslots)
 	memset(visited->slots, 0xFF, nslots * sizeof(QhNode));
 	for (size_t i = 0; i < nold; i++)
 		if (old[i] != QH_INVALID_NODE)
-			(void) add_to_table(visited, old[i]);
+			(void) add_to_table(visited->slots, nslots - 1, visited->shift, old[i]);
 	give(visited, old);
 }
 

@@ -29,32 +29,40 @@ qh_usage_is_full(Buffer buf)
 	return BUF_STATE_GET_USAGECOUNT(qh_buffer_state(GetBufferDescriptor(buf - 1))) >= BM_MAX_USAGE_COUNT;
 }
 
-/*
- * The buffer's state, or 0 if it does not hold the block; of tag the block does not count.  The tag is read first: it changes only
- * under the header's lock, which also makes the buffer invalid, so a state read behind the barrier
- * says whether the page of this tag is there, or still on its way in.
- */
-static inline uint64
-state_if_held(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
-{
-	uint64		state;
+/* Of a buffer's state what says whether its page is there, and how much it is used. */
+#define BUFFER_THERE		(BM_VALID | BM_LOCKED)
+#define BUFFER_USED			(BUFFER_THERE | BUF_USAGECOUNT_MASK)
 
+/*
+ * Does the buffer hold the block, and is its state, as far as mask goes, the one wanted?  Of tag the block does not count.
+ * The tag is read first: it changes only under the header's lock, which also makes the buffer invalid, so a state read behind the
+ * barrier says whether the page of this tag is there, or still on its way in.
+ */
+static inline bool
+is_held(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno, uint64 mask, uint64 wanted)
+{
 	/* the fields one by one would be four branches */
 	if (memcmp(&desc->tag, tag, offsetof(BufferTag, blockNum)) != 0 || desc->tag.blockNum != blkno)
-		return 0;
+		return false;
 	pg_read_barrier();
-	state = qh_buffer_state(desc);
-	return (state & (BM_VALID | BM_LOCKED)) == BM_VALID ? state : 0;
+	return (qh_buffer_state(desc) & mask) == wanted;
+}
+
+/* Is the page in the buffer? */
+static inline bool
+is_there(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
+{
+	return is_held(tag, desc, blkno, BUFFER_THERE, BM_VALID);
 }
 
 /*
- * May the buffer be read without a pin?  Only where its usage count is as high as a pin could raise it, so that the clock sweep
- * finds the same counts as if all had been pinned.
+ * May the page be read there without a pin?  Only where the buffer's usage count is as high as a pin could raise it, so that the clock
+ * sweep finds the same counts as if all had been pinned.
  */
 static inline bool
 may_glance(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 {
-	return BUF_STATE_GET_USAGECOUNT(state_if_held(tag, desc, blkno)) >= BM_MAX_USAGE_COUNT;
+	return is_held(tag, desc, blkno, BUFFER_USED, BM_VALID | BM_MAX_USAGE_COUNT * BUF_USAGECOUNT_ONE);
 }
 
 int
@@ -84,7 +92,7 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	for (int i = 0; i < n; i++)
 	{
 		if (likely(places->desc[i] != NULL) &&
-			unlikely(state_if_held(&tag, places->desc[i], places->blkno[i]) == 0))
+			unlikely(!is_there(&tag, places->desc[i], places->blkno[i])))
 			rest[nrest++] = i;
 	}
 	return nrest;
@@ -109,5 +117,5 @@ bool
 qh_glance_end(QhGlance *glance)
 {
 	pg_read_barrier();
-	return state_if_held(&glance->tag, glance->desc, glance->tag.blockNum) != 0;
+	return is_there(&glance->tag, glance->desc, glance->tag.blockNum);
 }
