@@ -40,10 +40,11 @@
 #define FLAT_FRACTION		16
 
 /*
- * A finer code costs less than expanding a node: of the candidates that are looked at by it, the share that is expanded.
- * Measured: README.md, section "Refining".
+ * Of the candidates for the rows wanted that are looked at more closely a share is expanded, and some of ef_search besides: in addition, or with finer
+ * codes, which cost less than expanding a node, in any case.  Measured: README.md, sections "Rescoring" and "Refining".
  */
 #define EXPANDED_SHARE		0.75
+#define EXPANDED_BESIDES	1.25
 #define EXPANDED_REFINED	2
 
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
@@ -361,10 +362,8 @@ candidates_behind(const QhScan *scan)
 {
 	uint64		behind = scan->ef / 2;
 
-	if (scan->refine_prepared)
-		behind = 0;				/* no candidate of a search is left unlooked at */
 	/* what is looked at in the heap, at a hundred times the cost of a code, wants to be the right */
-	else if (scan->rescore)
+	if (scan->rescore || scan->refine_prepared)
 		behind = scan->ef;
 	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
 		behind = BEHIND_FINER * scan->ef;
@@ -375,18 +374,20 @@ candidates_behind(const QhScan *scan)
 	return behind;
 }
 
-/* Candidates to be expanded, those taken included, where so many are to be found. */
+/* Candidates to be expanded, those taken included, before the nfound-th is taken. */
 static uint64
 candidates_expanded(const QhScan *scan, uint64 nfound)
 {
-	uint64		least = scan->ef;
+	uint64		all = Max((uint64) scan->ef, nfound + candidates_behind(scan));
 
+	/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
+	if (nfound > candidates_wanted(scan))
+		return all;
 	if (scan->refine_prepared)
-	{
-		least = EXPANDED_REFINED * scan->ef + scan->wanted;
-		nfound = (uint64) ceil(nfound * EXPANDED_SHARE);
-	}
-	return Max(least, nfound + candidates_behind(scan));
+		return (uint64) Max(EXPANDED_REFINED * scan->ef + scan->wanted, EXPANDED_SHARE * nfound);
+	if (scan->rescore)
+		return (uint64) (EXPANDED_BESIDES * scan->ef + EXPANDED_SHARE * nfound);
+	return all;
 }
 
 static bool
