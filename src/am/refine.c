@@ -132,7 +132,14 @@ qh_refine_next(QhScan *scan, QhRefined *out)
 
 	while (!scan->no_candidates && may_refine_more(scan) &&
 		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_doubtful(scan, caution)))
-		refine_batch(scan, (int) Max(REFINE_BATCH / 8, ceil(wanted - scan->nrefine_taken)));
+	{
+		double		missing = ceil(wanted - scan->nrefine_taken);
+
+		/* no more than those due, of which fewer are expanded, unless they are asked for one by one */
+		if (scan->nrefine_given > 0 || missing <= 0)
+			missing = Max(missing, REFINE_BATCH / 8);
+		refine_batch(scan, (int) Min(missing, REFINE_BATCH));
+	}
 	if (scan->nrefined == 0)
 		return false;
 	*out = pop(scan);
