@@ -11,7 +11,6 @@
 #include <math.h>
 
 #include "am/scan.h"
-#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "store/sweep.h"
 
@@ -108,8 +107,6 @@ offer(QhScan *scan, QhNode node, float dist)
 		return;
 	if (was_pulled(scan, node))
 		return;
-	if (isnan(dist))
-		return;
 	if (flat->nbest < flat->max)
 	{
 		flat->best[flat->nbest] = cand;
@@ -123,43 +120,29 @@ offer(QhScan *scan, QhNode node, float dist)
 	}
 }
 
-/* Nodes come in the order of their ids, so one as far as the farthest kept is behind it. */
-static void
-offer_page(QhScan *scan, QhNode first, const float *dist, int n)
-{
-	QhFlat	   *flat = &scan->flat;
-	uint32		near[QH_PAGE_NBYTES];
-	uint32		nnear;
-
-	if (flat->nbest < flat->max)
-	{
-		for (int i = 0; i < n; i++)
-			offer(scan, first + i, dist[i]);
-		return;
-	}
-	/* nearly all codes end here */
-	nnear = qv_kernels()->below_f32(dist, n, flat->best[0].dist, near);
-	if (nnear < (uint32) n)
-		flat->more = true;
-	for (uint32 i = 0; i < nnear; i++)
-		offer(scan, first + near[i], dist[near[i]]);
-}
-
 static void
 run_pass(QhScan *scan)
 {
 	QhFlat	   *flat = &scan->flat;
-	float		dist[QH_PAGE_NBYTES];
 	QhSweep		sweep;
-	QhNode		first;
-	int			n;
+	QhSweepHits hits;
+	float		limit = INFINITY;
 
 	flat->nbest = 0;
 	flat->next = 0;
 	flat->more = false;
 	qh_sweep_begin(&sweep, &scan->rs);
-	while ((n = qh_sweep_next(&sweep, &first, dist)) > 0)
-		offer_page(scan, first, dist, n);
+	while (qh_sweep_next(&sweep, limit, &hits))
+	{
+		for (uint32 i = 0; i < hits.nnear; i++)
+			offer(scan, hits.first + hits.near[i], hits.dist[i]);
+		/* nearly all codes end here */
+		if (hits.nnear < (uint32) hits.ncodes)
+			flat->more = true;
+		/* nodes come in the order of their ids, so one as far as the farthest kept is behind it */
+		if (flat->nbest == flat->max)
+			limit = flat->best[0].dist;
+	}
 	qh_sweep_end(&sweep);
 	qsort(flat->best, flat->nbest, sizeof(QhCandidate), compare);
 	flat->npasses++;

@@ -5,6 +5,7 @@
  * Distances here are exact up to their rounding to float.  Must not know
  * floats, rotations or factors: a slot is the value.  See README.md, "Slots".
  */
+#include <math.h>
 #include <string.h>
 
 #include "codec/kinds.h"
@@ -16,6 +17,9 @@ typedef struct QvBitsQuery
 	uint32_t	nset;			/* bits set in the query, for Jaccard */
 	_Alignas(64) uint8_t bits[];
 } QvBitsQuery;
+
+/* Codes of a sweep that are compared in one call: a page of codes of 64 bytes or more. */
+#define SWEEP_BATCH	128
 
 /* The one side of a batch of distances: a query or a code. */
 typedef struct BitsSide
@@ -182,6 +186,42 @@ bits_score(const QvQuery *head, QvSlots run, int n, float *dist)
 	bits_distances(head->metric, (BitsSide) {query->bits, head->nbytes, query->nset}, run, n, dist);
 }
 
+/* The least count that is not below the limit. */
+static uint32_t
+count_limit(float limit)
+{
+	return limit <= 0.0f ? 0 : limit < 0x1p31f ? (uint32_t) ceilf(limit) : UINT32_C(1) << 31;
+}
+
+static uint32_t
+bits_sweep(const QvQuery *head, const QvSlotRun *run, float limit, uint32_t *near, float *dist)
+{
+	const QvBitsQuery *query = (const QvBitsQuery *) head;
+	uint32_t	count[SWEEP_BATCH];
+	uint32_t	nnear = 0;
+
+	if (head->metric != QV_METRIC_HAMMING)
+		return qv_sweep_by_score(head, run, limit, near, dist);
+	for (int first = 0; first < run->nslots; first += SWEEP_BATCH)
+	{
+		size_t		offset = run->stride * (size_t) first;
+		QvCodeRun	part = {
+			.base = run->base + offset,
+			.stride = run->stride,
+			.ncodes = run->nslots - first < SWEEP_BATCH ? run->nslots - first : SWEEP_BATCH,
+			.next = run->next == NULL ? NULL : run->next + offset,
+		};
+		uint32_t	n = qv_kernels()->hamming_below(query->bits, &part, head->nbytes, count_limit(limit), near + nnear, count);
+
+		for (uint32_t i = 0; i < n; i++)
+		{
+			near[nnear] += (uint32_t) first;
+			dist[nnear++] = (float) (int32_t) count[i];
+		}
+	}
+	return nnear;
+}
+
 static float
 bits_error(const QvQuery *query, const uint8_t *slot)
 {
@@ -204,5 +244,6 @@ const QvCodeOps qv_bits_ops = {
 	.query_nbytes = bits_query_nbytes,
 	.query_init = bits_query_init,
 	.score = bits_score,
+	.sweep = bits_sweep,
 	.error = bits_error,
 };

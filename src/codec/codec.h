@@ -105,6 +105,22 @@ extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value
  */
 extern void qv_query_score(const QvQuery *query, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride, int nslots, float *dist);
+
+/* Slots that are read from first to last. */
+typedef struct QvSlotRun
+{
+	const uint8_t *base;
+	size_t		stride;
+	int			nslots;
+	const uint8_t *next;		/* where the slots lie that will be scored soon, as many as these, or NULL; prefetched and not touched, so a wrong address does no harm */
+} QvSlotRun;
+
+/*
+ * Those of the run that qv_query_score() finds nearer than limit: their places in it, in order, to near, their distances to
+ * dist, which have room for all.  Returns how many.
+ */
+extern uint32_t qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);
+
 /* The half width of the error of one estimate at one standard deviation, in the unit of the estimate; 0 for BITS. */
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 

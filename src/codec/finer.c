@@ -856,5 +856,6 @@ const QvCodeOps qv_finer_ops = {
 	.query_nbytes = finer_query_nbytes,
 	.query_init = finer_query_init,
 	.score = finer_score,
+	.sweep = qv_sweep_by_score,
 	.error = finer_error,
 };

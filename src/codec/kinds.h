@@ -81,8 +81,12 @@ typedef struct QvCodeOps
 	size_t		(*query_nbytes) (const QvCodec *codec);
 	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head filled in */
 	void		(*score) (const QvQuery *query, QvSlots run, int n, float *dist);
+	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots */
 	float		(*error) (const QvQuery *query, const uint8_t *slot);
 } QvCodeOps;
+
+/* sweep by score, for kinds that have nothing better. */
+extern uint32_t qv_sweep_by_score(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);
 
 extern const QvCodeOps qv_bits_ops;
 extern const QvCodeOps qv_rabitq_ops;	/* 1 bit a dimension */

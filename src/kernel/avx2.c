@@ -254,6 +254,12 @@ avx2_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, si
 		avx2_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
 }
 
+AVX2 static uint32_t
+avx2_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	return qv_hamming_below(avx2_hamming_strided, query, run, nbytes, limit, near, out);
+}
+
 AVX2 static void
 avx2_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
@@ -859,6 +865,7 @@ const QvKernels qv_kernels_avx2 = {
 	.hamming_many = avx2_hamming_many,
 	.hamming_strided = avx2_hamming_strided,
 	.hamming_block = avx2_hamming_block,
+	.hamming_below = avx2_hamming_below,
 	.intersection_many = avx2_intersection_many,
 	.intersection_strided = avx2_intersection_strided,
 	.planes4_many = avx2_planes4_many,

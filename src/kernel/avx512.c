@@ -143,16 +143,37 @@ group_codes(const uint8_t **code, QvCodeList list, int first, int n)
 #undef CODE
 }
 
+/* op of query and each of n <= 8 codes of 65 to 128 bytes: two loads each, and the query's words are loaded once. */
+AVX512 QV_INLINE __m256i
+count_two_words(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n, size_t nbytes)
+{
+	const uint8_t *code[8];
+	__m512i		sum[8];
+	__mmask64	rest = ~UINT64_C(0) >> (128 - nbytes);
+	__m512i		low = load(query);
+	__m512i		high = _mm512_maskz_loadu_epi8(rest, query + 64);
+
+	group_codes(code, list, first, n);
+#define SUM(k) \
+	sum[k] = _mm512_add_epi64(count(op, low, load(code[k])), \
+							  count(op, high, _mm512_maskz_loadu_epi8(rest, code[k] + 64)));
+	QV_REPEAT8(SUM)
+#undef SUM
+	return sum_eight(sum);
+}
+
 /* op of query and each of n <= 8 codes; ones gets the codes' own counts unless NULL. */
-AVX512 QV_INLINE void
-count_group(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
-			size_t nbytes, uint32_t *out, uint32_t *ones)
+AVX512 QV_INLINE __m256i
+count_eight(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
+			size_t nbytes, uint32_t *ones)
 {
 	const uint8_t *code[8];
 	__m512i		sum[8];
 	__m512i		one[8];
 	size_t		i = 0;
 
+	if (ones == NULL && nbytes > 64 && nbytes <= 128)
+		return count_two_words(op, query, list, first, n, nbytes);
 	group_codes(code, list, first, n);
 #define CLEAR(k) sum[k] = one[k] = _mm512_setzero_si512();
 	QV_REPEAT8(CLEAR)
@@ -182,9 +203,9 @@ count_group(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
 #undef TAIL
 	}
 #undef ADD
-	store_eight(out + first, sum_eight(sum), n);
 	if (ones != NULL)
 		store_eight(ones + first, sum_eight(one), n);
+	return sum_eight(sum);
 }
 
 AVX512 QV_INLINE void
@@ -194,9 +215,9 @@ count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t
 	int			i = 0;
 
 	for (; i + 8 <= ncodes; i += 8)
-		count_group(op, query, list, i, 8, nbytes, out, ones);
+		store_eight(out + i, count_eight(op, query, list, i, 8, nbytes, ones), 8);
 	if (i < ncodes)
-		count_group(op, query, list, i, ncodes - i, nbytes, out, ones);
+		store_eight(out + i, count_eight(op, query, list, i, ncodes - i, nbytes, ones), ncodes - i);
 }
 
 AVX512 static void
@@ -211,6 +232,52 @@ avx512_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride,
 					   size_t nbytes, uint32_t *out)
 {
 	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out, NULL);
+}
+
+/* The places and sums of those of eight that are below the limit, behind nnear others; returns how many there are then. */
+AVX512 QV_INLINE uint32_t
+keep_below(__m256i sums, int first, int n, uint32_t limit, uint32_t nnear, uint32_t *near, uint32_t *out)
+{
+	__mmask8	below = _mm256_mask_cmplt_epu32_mask((__mmask8) low_bits((size_t) n), sums, _mm256_set1_epi32((int) limit));
+	int			nbelow = __builtin_popcount(below);
+	__m256i		places = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+
+	if (below == 0)
+		return nnear;			/* nearly always */
+	store_eight(near + nnear, _mm256_maskz_compress_epi32(below, places), nbelow);
+	store_eight(out + nnear, _mm256_maskz_compress_epi32(below, sums), nbelow);
+	return nnear + (uint32_t) nbelow;
+}
+
+AVX512 QV_INLINE uint32_t
+below_run(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	QvCodeList	list = qv_codes_by_stride(run->base, run->stride);
+	uint32_t	nnear = 0;
+	int			i = 0;
+
+	for (; i + 8 <= run->ncodes; i += 8)
+	{
+		qv_prefetch_next(run, i, 8);
+		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, i, 8, nbytes, NULL), i, 8, limit, nnear, near, out);
+	}
+	if (i < run->ncodes)
+	{
+		int			rest = run->ncodes - i;
+
+		qv_prefetch_next(run, i, rest);
+		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, i, rest, nbytes, NULL), i, rest, limit, nnear, near, out);
+	}
+	return nnear;
+}
+
+AVX512 static uint32_t
+avx512_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	/* a loop of its own for two words, where all stays in registers */
+	if (nbytes > 64 && nbytes <= 128)
+		return below_run(query, run, nbytes, limit, near, out);
+	return below_run(query, run, nbytes, limit, near, out);
 }
 
 AVX512 static void
@@ -1099,6 +1166,7 @@ const QvKernels qv_kernels_avx512 = {
 	.hamming_many = avx512_hamming_many,
 	.hamming_strided = avx512_hamming_strided,
 	.hamming_block = avx512_hamming_block,
+	.hamming_below = avx512_hamming_below,
 	.intersection_many = avx512_intersection_many,
 	.intersection_strided = avx512_intersection_strided,
 	.planes4_many = avx512_planes4_many,

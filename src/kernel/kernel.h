@@ -14,6 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Codes that are read from first to last, stride bytes apart. */
+typedef struct QvCodeRun
+{
+	const uint8_t *base;
+	size_t		stride;
+	int			ncodes;
+	const uint8_t *next;		/* where as many bytes lie that are read soon, or NULL; prefetched and not touched, so a wrong address does no harm */
+} QvCodeRun;
+
 typedef struct QvKernels
 {
 	const char *name;			/* "scalar", "avx2", "avx512", "neon" */
@@ -42,6 +51,12 @@ typedef struct QvKernels
 	 * apart; out holds a row of ncodes for each query.
 	 */
 	void		(*hamming_block) (const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+
+	/*
+	 * Of the codes of a run those whose hamming is less than limit: their places, in order, to
+	 * near and their distances to out, which have room for all; returns how many.
+	 */
+	uint32_t	(*hamming_below) (const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out);
 
 	/* Signed bytes, n <= 32768 so that no sum leaves its type. */
 	int32_t		(*dot_i8) (const int8_t *a, const int8_t *b, size_t n);

@@ -105,6 +105,53 @@ qv_code_at(QvCodeList list, int i)
 	return list.codes != NULL ? list.codes[i] : list.base + list.stride * (size_t) i;
 }
 
+#define QV_CACHE_LINE_NBYTES	64
+
+/*
+ * Prefetch what stands behind run->next where n codes from the first on stand in the run.  Called
+ * for a few codes at a time, for memory has nothing to do while nobody asks.  Into the second-level cache:
+ * the first has room for too few reads on their way, and then the prefetch itself waits.
+ */
+QV_INLINE void
+qv_prefetch_next(const QvCodeRun *run, int first, int n)
+{
+	size_t		from = run->stride * (size_t) first;
+
+	if (run->next == NULL)
+		return;
+	for (size_t at = 0; at < run->stride * (size_t) n; at += QV_CACHE_LINE_NBYTES)
+		__builtin_prefetch(run->next + from + at, 0, 2);
+}
+
+/* hamming_below by a level's hamming_strided, so many codes at a time. */
+#define QV_BELOW_NCODES	16
+
+typedef void (*QvHammingStrided) (const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+
+QV_INLINE uint32_t
+qv_hamming_below(QvHammingStrided hamming_strided, const uint8_t *query, const QvCodeRun *run, size_t nbytes,
+				 uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	uint32_t	count[QV_BELOW_NCODES];
+	uint32_t	nnear = 0;
+
+	for (int first = 0; first < run->ncodes; first += QV_BELOW_NCODES)
+	{
+		int			n = run->ncodes - first < QV_BELOW_NCODES ? run->ncodes - first : QV_BELOW_NCODES;
+
+		qv_prefetch_next(run, first, n);
+		hamming_strided(query, run->base + run->stride * (size_t) first, run->stride, n, nbytes, count);
+		for (int i = 0; i < n; i++)
+		{
+			/* every place is written: there is room, and no branch to be guessed */
+			near[nnear] = (uint32_t) (first + i);
+			out[nnear] = count[i];
+			nnear += count[i] < limit;
+		}
+	}
+	return nnear;
+}
+
 /* Eight bytes, or the last nbytes < 8 of a run followed by zeros. */
 QV_INLINE uint64_t
 qv_load_word(const uint8_t *p)

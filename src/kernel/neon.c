@@ -134,6 +134,12 @@ neon_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, si
 		neon_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
 }
 
+static uint32_t
+neon_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	return qv_hamming_below(neon_hamming_strided, query, run, nbytes, limit, near, out);
+}
+
 static void
 neon_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
@@ -716,6 +722,7 @@ const QvKernels qv_kernels_neon = {
 	.hamming_many = neon_hamming_many,
 	.hamming_strided = neon_hamming_strided,
 	.hamming_block = neon_hamming_block,
+	.hamming_below = neon_hamming_below,
 	.intersection_many = neon_intersection_many,
 	.intersection_strided = neon_intersection_strided,
 	.planes4_many = neon_planes4_many,

@@ -128,6 +128,12 @@ scalar_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, 
 		scalar_hamming_strided(queries + stride * (size_t) i, base, stride, ncodes, nbytes, out + (size_t) ncodes * (size_t) i);
 }
 
+static uint32_t
+scalar_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
+{
+	return qv_hamming_below(scalar_hamming_strided, query, run, nbytes, limit, near, out);
+}
+
 static void
 scalar_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
 						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
@@ -395,6 +401,7 @@ const QvKernels qv_kernels_scalar = {
 	.hamming_many = scalar_hamming_many,
 	.hamming_strided = scalar_hamming_strided,
 	.hamming_block = scalar_hamming_block,
+	.hamming_below = scalar_hamming_below,
 	.intersection_many = scalar_intersection_many,
 	.intersection_strided = scalar_intersection_strided,
 	.planes4_many = scalar_planes4_many,

@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
@@ -23,14 +21,6 @@
 /* Code pages asked for ahead where no stream reads them: 256 kB, as large as a ring of buffers for bulk reads. */
 #define PAGES_AHEAD			32
 
-/* Codes are scored in runs of about so many bytes, between which the next page's lines are asked for.  Measured: README.md. */
-#define RUN_NBYTES			1536
-
-#define CACHE_LINE_NBYTES	64
-
-/* Into the second-level cache: the first has room for too few reads on their way, and then the prefetch itself waits. */
-#define prefetch_l2(address) __builtin_prefetch(address, 0, 2)
-
 /* Codes on the page whose first node is this; pages end with their group and with the index. */
 static uint32
 page_ncodes(const QhSweep *sweep, QhNode first)
@@ -41,6 +31,37 @@ page_ncodes(const QhSweep *sweep, QhNode first)
 	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), sweep->nslots - first);
 }
 
+static QhSweepPage
+page_from(const QhSweep *sweep, QhNode first)
+{
+	QhSweepPage page = {first, 0, {InvalidBlockNumber, 0, 0}};
+
+	if (first < sweep->nslots)
+	{
+		page.ncodes = (int) page_ncodes(sweep, first);
+		page.addr = qh_slot_address(&sweep->rs->ix->geo, QH_ARRAY_CODE, first);
+	}
+	return page;
+}
+
+static QhNode
+end_of(QhSweepPage page)
+{
+	return page.first + (QhNode) page.ncodes;
+}
+
+/* Take the next page. */
+static QhSweepPage
+advance(QhSweep *sweep)
+{
+	QhSweepPage page = sweep->pages[0];
+
+	for (int i = 1; i < QH_SWEEP_DISTANCE; i++)
+		sweep->pages[i - 1] = sweep->pages[i];
+	sweep->pages[QH_SWEEP_DISTANCE - 1] = page_from(sweep, end_of(sweep->pages[QH_SWEEP_DISTANCE - 2]));
+	return page;
+}
+
 void
 qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 {
@@ -48,7 +69,10 @@ qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 
 	sweep->rs = rs;
 	sweep->nslots = ix->nslots;
-	sweep->next = 0;
+	sweep->pages[0] = page_from(sweep, 0);
+	for (int i = 1; i < QH_SWEEP_DISTANCE; i++)
+		sweep->pages[i] = page_from(sweep, end_of(sweep->pages[i - 1]));
+	sweep->absent = false;
 	sweep->ahead = 0;
 	sweep->stream = NULL;
 
@@ -90,47 +114,42 @@ next_block(ReadStream *stream, void *arg, void *per_buffer_data)
 	return blkno;
 }
 
-/*
- * From the first page that seems not to be in shared buffers on a stream reads them all; before it
- * a look-up of each would cost more than its codes.
- */
+/* A stream reads the pages from this one on. */
 static void
 look_ahead(QhSweep *sweep, QhNode first)
 {
-	QhRelStore *rs = sweep->rs;
-
-	if (sweep->stream != NULL || !qh_seems_absent(rs->ix, qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first).blkno))
+	if (sweep->stream != NULL)
 		return;
 	sweep->ahead = first;
-	sweep->stream = read_stream_begin_relation(READ_STREAM_FULL, sweep->strategy, rs->index, MAIN_FORKNUM,
+	sweep->stream = read_stream_begin_relation(READ_STREAM_FULL, sweep->strategy, sweep->rs->index, MAIN_FORKNUM,
 											   next_block, sweep, 0);
 }
 
-/* Pin the page of codes that begins with a node. */
 static Buffer
-pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
+pin_page(QhSweep *sweep, const QhSweepPage *page)
 {
 	QhRelStore *rs = sweep->rs;
 	Buffer		buf = InvalidBuffer;
+	QhSlotAddress addr;
 
 	if (sweep->stream != NULL)
 		buf = read_stream_next_buffer(sweep->stream, NULL);
 	if (!BufferIsValid(buf))
-		return qh_pin_slot(rs, QH_ARRAY_CODE, first, addr);
-	*addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
+		return qh_pin_slot(rs, QH_ARRAY_CODE, page->first, &addr);
 	rs->npins++;
-	return qh_remember_page(rs, QH_ARRAY_CODE, first, addr->blkno, buf);
+	return qh_remember_page(rs, QH_ARRAY_CODE, page->first, page->addr.blkno, buf);
 }
 
 #else
 
-/* Keep the pages behind this one on their way, where they must come from disk. */
+/* Keep the pages behind this one on their way from disk. */
 static void
 look_ahead(QhSweep *sweep, QhNode first)
 {
 	QhIndex    *ix = sweep->rs->ix;
 	uint64		end = (uint64) first + (PAGES_AHEAD + 1) * ix->geo.page_nslots[QH_ARRAY_CODE];
 
+	sweep->ahead = Max(sweep->ahead, first);
 	while (sweep->ahead < Min(end, sweep->nslots))
 	{
 		qh_read_ahead(sweep->rs, QH_ARRAY_CODE, &sweep->ahead, 1);
@@ -139,100 +158,95 @@ look_ahead(QhSweep *sweep, QhNode first)
 }
 
 static Buffer
-pin_page(QhSweep *sweep, QhNode first, QhSlotAddress *addr)
+pin_page(QhSweep *sweep, const QhSweepPage *page)
 {
-	return qh_pin_slot(sweep->rs, QH_ARRAY_CODE, first, addr);
+	QhSlotAddress addr;
+
+	return qh_pin_slot(sweep->rs, QH_ARRAY_CODE, page->first, &addr);
 }
 
 #endif
 
-/* Where the next page's codes seem to be, or NULL: a wrong guess does no harm. */
-static const char *
-next_codes(QhSweep *sweep)
+/* Where the codes to be prefetched seem to be, or NULL: a wrong guess does no harm. */
+static const uint8 *
+codes_ahead(const QhSweep *sweep)
 {
-	QhIndex    *ix = sweep->rs->ix;
-	QhSlotAddress addr;
+	const QhSweepPage *page = &sweep->pages[QH_SWEEP_DISTANCE - 1];
 	Buffer		buf;
 
-	if (sweep->next >= sweep->nslots)
+	if (page->ncodes == 0)
 		return NULL;
-	addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, sweep->next);
-	buf = ix->hints[addr.blkno];
+	buf = sweep->rs->ix->hints[page->addr.blkno];
 	if (buf <= InvalidBuffer)
 		return NULL;
 	__builtin_prefetch(GetBufferDescriptor(buf - 1));
-	return (const char *) BufferGetBlock(buf) + addr.offset;
+	return (const uint8 *) BufferGetBlock(buf) + page->addr.offset;
 }
 
-/* Score n codes that stand one behind the other, and ask the processor for as many bytes from next on. */
 static void
-score_page(const QvQuery *query, const uint8 *codes, uint32 nbytes, int n, const char *next, float *dist)
-{
-	int			run = Max(RUN_NBYTES / nbytes, 1);
-
-	for (int done = 0; done < n; done += run)
-	{
-		int			count = Min(n - done, run);
-
-		if (next != NULL)
-		{
-			for (uint32 at = 0; at < count * nbytes; at += CACHE_LINE_NBYTES)
-				prefetch_l2(next + (Size) done * nbytes + at);
-		}
-		qv_query_score_strided(query, codes + (Size) done * nbytes, nbytes, count, dist + done);
-	}
-}
-
-/* Score the page without a pin: false where it may not have been there all the time, or a stream has it. */
-static bool
-score_unpinned(QhSweep *sweep, QhNode first, int n, float *dist)
+score_page(const QhSweep *sweep, const QhSweepPage *page, const char *bytes, float limit, QhSweepHits *hits)
 {
 	QhRelStore *rs = sweep->rs;
-	QhSlotAddress addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, first);
-	QhGlance	glance;
-	const char *page;
+	QvSlotRun	run = {
+		.base = (const uint8 *) bytes + page->addr.offset,
+		.stride = rs->ix->code_nbytes,
+		.nslots = page->ncodes,
+		.next = codes_ahead(sweep),
+	};
 
-	if (sweep->stream != NULL || !qh_optimistic_read)
+	hits->first = page->first;
+	hits->ncodes = page->ncodes;
+	hits->nnear = qv_query_sweep(rs->query, &run, limit, hits->near, hits->dist);
+}
+
+/* Score the page without a pin: false where it may not have been there all the time. */
+static bool
+score_unpinned(const QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)
+{
+	QhGlance	glance;
+	const char *bytes = qh_glance_begin(sweep->rs, page->addr.blkno, &glance);
+
+	if (bytes == NULL)
 		return false;
-	page = qh_glance_begin(rs, addr.blkno, &glance);
-	if (page == NULL)
-		return false;
-	score_page(rs->query, (const uint8 *) page + addr.offset, rs->ix->code_nbytes, n, next_codes(sweep), dist);
+	score_page(sweep, page, bytes, limit, hits);
 	return qh_glance_end(&glance);
 }
 
-int
-qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist)
+/*
+ * From the first page on that seems not to be in shared buffers, all are pinned and asked for ahead;
+ * to look for each before that would cost more than its codes.
+ */
+static void
+score_pinned(QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)
 {
-	QhRelStore *rs = sweep->rs;
-	QhSlotAddress addr;
 	Buffer		buf;
-	int			count;
 
-	if (sweep->next >= sweep->nslots)
-		return 0;
-	CHECK_FOR_INTERRUPTS();
-	*first = sweep->next;
-	count = page_ncodes(sweep, *first);
-	sweep->next += count;
-	look_ahead(sweep, *first);
-	if (score_unpinned(sweep, *first, count, dist))
-	{
-		rs->ncodes += count;
-		return count;
-	}
-
-	buf = pin_page(sweep, *first, &addr);
+	if (!sweep->absent)
+		sweep->absent = qh_seems_absent(sweep->rs->ix, page->addr.blkno);
+	if (sweep->absent)
+		look_ahead(sweep, page->first);
+	buf = pin_page(sweep, page);
 	if (!BufferIsValid(buf))
 	{
 		/* never written: nobody is there */
-		for (int i = 0; i < count; i++)
-			dist[i] = INFINITY;
-		return count;
+		hits->ncodes = 0;
+		hits->nnear = 0;
+		return;
 	}
-	score_page(rs->query, (uint8 *) BufferGetPage(buf) + addr.offset, rs->ix->code_nbytes, count,
-			   next_codes(sweep), dist);
+	score_page(sweep, page, BufferGetPage(buf), limit, hits);
 	ReleaseBuffer(buf);
-	rs->ncodes += count;
-	return count;
+}
+
+bool
+qh_sweep_next(QhSweep *sweep, float limit, QhSweepHits *hits)
+{
+	QhSweepPage page = advance(sweep);
+
+	if (page.ncodes == 0)
+		return false;
+	CHECK_FOR_INTERRUPTS();
+	if (sweep->absent || !qh_optimistic_read || !score_unpinned(sweep, &page, limit, hits))
+		score_pinned(sweep, &page, limit, hits);
+	sweep->rs->ncodes += hits->ncodes;
+	return true;
 }

@@ -7,23 +7,42 @@
 
 #include "store/relstore.h"
 
+/* Pages between the one that is scored and the one that is prefetched into the processor's cache. */
+#define QH_SWEEP_DISTANCE	2
+
+/* A page on the way of a sweep. */
+typedef struct QhSweepPage
+{
+	QhNode		first;			/* node of its first code */
+	int			ncodes;			/* 0 = behind the last page */
+	QhSlotAddress addr;			/* of its first code */
+} QhSweepPage;
+
 typedef struct QhSweep
 {
 	QhRelStore *rs;
 	uint32		nslots;			/* when it began */
-	QhNode		next;			/* first node of the next page */
-	QhNode		ahead;			/* first node of the page that is asked for next */
+	QhSweepPage pages[QH_SWEEP_DISTANCE];	/* that come next */
+	bool		absent;			/* a page was not in shared buffers, so others may not be */
+	QhNode		ahead;			/* first node of the page that is asked for next, from disk */
 	BufferAccessStrategy strategy;	/* NULL = as any page */
 	struct ReadStream *stream;	/* that reads pages from disk, NULL while none was absent; PostgreSQL 17 on */
 } QhSweep;
 
 extern void qh_sweep_begin(QhSweep *sweep, QhRelStore *rs);
 
-/*
- * Score the codes of the next page: first says of which nodes, dist has room for a page's slots.  Returns
- * how many, 0 at the end.
- */
-extern int qh_sweep_next(QhSweep *sweep, QhNode *first, float *dist);
+/* What was found on a page. */
+typedef struct QhSweepHits
+{
+	QhNode		first;			/* the page's first node */
+	int			ncodes;			/* of consecutive nodes */
+	uint32		nnear;
+	uint32		near[QH_PAGE_NBYTES];	/* behind the first, ascending: those nearer than the limit */
+	float		dist[QH_PAGE_NBYTES];	/* of those */
+} QhSweepHits;
+
+/* Find the codes of the next page that are nearer than the limit; returns false at the end. */
+extern bool qh_sweep_next(QhSweep *sweep, float limit, QhSweepHits *hits);
 
 extern void qh_sweep_end(QhSweep *sweep);
 

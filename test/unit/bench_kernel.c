@@ -106,6 +106,15 @@ MANY(hamming, b->out)
 MANY(intersection, b->out, b->out2)
 MANY(planes4, b->out)
 
+/* One code in some thousand is near, and what is prefetched is there already. */
+static void
+run_hamming_below(Bench *b)
+{
+	QvCodeRun	run = {b->base, b->n, NCODES, b->base};
+
+	sink = b->level->hamming_below(b->query, &run, b->n, (uint32_t) (b->n * 4 - 5 * b->n / 8), b->out2, b->out);
+}
+
 static void
 run_hamming_block(Bench *b)
 {
@@ -208,6 +217,7 @@ static const struct
 	{"hamming_strided", run_hamming_strided, NCODES, {40, 96, 128, 256}},
 	{"hamming_block", run_hamming_block, 16 * BLOCK, {40, 96, 128, 256}},
 	{"intersection_many", run_intersection_many, NCODES / BATCH * BATCH, {96, 128, 256}},
+	{"hamming_below", run_hamming_below, NCODES, {40, 96, 128, 256}},
 	{"intersection_strided", run_intersection_strided, NCODES, {96, 128, 256}},
 	{"planes4", run_planes4, NCODES, {96, 128, 256}},
 	{"planes4_many", run_planes4_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},

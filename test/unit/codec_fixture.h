@@ -246,4 +246,37 @@ fixture_block_differences(const CodecFixture *fx, const uint8_t *base, size_t st
 	return ndifferent;
 }
 
+/* Slots that a sweep should find below a limit and does not, or finds elsewhere or otherwise: limits are some of the distances, and beyond all. */
+static inline int
+fixture_sweep_differences(const CodecFixture *fx, const uint8_t *base, size_t stride, int n, const uint8_t *next)
+{
+	QvSlotRun	run = {base, stride, n, next};
+	float	   *all = malloc(sizeof(float) * (size_t) n);
+	float	   *dist = malloc(sizeof(float) * (size_t) n);
+	uint32_t   *near = malloc(sizeof(uint32_t) * (size_t) n);
+	int			ndifferent = 0;
+
+	qv_query_score_strided(fx->query, base, stride, n, all);
+	for (int k = 0; k <= 5; k++)
+	{
+		float		limit = k < 5 ? all[k * n / 5] : INFINITY;
+		uint32_t	nnear = qv_query_sweep(fx->query, &run, limit, near, dist);
+		uint32_t	want = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			if (!(all[i] < limit))
+				continue;
+			ndifferent += want >= nnear || near[want] != (uint32_t) i || dist[want] != all[i];
+			want++;
+		}
+		ndifferent += nnear != want || (k == 5 && nnear != (uint32_t) n);
+		run.next = NULL;
+	}
+	free(all);
+	free(dist);
+	free(near);
+	return ndifferent;
+}
+
 #endif							/* QV_CODEC_FIXTURE_H */

@@ -203,6 +203,7 @@ take_answers(CodecFixture *fx, const float *data, Answers *out)
 	qv_query_score_strided(fx->query, base, stride, NCODES, out->score);
 	qv_query_score(fx->query, slots, NCODES, other);
 	out->nwrong += memcmp(out->score, other, sizeof(other)) != 0;
+	out->nwrong += fixture_sweep_differences(fx, base, stride, NCODES, base + stride * NCODES);
 	qv_codec_pair_strided(fx->codec, slots[7], base, stride, NCODES, out->pair);
 	qv_codec_pair(fx->codec, slots[7], slots, NCODES, other);
 	out->nwrong += memcmp(out->pair, other, sizeof(other)) != 0;

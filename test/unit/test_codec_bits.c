@@ -93,6 +93,8 @@ count_wrong(QvMetric metric, uint32_t ndims)
 			wrong += got[2][NCODES - 1 - i] != want || got[3][i] != want;
 		}
 		wrong += qv_query_error(fx.query, base) != 0.0f;
+		/* the guard page comes next, which is not to be read */
+		wrong += fixture_sweep_differences(&fx, base, stride, NCODES, mem.end);
 	}
 	wrong += fixture_block_differences(&fx, base, stride, NCODES);
 	free(value);

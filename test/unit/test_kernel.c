@@ -371,6 +371,42 @@ clear_answers(const Batch *batch)
 	memset(batch->out2, 0xA5, (size_t) batch->ncodes * sizeof(uint32_t));
 }
 
+/* The answer is as wide as the codes are many, and what is to be prefetched is not to be read. */
+static void
+compare_below_limit(const QvKernels *level, const Batch *b, uint32_t limit, const uint8_t *next)
+{
+	QvCodeRun	run = {b->base, b->stride, b->ncodes, next};
+	uint32_t	nnear;
+	uint32_t	want = 0;
+
+	clear_answers(b);
+	nnear = level->hamming_below(b->query, &run, b->nbytes, limit, b->out, b->out2);
+	for (int i = 0; i < b->ncodes; i++)
+	{
+		uint32_t	hamming = one_hamming(b, i);
+
+		if (hamming >= limit)
+			continue;
+		expect(want < nnear && b->out[want] == (uint32_t) i, "hamming_below, which", b->nbytes, i, b->ncodes);
+		expect(want < nnear && b->out2[want] == hamming, "hamming_below, how far", b->nbytes, i, b->ncodes);
+		want++;
+	}
+	expect(nnear == want, "hamming_below, how many", b->nbytes, (int) nnear, b->ncodes);
+}
+
+static void
+test_limits(const QvKernels *level, const Batch *b)
+{
+	const uint8_t *end = b->base + (b->ncodes == 0 ? 0 : b->stride * (size_t) (b->ncodes - 1) + b->nbytes);
+	uint32_t	first = b->ncodes == 0 ? 0 : one_hamming(b, 0);
+
+	compare_below_limit(level, b, 0, NULL);
+	compare_below_limit(level, b, first, NULL);
+	compare_below_limit(level, b, first + 1, end);
+	compare_below_limit(level, b, (uint32_t) (4 * b->nbytes), end);
+	compare_below_limit(level, b, UINT32_C(1) << 31, end);
+}
+
 static void
 compare_batch_strided(const QvKernels *level, const Batch *b)
 {
@@ -471,6 +507,7 @@ test_batches(const QvKernels *level)
 			for (int c = 0; c < batch.ncodes; c++)
 				batch.codes[c] = base + (size_t) c * batch.stride;
 			compare_batch_strided(level, &batch);
+			test_limits(level, &batch);
 			compare_block(level, &batch);
 			shuffle_codes(&batch, &seed);
 			compare_batch_many(level, &batch);
