@@ -15,11 +15,15 @@
 #include "store/sweep.h"
 
 /*
- * Candidates the first pass keeps, and how that grows from pass to pass up to what memory allows:
+ * The least candidates the first pass keeps, and how that grows from pass to pass up to what memory allows:
  * putting many in order costs more than the scores, and most scans want few.
  */
 #define FIRST_PASS	256
 #define PASS_GROWTH 8
+
+/* By hand: so many times the rows that the plan wants, for some are deleted; so many times ef, where no plan says. */
+#define PER_WANTED	4
+#define PER_EF		16
 
 static inline bool
 before(QhCandidate a, QhCandidate b)
@@ -149,6 +153,15 @@ run_pass(QhScan *scan)
 	scan->stats.nflat++;
 }
 
+/* Who took many from the graph is likely to take as many again. */
+static double
+first_pass(const QhScan *scan, double ncandidates)
+{
+	double		n = ncandidates > 0 ? PER_WANTED * ncandidates : PER_EF * scan->ef;
+
+	return Max(Max(n, FIRST_PASS), scan->npulled);
+}
+
 void
 qh_flat_start(QhScan *scan, double ncandidates)
 {
@@ -160,7 +173,7 @@ qh_flat_start(QhScan *scan, double ncandidates)
 	max = Min(max, (Size) scan->ix->nslots);
 	max = Min(max, (Size) PG_INT32_MAX / 2);
 	flat->limit = (int) Max(max, 1);
-	flat->max = (int) Min(flat->limit, Max(ncandidates, Max(FIRST_PASS, 16 * scan->ef)));
+	flat->max = (int) Min(flat->limit, first_pass(scan, ncandidates));
 	flat->best = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * (Size) flat->max);
 	flat->bounded = false;
 
