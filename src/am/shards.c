@@ -125,7 +125,7 @@ node_nbytes(const QhBuild *build)
 	Size		graph = qh_build_nbytes(100 * MIN_SHARD_NODES, &build->graph_params) / (100 * MIN_SHARD_NODES);
 	int			max_degree = 2 * build->meta.m;
 	Size		offered = (QH_NDIVISIONS * (sizeof(SentLinks) + sizeof(Size)) + QH_NBETWEEN * max_degree * sizeof(QhNode) / 2);
-	Size		joined = qh_away_max(build->meta.m) * sizeof(QhNode) + max_degree * sizeof(QhNode) / 2;
+	Size		joined = qh_away_max(build->meta.m, MAX_SHARDS) * sizeof(QhNode) + max_degree * sizeof(QhNode) / 2;
 	Size		divided = build->meta.refine_nbytes + QH_LINK_NBYTES(build->meta.m) + 64;
 
 	return build->meta.code_nbytes + Max(Max(graph, offered) + joined, divided);
@@ -149,8 +149,8 @@ qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants)
 	double		wanted = ceil(sample->nrows * node_nbytes(build) / (memory * SHARD_HEADROOM));
 	double		max = Max(sample->nrows / MIN_SHARD_NODES, 1.0);
 
-	/* alone, a build that fits would not be here; together, everybody should have something to do */
-	wanted = Max(wanted, nparticipants > 1 ? 2.0 * nparticipants : 2.0);
+	/* alone, a build that fits would not be here; together, everybody should have something to do: shards are about equal */
+	wanted = Max(wanted, Max(nparticipants, 2));
 	plan.nshards = (uint32) Min(Min(wanted, max), MAX_SHARDS);
 	plan.max_shards = plan.nshards + SPARE_SHARDS(plan.nshards);
 	plan.chunk_nbytes = chunk_size(memory, plan.nshards);
@@ -851,7 +851,7 @@ join_shard(QhBuild *build, uint32 shard, uint32 n, Joins *joins)
 	Size		room = n * (Size) build->meta.m + max_within;
 	Offered		offered;
 
-	joins->away_max = qh_away_max(build->meta.m);
+	joins->away_max = qh_away_max(build->meta.m, build->shards->plan->nshards);
 	joins->begin = task_alloc(build, sizeof(uint64) * ((Size) n + 1));
 	joins->within = task_alloc(build, sizeof(QhNode) * room);
 	joins->taken = task_alloc(build, n);

@@ -19,6 +19,9 @@
 #define QH_LEAF_NODES		1000
 #endif
 
+/* The same where a graph is made in shards, which takes a tree more: as many pairs in all, and as good a graph. */
+#define SHARD_LEAF_NODES	850
+
 /*
  * Pairs that are computed in any case, a few seconds of one processor: a graph of few nodes is made of
  * larger leaves, up to one that holds all.  Measured, README.md, "What was tried".
@@ -69,8 +72,10 @@ leaf_target(uint32_t n, const QhBuildParams *params, size_t stride)
 {
 	uint64_t	target;
 
-	if (n == 0 || params->ntrees > 0)	/* the latter: part of a larger graph */
+	if (n == 0)
 		return QH_LEAF_NODES;
+	if (params->ntrees > 0)		/* part of a larger graph */
+		return SHARD_LEAF_NODES;
 	if ((uint64_t) n * n <= QH_SMALL_NPAIRS)
 		target = n;
 	else

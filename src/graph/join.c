@@ -7,8 +7,9 @@
 #include "graph/shard.h"
 
 /*
- * Half of the trees are grown in the shards of the first division, whose links
- * are pruned together; of the others each division has an equal share.
+ * Two thirds of the trees are grown in the shards of the first division, whose links are pruned together: the better the
+ * candidates, the fewer links a search needs.  The other divisions have an equal share each of what half of the
+ * trees would be.  Measured, README.md, "What was tried".
  */
 QhBuildParams
 qh_division_params(const QhBuildParams *params, int division)
@@ -16,20 +17,22 @@ qh_division_params(const QhBuildParams *params, int division)
 	QhBuildParams result = *params;
 	int			ntrees = qh_build_ntrees(params);
 
-	result.ntrees = division == 0 ? ntrees / 2 : (ntrees + 1) / 2 / QH_NBETWEEN;
+	result.ntrees = division == 0 ? ntrees * 2 / 3 : (ntrees + 1) / 2 / QH_NBETWEEN;
 	if (result.ntrees < 1)
 		result.ntrees = 1;
 	return result;
 }
 
-/*
- * Three quarters of m: fewer cost recall where shards are small, more make
- * searches longer.  Measured, README.md, "What was tried".
- */
+/* So few shards part few neighbours; measured likewise. */
+#define FEW_SHARDS			4
+
+/* Links to other shards are not pruned against those within: more than needed make searches longer, fewer cost recall where shards are many. */
 int
-qh_away_max(int m)
+qh_away_max(int m, uint32_t nshards)
 {
-	return m * 3 / 4 > 1 ? m * 3 / 4 : 1;
+	int			result = nshards <= FEW_SHARDS ? m / 4 : m / 2;
+
+	return result > 1 ? result : 1;
 }
 
 static int

@@ -60,7 +60,7 @@ extern QhGraph *qh_build_within(const QhAlloc *alloc, const QhSpace *space, cons
 extern QhBuildParams qh_division_params(const QhBuildParams *params, int division);
 
 /* Links to other shards that a node may have. */
-extern int qh_away_max(int m);
+extern int qh_away_max(int m, uint32_t nshards);
 
 /* Links of a node that one division found, the nearest first; final ids. */
 typedef struct QhOffer

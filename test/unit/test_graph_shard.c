@@ -246,7 +246,7 @@ link_shard(Build *build, uint32_t s)
 {
 	QhShardRange range = {build->begin[s], build->begin[s + 1] - build->begin[s]};
 	uint32_t	max_degree = 2 * (uint32_t) build->params.m;
-	uint32_t	away_max = (uint32_t) qh_away_max(build->params.m);
+	uint32_t	away_max = (uint32_t) qh_away_max(build->params.m, build->nshards);
 	uint64_t   *begin = calloc(range.n + 1, sizeof(uint64_t));
 	QhNode	   *within = calloc(range.n * QH_NBETWEEN * max_degree + 1, sizeof(QhNode));
 	QhNode	   *away = calloc(range.n * away_max + 1, sizeof(QhNode));

@@ -534,7 +534,7 @@ link_within(Sharded *sharded, uint32_t shard, QhGraph *whole)
 	const QhNode *nodes = sharded->first.node + range.base;
 	QhBuildParams params = qh_division_params(sharded->params, 0);
 	QhSpace		space = space_of(sharded->space, nodes, range.n);
-	int			away_max = qh_away_max(params.m);
+	int			away_max = qh_away_max(params.m, sharded->nshards);
 	uint64_t   *begin = get((range.n + 1) * sizeof(uint64_t));
 	QhNode	   *within = get((size_t) range.n * QH_NBETWEEN * (size_t) whole->max_degree * sizeof(QhNode) + 1);
 	QhNode	   *away = get((size_t) range.n * (size_t) away_max * sizeof(QhNode) + 1);
