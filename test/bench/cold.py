@@ -30,6 +30,10 @@ METHODS = {
     'qvec real[] 32x':
         ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
          {'qhnsw.ef_search': '{ef}', 'qhnsw.oversample': '{oversample}'}, (10, 15, 20, 40, 80)),
+    'qvec real[] 32x, narrow':
+        ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
+         # no window behind the rows looked at: they are the width
+         {'qhnsw.ef_search': '1', 'qhnsw.oversample': '{oversample}'}, (10, 13, 16, 20, 30)),
     'qvec real[] 32x, int8 in the index':
         ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
          # what it refines is its width: no window behind that
@@ -45,7 +49,7 @@ METHODS = {
 # index -> (engine, statement, the methods that it is for)
 INDEXES = {
     'q_code': ('qvec', 'CREATE INDEX q_code ON q USING qhnsw (code)', ('qvec bitvec',)),
-    'q_embedding': ('qvec', 'CREATE INDEX q_embedding ON q USING qhnsw (embedding)', ('qvec real[] 32x',)),
+    'q_embedding': ('qvec', 'CREATE INDEX q_embedding ON q USING qhnsw (embedding)', ('qvec real[] 32x', 'qvec real[] 32x, narrow')),
     'q_refined': ('qvec', "CREATE INDEX q_refined ON q USING qhnsw (embedding) WITH (refine = 'int8')",
                   ('qvec real[] 32x, int8 in the index',)),
     'v_code': ('pgvector', 'CREATE INDEX v_code ON v USING hnsw (code bit_hamming_ops)', ('pgvector bit',)),
@@ -56,6 +60,7 @@ INDEXES = {
 # Ours, the peer's, of the same order.
 PAIRS = (('qvec bitvec', 'pgvector bit'),
          ('qvec real[] 32x', 'pgvector halfvec'),
+         ('qvec real[] 32x, narrow', 'pgvector halfvec'),
          ('qvec real[] 32x, int8 in the index', 'pgvector halfvec'))
 
 QUERY_TYPES = {'code': 'bitvec', 'embedding': 'real[]', 'vector': 'vector', 'bits': 'bit({dims})'}
