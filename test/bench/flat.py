@@ -21,6 +21,8 @@ from common import Server, parser, print_columns, print_promises, progress, say
 PROMISED = 0.60                         # of a plain read
 CLUSTERS = 2000
 BLOCK = 100000                          # codes made and loaded at once
+MAP_HUGETLB = 0x40000                   # Linux; not in Python's mmap
+HUGE_PAGE = 2 << 20
 SEQUENTIAL = {'enable_indexscan': 'off', 'parallel_setup_cost': '0', 'min_parallel_table_scan_size': '0'}
 
 
@@ -59,13 +61,15 @@ def load(server, args):
     server.run('CHECKPOINT')
 
 
-def plain_read(nbytes, repeat):
+def plain_read(nbytes, repeat, huge):
     """Bytes a second of reading a buffer once, at best.
 
-    Shared memory, as the server's buffers are: numpy's own may lie in huge pages,
-    which read half as fast again.
+    Shared memory, as the server's buffers are, and in huge pages if those are:
+    numpy's own may lie in huge pages, which read half as fast again.
     """
-    buffer = numpy.frombuffer(mmap.mmap(-1, nbytes), dtype=numpy.int64)
+    flags = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | (MAP_HUGETLB if huge else 0)
+    memory = mmap.mmap(-1, -(-nbytes // HUGE_PAGE) * HUGE_PAGE, flags=flags)
+    buffer = numpy.frombuffer(memory, dtype=numpy.int64, count=nbytes // 8)
     buffer.fill(1)
     best = 0
     for _ in range(repeat):
@@ -142,12 +146,13 @@ def main():
     nbytes = args.rows * args.dims // 64 * 8
     heap = server.value("SELECT pg_relation_size('codes')")
     server.run('SET plan_cache_mode = force_generic_plan')
-    reads = [plain_read(nbytes, 10)]
+    huge = server.value('SHOW huge_pages') == 'on'
+    reads = [plain_read(nbytes, 10, huge)]
     found = {'qhnsw.flat': (nbytes, flat_ms(server))}
     for workers in (0, 1, 2):
-        reads.append(plain_read(nbytes, 10))
+        reads.append(plain_read(nbytes, 10, huge))
         found[f'sequential scan, {workers} workers'] = (heap, sequential_ms(server, workers))
-    reads.append(plain_read(nbytes, 10))
+    reads.append(plain_read(nbytes, 10, huge))
     read = max(reads)
 
     say(f'# {args.rows:,} codes of {args.dims} bits ({nbytes / 1e6:.0f} MB; table {heap / 1e6:.0f} MB)\n')
