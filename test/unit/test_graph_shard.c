@@ -374,12 +374,28 @@ test_builds(Code *codes, uint32_t n)
 	free(other);
 }
 
+/* What each division does, and how far a node may be linked with other shards. */
+static void
+test_shares(void)
+{
+	QhBuildParams params = {.m = 16, .ef_construction = 64};
+	int			nbetween = 0;
+
+	for (int d = 1; d < QH_NDIVISIONS; d++)
+		nbetween += qh_division_params(&params, d).ntrees;
+	ok(qh_division_params(&params, 0).ntrees == 4 && nbetween == 3, "of seven trees four are grown within");
+	params.ef_construction = 4;
+	ok(qh_division_params(&params, 0).ntrees >= 1 && qh_division_params(&params, 3).ntrees >= 1, "each division has a tree");
+	ok(qh_away_max(16, 4) == 4 && qh_away_max(16, 5) == 8 && qh_away_max(2, 4) == 1, "few shards have few links to others");
+}
+
 int
 main(void)
 {
 	uint32_t	n = 12000;
 	Code	   *codes = codes_clustered(n, 1);
 
+	test_shares();
 	test_splitter(codes, n);
 	test_splitter_ties();
 	test_join();
