@@ -45,6 +45,14 @@ SELECT heap_rows_fetched BETWEEN 10 AND 20 AS few, finer_codes_scored >= 30 AS f
 SET qhnsw.rescore = off;
 SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <=> (SELECT query FROM wide_query LIMIT 1) LIMIT 10) AS s;
 SELECT heap_rows_fetched, finer_codes_scored >= 30 AS finer FROM qhnsw_last_scan();
+
+-- What is found last is scored by the finer code without having been expanded
+SET qhnsw.ef_search = 1;
+SET qhnsw.oversample = 5;
+SELECT count(*) FROM (SELECT id FROM wide ORDER BY v <=> (SELECT query FROM wide_query LIMIT 1) LIMIT 10) AS s;
+SELECT finer_codes_scored, nodes_expanded < finer_codes_scored AS fewer_expanded, flat_passes FROM qhnsw_last_scan();
+RESET qhnsw.oversample;
+RESET qhnsw.ef_search;
 RESET qhnsw.rescore;
 
 -- Averages over queries at default settings: what LIMIT 10 reads from the table

@@ -30,7 +30,7 @@ qh_division_params(const QhBuildParams *params, int division)
 int
 qh_away_max(int m, uint32_t nshards)
 {
-	int			result = nshards <= FEW_SHARDS ? m / 4 : m / 2;
+	int			result = nshards <= FEW_SHARDS ? m / 4 : m * 3 / 4;
 
 	return result > 1 ? result : 1;
 }

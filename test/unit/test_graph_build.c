@@ -74,7 +74,7 @@ build_and_check(const Code *codes, uint32_t n, const QhBuildParams *params)
 		printf("# %zu bytes at the peak, %zu promised\n", counted.peak, promised);
 	else if (graph->n == n && graph->max_degree == 2 * params->m && order_is_sound(graph) &&
 			 graph->nentries == (n == 0 ? 0 : qh_entries_wanted(n, params->max_entries)) &&
-			 memcmp(graph->entries, graph->order, (size_t) graph->nentries * sizeof(QhNode)) == 0)
+			 (n == 0 || memcmp(graph->entries, graph->order, (size_t) graph->nentries * sizeof(QhNode)) == 0))
 	{
 		memory_load(&mem, codes, graph);
 		if (memory_check(&mem) == 0)
