@@ -15,10 +15,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/order.h"
 #include "graph/visited.h"
 
-/* Flag of a window or overflow entry; node ids have 31 bits. */
-#define EXPANDED			UINT32_C(0x80000000)
+/*
+ * Entry of the window or the overflow: the distance, as an integer that orders as it does, in the high half, the node
+ * in the low one.  Node ids have 31 bits, which leaves one for a flag; so entries are compared by their distances alone.
+ */
+typedef uint64_t Entry;
+
+#define EXPANDED			UINT64_C(0x80000000)
+#define ENTRY_LAST			UINT64_C(0xFFFFFFFF)	/* the last entry of the distance of another, or'ed with that */
 
 /*
  * Nodes that a search will meet for each of ef, and the most that are made room for at once: growing by and by takes
@@ -36,11 +43,8 @@
 #define HINT_MAX			5
 #define HINT_REACH			32
 
-typedef struct Entry
-{
-	float		dist;
-	uint32_t	node;			/* with EXPANDED */
-} Entry;
+/* Entries copied at once: copying may write as many beyond the last. */
+#define COPIED				8
 
 struct QhSearch
 {
@@ -51,8 +55,9 @@ struct QhSearch
 	uint64_t	nreturned;
 	uint64_t	ef_total;		/* largest ever asked for in this search */
 
-	/* Window: window[head .. head + count), room for capacity entries. */
+	/* Window: window[head .. head + count), room for capacity entries and COPIED; it moves to the other place when nodes come in. */
 	Entry	   *window;
+	Entry	   *other;
 	size_t		capacity;
 	size_t		head;
 	size_t		count;
@@ -78,7 +83,34 @@ struct QhSearch
 	QhNode	   *batch;
 	float	   *dist;
 	Entry	   *accepted;
+	Entry	   *sorted;
+	size_t	   *places;
 };
+
+static inline Entry
+make_entry(float dist, QhNode node)
+{
+	return (Entry) qh_float_to_order(dist) << 32 | node;
+}
+
+static inline QhNode
+entry_node(Entry entry)
+{
+	return (QhNode) (entry & ~EXPANDED);
+}
+
+static inline float
+entry_dist(Entry entry)
+{
+	return qh_order_to_float((uint32_t) (entry >> 32));
+}
+
+/* Is a nearer than b?  The flag and the node do not count. */
+static inline bool
+is_nearer(Entry a, Entry b)
+{
+	return a >> 32 < b >> 32;
+}
 
 static void *
 take(QhSearch *search, size_t nbytes)
@@ -100,7 +132,7 @@ heap_up(Entry *heap, size_t i)
 {
 	Entry		entry = heap[i];
 
-	while (i > 0 && heap[(i - 1) / 2].dist > entry.dist)
+	while (i > 0 && is_nearer(entry, heap[(i - 1) / 2]))
 	{
 		heap[i] = heap[(i - 1) / 2];
 		i = (i - 1) / 2;
@@ -119,9 +151,9 @@ heap_down(Entry *heap, size_t n, size_t i)
 
 		if (child >= n)
 			break;
-		if (child + 1 < n && heap[child + 1].dist < heap[child].dist)
+		if (child + 1 < n && is_nearer(heap[child + 1], heap[child]))
 			child++;
-		if (heap[child].dist >= entry.dist)
+		if (!is_nearer(heap[child], entry))
 			break;
 		heap[i] = heap[child];
 		i = child;
@@ -182,6 +214,12 @@ overflow_pop(QhSearch *search)
 
 /* ---- window ---- */
 
+static size_t
+window_nbytes(size_t capacity)
+{
+	return (capacity + COPIED) * sizeof(Entry);
+}
+
 /* Room for n entries from head on. */
 static void
 window_reserve(QhSearch *search, size_t n)
@@ -200,61 +238,81 @@ window_reserve(QhSearch *search, size_t n)
 	}
 	while (capacity / 2 < n)
 		capacity *= 2;
-	entries = take(search, capacity * sizeof(Entry));
+	entries = take(search, window_nbytes(capacity));
 	memcpy(entries, search->window + search->head, search->count * sizeof(Entry));
 	give(search, search->window);
+	give(search, search->other);
 	search->window = entries;
+	search->other = take(search, window_nbytes(capacity));
 	search->capacity = capacity;
 	search->head = 0;
 }
 
-/* Number of the first n entries that are at least as near as dist; without branches to guess wrong. */
+/* Number of the first n entries that are at least as near as the one given; without branches to guess wrong. */
 static inline size_t
-upper_bound(const Entry *entries, size_t n, float dist)
+upper_bound(const Entry *entries, size_t n, Entry entry)
 {
+	Entry		last = entry | ENTRY_LAST;
 	size_t		lo = 0;
 
 	while (n > 1)
 	{
 		size_t		half = n / 2;
 
-		lo += entries[lo + half - 1].dist <= dist ? half : 0;
+		lo += entries[lo + half - 1] <= last ? half : 0;
 		n -= half;
 	}
-	return lo + (n == 1 && entries[lo].dist <= dist);
+	return lo + (n == 1 && entries[lo] <= last);
+}
+
+/* Copy n entries, and what follows them up to a multiple of COPIED. */
+static inline void
+copy_entries(Entry *to, const Entry *from, size_t n)
+{
+	for (size_t i = 0; i < n; i += COPIED)
+		memcpy(to + i, from + i, COPIED * sizeof(Entry));
 }
 
 /*
- * Merge n sorted entries into the window and cut it to size again.  One pass
- * from the far end moves each entry at most once, so a hop costs one memmove
- * of the window at most, however large ef is.
+ * Merge n sorted entries into the window and cut it to size again.  Where they belong is looked up for all of them first, for the
+ * look-ups need not wait for each other; then the window is copied with them to its other place, from the near end,
+ * in pieces of one size: a few entries are moved faster so than their number is found out.
  */
 static void
 window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
 {
-	Entry	   *window;
-	size_t		tail = search->count;	/* entries before it are in place */
-	size_t		total = search->count + n;
+	size_t		count = search->count;
+	size_t		total = count + n;
+	size_t		done = 0;
+	size_t	   *places = search->places;
+	const Entry *window;
+	Entry	   *out;
 
 	window_reserve(search, total);
 	window = search->window + search->head;
-	for (size_t j = n; j-- > 0;)
+	out = search->other;
+	for (size_t j = 0; j < n; j++)
+		places[j] = upper_bound(window, count, entries[j]);
+	for (size_t j = 0; j < n; j++)
 	{
-		size_t		at = upper_bound(window, tail, entries[j].dist);
-
-		memmove(window + at + j + 1, window + at, (tail - at) * sizeof(Entry));
-		window[at + j] = entries[j];
-		tail = at;
+		copy_entries(out + done + j, window + done, places[j] - done);
+		done = places[j];
+		out[done + j] = entries[j];
 	}
-	if (tail < search->cursor)
-		search->cursor = tail;
+	copy_entries(out + done + n, window + done, count - done);
+	search->other = search->window;
+	search->window = out;
+	search->head = 0;
+
+	if (places[0] < search->cursor)
+		search->cursor = places[0];
 	if (total > size)
 	{
 		if (search->limits.resumable)
 		{
 			overflow_reserve(search, search->noverflow + total - size);
 			for (size_t i = size; i < total; i++)
-				overflow_add(search, window[i]);
+				overflow_add(search, out[i]);
 		}
 		total = size;
 	}
@@ -285,10 +343,10 @@ static size_t
 bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
-		(search->capacity + search->overflow_capacity) * sizeof(Entry) +
+		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
 		qh_visited_nbytes(&search->visited) +
 		search->owed_capacity * sizeof(QhNode) +
-		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + sizeof(Entry));
+		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + 2 * sizeof(Entry) + sizeof(size_t));
 }
 
 /* Make room for one hop, or report that a limit forbids it. */
@@ -340,12 +398,12 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 		end = search->nexpand;
 	while (n < HINT_MAX)
 	{
-		while (i < end && (window[i].node & EXPANDED))
+		while (i < end && (window[i] & EXPANDED))
 			i++;
-		if (j < naccepted && (i == end || accepted[j].dist < window[i].dist))
-			nodes[n++] = accepted[j++].node;
+		if (j < naccepted && (i == end || is_nearer(accepted[j], window[i])))
+			nodes[n++] = entry_node(accepted[j++]);
 		else if (i < end)
-			nodes[n++] = window[i++].node;
+			nodes[n++] = entry_node(window[i++]);
 		else
 			break;
 	}
@@ -384,26 +442,36 @@ expand(QhSearch *search, QhNode node, size_t size)
 {
 	const Entry *window = search->window + search->head;
 	Entry	   *accepted = search->accepted;
+	Entry	   *overflow = search->overflow;
+	size_t		noverflow = search->noverflow;
 	size_t		naccepted = 0;
+	bool		resumable = search->limits.resumable;
 	int			n = score_neighbours(search, node);
 	float		bound;
 
 	/* nothing at or beyond the bound can enter a full window */
-	bound = search->count >= size ? window[search->count - 1].dist : INFINITY;
+	bound = search->count >= size ? entry_dist(window[search->count - 1]) : INFINITY;
+
+	/* every place is written, so that nothing has to be predicted */
 	for (int i = 0; i < n; i++)
 	{
-		Entry		entry = {search->dist[i], search->batch[i]};
+		float		dist = search->dist[i];
+		Entry		entry = make_entry(dist, search->batch[i]);
+		bool		enters = dist < bound;
 
-		if (entry.dist < bound)
+		accepted[naccepted] = entry;
+		naccepted += enters;
+		if (resumable)
 		{
-			size_t		j = naccepted++;
-
-			for (; j > 0 && accepted[j - 1].dist > entry.dist; j--)
-				accepted[j] = accepted[j - 1];
-			accepted[j] = entry;
+			overflow[noverflow] = entry;
+			noverflow += !enters & (dist < INFINITY);
 		}
-		else if (search->limits.resumable && entry.dist < INFINITY)
-			overflow_add(search, entry);
+	}
+	search->noverflow = noverflow;
+	if (naccepted > 1)
+	{
+		qh_keys_sort_into(accepted, (uint32_t) naccepted, search->sorted);
+		accepted = search->sorted;
 	}
 	if (search->store->hint != NULL)
 		hint_next(search, accepted, naccepted);
@@ -429,12 +497,12 @@ settle(QhSearch *search, size_t size)
 		Entry	   *window = search->window + search->head;
 		QhNode		node;
 
-		while (search->cursor < search->count && (window[search->cursor].node & EXPANDED))
+		while (search->cursor < search->count && (window[search->cursor] & EXPANDED))
 			search->cursor++;
 		if (search->cursor >= search->count || search->cursor >= search->nexpand || !goes_on(search))
 			return;
-		node = window[search->cursor].node;
-		window[search->cursor].node |= EXPANDED;
+		node = entry_node(window[search->cursor]);
+		window[search->cursor] |= EXPANDED;
 		expand(search, node, size);
 	}
 }
@@ -476,13 +544,15 @@ static void
 reset_memory(QhSearch *search)
 {
 	give(search, search->window);
+	give(search, search->other);
 	give(search, search->overflow);
 	give(search, search->owed);
 	qh_visited_free(&search->visited);
 	search->owed = NULL;
 	search->owed_capacity = 0;
 	search->capacity = WINDOW_MIN;
-	search->window = take(search, WINDOW_MIN * sizeof(Entry));
+	search->window = take(search, window_nbytes(WINDOW_MIN));
+	search->other = take(search, window_nbytes(WINDOW_MIN));
 	search->overflow_capacity = OVERFLOW_MIN;
 	search->overflow = take(search, OVERFLOW_MIN * sizeof(Entry));
 }
@@ -502,6 +572,8 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->batch = take(search, degree * sizeof(QhNode));
 	search->dist = take(search, degree * sizeof(float));
 	search->accepted = take(search, degree * sizeof(Entry));
+	search->sorted = take(search, degree * sizeof(Entry));
+	search->places = take(search, degree * sizeof(size_t));
 	search->stats.nbytes = bytes_held(search);
 	return search;
 }
@@ -510,6 +582,7 @@ void
 qh_search_destroy(QhSearch *search)
 {
 	give(search, search->window);
+	give(search, search->other);
 	give(search, search->overflow);
 	give(search, search->owed);
 	qh_visited_free(&search->visited);
@@ -517,6 +590,8 @@ qh_search_destroy(QhSearch *search)
 	give(search, search->batch);
 	give(search, search->dist);
 	give(search, search->accepted);
+	give(search, search->sorted);
+	give(search, search->places);
 	give(search, search);
 }
 
@@ -548,7 +623,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 		if (qh_visited_add(&search->visited, &seeds[i].node, 1, &node) == 0)
 			continue;
 		if (seeds[i].dist < INFINITY)
-			overflow_add(search, (Entry) {seeds[i].dist, seeds[i].node});
+			overflow_add(search, make_entry(seeds[i].dist, seeds[i].node));
 	}
 	search->stats.nbytes = bytes_held(search);
 }
@@ -573,7 +648,7 @@ bool
 qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, QhCandidate *out)
 {
 	size_t		size = aim(search, ef_total, found_total);
-	Entry	   *front;
+	Entry		front;
 
 	if (search->stats.nexpanded == 0)
 		expect_nodes(search, search->nexpand);
@@ -593,10 +668,10 @@ qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, 
 	if (search->count == 0)
 		return false;
 
-	front = search->window + search->head;
-	out->dist = front->dist;
-	out->node = front->node & ~EXPANDED;
-	if (!(front->node & EXPANDED) && !search->stats.limited)
+	front = search->window[search->head];
+	out->dist = entry_dist(front);
+	out->node = entry_node(front);
+	if (!(front & EXPANDED) && !search->stats.limited)
 		owe(search, out->node);
 	search->head++;
 	search->count--;
@@ -619,7 +694,7 @@ qh_search_peek(const QhSearch *search, int max, QhNode *out)
 	int			n = 0;
 
 	for (; n < max && (size_t) n < search->count; n++)
-		out[n] = window[n].node & ~EXPANDED;
+		out[n] = entry_node(window[n]);
 	return n;
 }
 
