@@ -12,6 +12,7 @@
 
 #include "access/generic_xlog.h"
 #include "compat.h"
+#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
 #include "store/optimistic.h"
@@ -23,8 +24,6 @@
 
 /* Nodes whose links the processor is asked for: of the next hop, and two ahead; chosen by hand. */
 #define LINKS_AHEAD			3
-
-#define pg_prefetch(address) __builtin_prefetch(address)
 
 bool
 qh_relstore_grown_to(QhRelStore *rs, QhNode node)
@@ -99,8 +98,8 @@ static inline void
 prefetch_slot(const char *slot, uint32 nbytes)
 {
 	for (uint32 at = 0; at < nbytes; at += 64)
-		pg_prefetch(slot + at);
-	pg_prefetch(slot + nbytes - 1);
+		qv_prefetch(slot + at);
+	qv_prefetch(slot + nbytes - 1);
 }
 
 /* Ask the processor for what reading these nodes' links will touch, as find_slots() does for codes. */
@@ -119,9 +118,9 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 		if (buf <= InvalidBuffer)
 			continue;
 		page = (const char *) BufferGetBlock(buf);
-		pg_prefetch(GetBufferDescriptor(buf - 1));
-		pg_prefetch(page + BLCKSZ - 1);
-		pg_prefetch(page + ix->geo.state_offset[array] + addr.index);
+		qv_prefetch(GetBufferDescriptor(buf - 1));
+		qv_prefetch(page + BLCKSZ - 1);
+		qv_prefetch(page + ix->geo.state_offset[array] + addr.index);
 		prefetch_slot(page + addr.offset, Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES));
 	}
 }
@@ -215,7 +214,7 @@ find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *
 		places->desc[i] = GetBufferDescriptor(buf - 1);
 		places->blkno[i] = addr.blkno;
 		places->slot[i] = (const uint8 *) BufferGetBlock(buf) + addr.offset;
-		pg_prefetch(places->desc[i]);
+		qv_prefetch(places->desc[i]);
 		prefetch_slot((const char *) places->slot[i], nbytes);
 	}
 }

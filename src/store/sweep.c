@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
 #ifdef QH_HAVE_READ_STREAM
@@ -179,7 +180,7 @@ codes_ahead(const QhSweep *sweep)
 	buf = sweep->rs->ix->hints[page->addr.blkno];
 	if (buf <= InvalidBuffer)
 		return NULL;
-	__builtin_prefetch(GetBufferDescriptor(buf - 1));
+	qv_prefetch(GetBufferDescriptor(buf - 1));
 	return (const uint8 *) BufferGetBlock(buf) + page->addr.offset;
 }
 

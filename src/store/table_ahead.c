@@ -13,6 +13,7 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "compat.h"
+#include "kernel/kernel.h"
 #include "storage/buf_internals.h"
 #include "storage/bufpage.h"
 #include "store/optimistic.h"
@@ -21,9 +22,6 @@
 #include "utils/spccache.h"
 
 #define CACHE_LINE_NBYTES	64
-
-/* Not to stand alone in a function: gcc 12 takes one that does nothing else for one without effect, and drops its calls. */
-#define pg_prefetch(address) __builtin_prefetch(address)
 
 bool
 qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno)
@@ -123,9 +121,9 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 		buf = ix->table_hints[blkno];
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary table in local memory */
-		pg_prefetch(GetBufferDescriptor(buf - 1));
-		pg_prefetch(BufferGetBlock(buf));
-		pg_prefetch(line_pointer(buf, ItemPointerGetOffsetNumberNoCheck(&tids[i])));
+		qv_prefetch(GetBufferDescriptor(buf - 1));
+		qv_prefetch(BufferGetBlock(buf));
+		qv_prefetch(line_pointer(buf, ItemPointerGetOffsetNumberNoCheck(&tids[i])));
 	}
 	for (int i = 0; i < nknown; i++)
 	{
@@ -137,8 +135,8 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 		if (ix->table_hints[blkno] <= InvalidBuffer)
 			continue;
 		row = row_of(ix->table_hints[blkno], ItemPointerGetOffsetNumberNoCheck(&known[i]));
-		pg_prefetch(row);
-		pg_prefetch(row + CACHE_LINE_NBYTES);	/* rows do not keep to lines */
+		qv_prefetch(row);
+		qv_prefetch(row + CACHE_LINE_NBYTES);	/* rows do not keep to lines */
 	}
 }
 
