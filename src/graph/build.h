@@ -65,14 +65,13 @@ typedef struct QhBuild
 static inline void *
 qh_build_alloc(QhBuild *build, size_t nbytes)
 {
-	return build->alloc->alloc(build->alloc->ctx, nbytes > 0 ? nbytes : 1);
+	return qh_take(build->alloc, nbytes > 0 ? nbytes : 1);
 }
 
 static inline void
 qh_build_release(QhBuild *build, void *p)
 {
-	if (p != NULL)
-		build->alloc->release(build->alloc->ctx, p);
+	qh_give(build->alloc, p);
 }
 
 static inline void

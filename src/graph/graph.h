@@ -36,6 +36,19 @@ typedef struct QhAlloc
 	void	   *ctx;
 } QhAlloc;
 
+static inline void *
+qh_take(const QhAlloc *alloc, size_t nbytes)
+{
+	return alloc->alloc(alloc->ctx, nbytes);
+}
+
+static inline void
+qh_give(const QhAlloc *alloc, void *p)
+{
+	if (p != NULL)
+		alloc->release(alloc->ctx, p);
+}
+
 /*
  * In a graph of low storage most nodes keep their links in few bytes: of each period of consecutive ids the
  * first count are hubs, with room for as many links as any node has, and the lists of the others are packed
@@ -68,6 +81,12 @@ struct QhStore
 	void		(*score) (QhStore *store, const QhNode *nodes, int n, float *dist);
 	/* Distance from node to each of n nodes (n may be 0); INFINITY to a node that is gone. */
 	void		(*pair) (QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist);
+	/*
+	 * score() in two steps, of which two may be on their way: fetch() asks for what scoring n nodes takes, score_fetched() scores
+	 * those that were last given to fetch() for this place, 0 or 1, for the query that the store had then.  Both NULL: score() is called.
+	 */
+	void		(*fetch) (QhStore *store, int place, const QhNode *nodes, int n);
+	void		(*score_fetched) (QhStore *store, int place, const QhNode *nodes, int n, float *dist);
 	/* The first of these is asked for links next, the others probably soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			max_degree;		/* 2m */

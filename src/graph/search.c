@@ -46,6 +46,13 @@ typedef uint64_t Entry;
 /* Entries copied at once: copying may write as many beyond the last. */
 #define COPIED				8
 
+/* Neighbours of a node that is expanded, none of them met before; n = 0 once they are scored. */
+typedef struct Batch
+{
+	QhNode	   *nodes;
+	int			n;
+} Batch;
+
 struct QhSearch
 {
 	QhAlloc		alloc;
@@ -79,8 +86,9 @@ struct QhSearch
 	QhVisited	visited;
 
 	/* One hop. */
-	QhLink	   *links;			/* max_degree of each */
-	QhNode	   *batch;
+	QhLink	   *links;			/* max_degree of each, a batch included */
+	Batch		batch[2];
+	int			turn;			/* of the batch that waits to be scored, or was scored last */
 	float	   *dist;
 	Entry	   *accepted;
 	Entry	   *sorted;
@@ -110,19 +118,6 @@ static inline bool
 is_nearer(Entry a, Entry b)
 {
 	return a >> 32 < b >> 32;
-}
-
-static void *
-take(QhSearch *search, size_t nbytes)
-{
-	return search->alloc.alloc(search->alloc.ctx, nbytes);
-}
-
-static void
-give(QhSearch *search, void *p)
-{
-	if (p != NULL)
-		search->alloc.release(search->alloc.ctx, p);
 }
 
 /* ---- overflow ---- */
@@ -186,9 +181,9 @@ overflow_reserve(QhSearch *search, size_t n)
 		return;
 	while (capacity < n)
 		capacity *= 2;
-	entries = take(search, capacity * sizeof(Entry));
+	entries = qh_take(&search->alloc, capacity * sizeof(Entry));
 	memcpy(entries, search->overflow, search->noverflow * sizeof(Entry));
-	give(search, search->overflow);
+	qh_give(&search->alloc, search->overflow);
 	search->overflow = entries;
 	search->overflow_capacity = capacity;
 }
@@ -238,12 +233,12 @@ window_reserve(QhSearch *search, size_t n)
 	}
 	while (capacity / 2 < n)
 		capacity *= 2;
-	entries = take(search, window_nbytes(capacity));
+	entries = qh_take(&search->alloc, window_nbytes(capacity));
 	memcpy(entries, search->window + search->head, search->count * sizeof(Entry));
-	give(search, search->window);
-	give(search, search->other);
+	qh_give(&search->alloc, search->window);
+	qh_give(&search->alloc, search->other);
 	search->window = entries;
-	search->other = take(search, window_nbytes(capacity));
+	search->other = qh_take(&search->alloc, window_nbytes(capacity));
 	search->capacity = capacity;
 	search->head = 0;
 }
@@ -346,7 +341,7 @@ bytes_held(const QhSearch *search)
 		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
 		qh_visited_nbytes(&search->visited) +
 		search->owed_capacity * sizeof(QhNode) +
-		(size_t) search->store->max_degree * (sizeof(QhLink) + sizeof(QhNode) + sizeof(float) + 2 * sizeof(Entry) + sizeof(size_t));
+		(size_t) search->store->max_degree * (sizeof(QhLink) + 2 * sizeof(QhNode) + sizeof(float) + 2 * sizeof(Entry) + sizeof(size_t));
 }
 
 /* Make room for one hop, or report that a limit forbids it. */
@@ -354,6 +349,7 @@ static bool
 hop_allowed(QhSearch *search)
 {
 	size_t		degree = (size_t) search->store->max_degree;
+	size_t		noverflow = search->noverflow + 2 * degree; /* a batch waits, another is about to */
 	size_t		visited_nbytes = qh_visited_nbytes_for(&search->visited, degree);
 	bool		grows = visited_nbytes > qh_visited_nbytes(&search->visited);
 
@@ -366,7 +362,7 @@ hop_allowed(QhSearch *search)
 		/* what grows is held twice, old and new, while it is copied: count that before it happens */
 		if (grows)
 			held += visited_nbytes;
-		if (search->limits.resumable && search->noverflow + degree > search->overflow_capacity)
+		if (search->limits.resumable && noverflow > search->overflow_capacity)
 			held += 2 * search->overflow_capacity * sizeof(Entry);
 		if (held > search->limits.max_nbytes)
 			return false;
@@ -374,7 +370,7 @@ hop_allowed(QhSearch *search)
 	if (grows)
 		qh_visited_reserve(&search->visited, degree);
 	if (search->limits.resumable)
-		overflow_reserve(search, search->noverflow + degree);
+		overflow_reserve(search, noverflow);
 	return true;
 }
 
@@ -421,42 +417,59 @@ expect_nodes(QhSearch *search, size_t size)
 		qh_visited_reserve(&search->visited, n);
 }
 
-/* Score the unvisited neighbours of a node; returns how many are in batch and dist. */
-static int
-score_neighbours(QhSearch *search, QhNode node)
+/* Gather the unvisited neighbours of a node, and have what scoring them takes asked for. */
+static void
+gather(QhSearch *search, QhNode node, int place)
 {
 	QhStore    *store = search->store;
+	Batch	   *batch = &search->batch[place];
 	int			nlinks = store->links(store, node, search->links);
-	int			n = qh_visited_add(&search->visited, search->links, nlinks, search->batch);
 
-	if (n > 0)
-		store->score(store, search->batch, n, search->dist);
-	search->stats.nscored += (uint64_t) n;
+	batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
+	if (store->fetch != NULL && batch->n > 0)
+		store->fetch(store, place, batch->nodes, batch->n);
+	search->stats.nscored += (uint64_t) batch->n;
 	search->stats.nexpanded++;
-	return n;
 }
 
-/* Find the neighbours of a node. */
+/* Score a batch. */
 static void
-expand(QhSearch *search, QhNode node, size_t size)
+score(QhSearch *search, int place)
 {
+	QhStore    *store = search->store;
+	Batch	   *batch = &search->batch[place];
+
+	if (store->score_fetched != NULL)
+		store->score_fetched(store, place, batch->nodes, batch->n, search->dist);
+	else
+		store->score(store, batch->nodes, batch->n, search->dist);
+}
+
+/* Score the batch that waits, and let those near enough into the window. */
+static void
+take_in(QhSearch *search, size_t size)
+{
+	Batch	   *batch = &search->batch[search->turn];
 	const Entry *window = search->window + search->head;
 	Entry	   *accepted = search->accepted;
 	Entry	   *overflow = search->overflow;
 	size_t		noverflow = search->noverflow;
 	size_t		naccepted = 0;
 	bool		resumable = search->limits.resumable;
-	int			n = score_neighbours(search, node);
 	float		bound;
+
+	if (batch->n == 0)
+		return;
+	score(search, search->turn);
 
 	/* nothing at or beyond the bound can enter a full window */
 	bound = search->count >= size ? entry_dist(window[search->count - 1]) : INFINITY;
 
 	/* every place is written, so that nothing has to be predicted */
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < batch->n; i++)
 	{
 		float		dist = search->dist[i];
-		Entry		entry = make_entry(dist, search->batch[i]);
+		Entry		entry = make_entry(dist, batch->nodes[i]);
 		bool		enters = dist < bound;
 
 		accepted[naccepted] = entry;
@@ -468,6 +481,7 @@ expand(QhSearch *search, QhNode node, size_t size)
 		}
 	}
 	search->noverflow = noverflow;
+	batch->n = 0;
 	if (naccepted > 1)
 	{
 		qh_keys_sort_into(accepted, (uint32_t) naccepted, search->sorted);
@@ -477,6 +491,20 @@ expand(QhSearch *search, QhNode node, size_t size)
 		hint_next(search, accepted, naccepted);
 	if (naccepted > 0)
 		window_merge(search, accepted, naccepted, size);
+}
+
+/*
+ * Expand a node.  Its neighbours are asked for and then wait until the next node is expanded, whose links are read before these
+ * are scored: so the memory's latency passes with other work.  The next node is chosen without them, that is, now and then not the nearest.
+ */
+static void
+expand(QhSearch *search, QhNode node, size_t size)
+{
+	int			next = !search->turn;
+
+	gather(search, node, next);
+	take_in(search, size);
+	search->turn = next;
 }
 
 /* May the search go on?  Once it may not, it never may again. */
@@ -500,7 +528,12 @@ settle(QhSearch *search, size_t size)
 		while (search->cursor < search->count && (window[search->cursor] & EXPANDED))
 			search->cursor++;
 		if (search->cursor >= search->count || search->cursor >= search->nexpand || !goes_on(search))
-			return;
+		{
+			if (search->batch[search->turn].n == 0)
+				return;
+			take_in(search, size);
+			continue;
+		}
 		node = entry_node(window[search->cursor]);
 		window[search->cursor] |= EXPANDED;
 		expand(search, node, size);
@@ -514,11 +547,11 @@ owe(QhSearch *search, QhNode node)
 	if (search->nowed == search->owed_capacity)
 	{
 		size_t		capacity = search->owed_capacity > 0 ? 2 * search->owed_capacity : OWED_MIN;
-		QhNode	   *owed = take(search, capacity * sizeof(QhNode));
+		QhNode	   *owed = qh_take(&search->alloc, capacity * sizeof(QhNode));
 
 		if (search->nowed > 0)
 			memcpy(owed, search->owed, search->nowed * sizeof(QhNode));
-		give(search, search->owed);
+		qh_give(&search->alloc, search->owed);
 		search->owed = owed;
 		search->owed_capacity = capacity;
 	}
@@ -543,18 +576,18 @@ pay(QhSearch *search, size_t size)
 static void
 reset_memory(QhSearch *search)
 {
-	give(search, search->window);
-	give(search, search->other);
-	give(search, search->overflow);
-	give(search, search->owed);
+	qh_give(&search->alloc, search->window);
+	qh_give(&search->alloc, search->other);
+	qh_give(&search->alloc, search->overflow);
+	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
 	search->owed = NULL;
 	search->owed_capacity = 0;
 	search->capacity = WINDOW_MIN;
-	search->window = take(search, window_nbytes(WINDOW_MIN));
-	search->other = take(search, window_nbytes(WINDOW_MIN));
+	search->window = qh_take(&search->alloc, window_nbytes(WINDOW_MIN));
+	search->other = qh_take(&search->alloc, window_nbytes(WINDOW_MIN));
 	search->overflow_capacity = OVERFLOW_MIN;
-	search->overflow = take(search, OVERFLOW_MIN * sizeof(Entry));
+	search->overflow = qh_take(&search->alloc, OVERFLOW_MIN * sizeof(Entry));
 }
 
 QhSearch *
@@ -568,12 +601,13 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->store = store;
 	qh_visited_init(&search->visited, alloc);
 	reset_memory(search);
-	search->links = take(search, degree * sizeof(QhLink));
-	search->batch = take(search, degree * sizeof(QhNode));
-	search->dist = take(search, degree * sizeof(float));
-	search->accepted = take(search, degree * sizeof(Entry));
-	search->sorted = take(search, degree * sizeof(Entry));
-	search->places = take(search, degree * sizeof(size_t));
+	search->links = qh_take(&search->alloc, degree * sizeof(QhLink));
+	for (int i = 0; i < 2; i++)
+		search->batch[i].nodes = qh_take(&search->alloc, degree * sizeof(QhNode));
+	search->dist = qh_take(&search->alloc, degree * sizeof(float));
+	search->accepted = qh_take(&search->alloc, degree * sizeof(Entry));
+	search->sorted = qh_take(&search->alloc, degree * sizeof(Entry));
+	search->places = qh_take(&search->alloc, degree * sizeof(size_t));
 	search->stats.nbytes = bytes_held(search);
 	return search;
 }
@@ -581,18 +615,19 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 void
 qh_search_destroy(QhSearch *search)
 {
-	give(search, search->window);
-	give(search, search->other);
-	give(search, search->overflow);
-	give(search, search->owed);
+	qh_give(&search->alloc, search->window);
+	qh_give(&search->alloc, search->other);
+	qh_give(&search->alloc, search->overflow);
+	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
-	give(search, search->links);
-	give(search, search->batch);
-	give(search, search->dist);
-	give(search, search->accepted);
-	give(search, search->sorted);
-	give(search, search->places);
-	give(search, search);
+	qh_give(&search->alloc, search->links);
+	for (int i = 0; i < 2; i++)
+		qh_give(&search->alloc, search->batch[i].nodes);
+	qh_give(&search->alloc, search->dist);
+	qh_give(&search->alloc, search->accepted);
+	qh_give(&search->alloc, search->sorted);
+	qh_give(&search->alloc, search->places);
+	qh_give(&search->alloc, search);
 }
 
 void
@@ -605,6 +640,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->head = 0;
 	search->count = 0;
 	search->cursor = 0;
+	search->batch[0].n = search->batch[1].n = 0;
 	search->first_owed = search->nowed = 0;
 	search->noverflow = 0;
 	search->nheap = 0;

@@ -16,19 +16,6 @@
 #define MIN_SLOTS			2048
 #define SLOTS_PER_NODE		4
 
-static void *
-take(QhVisited *visited, size_t nbytes)
-{
-	return visited->alloc.alloc(visited->alloc.ctx, nbytes);
-}
-
-static void
-give(QhVisited *visited, void *p)
-{
-	if (p != NULL)
-		visited->alloc.release(visited->alloc.ctx, p);
-}
-
 void
 qh_visited_init(QhVisited *visited, const QhAlloc *alloc)
 {
@@ -39,8 +26,8 @@ qh_visited_init(QhVisited *visited, const QhAlloc *alloc)
 void
 qh_visited_free(QhVisited *visited)
 {
-	give(visited, visited->bits);
-	give(visited, visited->slots);
+	qh_give(&visited->alloc, visited->bits);
+	qh_give(&visited->alloc, visited->slots);
 	visited->bits = NULL;
 	visited->nbits = 0;
 	visited->slots = NULL;
@@ -55,12 +42,12 @@ static void
 grow_bits(QhVisited *visited, size_t n)
 {
 	size_t		nbits = (n + 63) / 64 * 64;
-	uint64_t   *bits = take(visited, nbits / 8);
+	uint64_t   *bits = qh_take(&visited->alloc, nbits / 8);
 
 	if (visited->bits != NULL)
 		memcpy(bits, visited->bits, visited->nbits / 8);
 	memset(bits + visited->nbits / 64, 0, (nbits - visited->nbits) / 8);
-	give(visited, visited->bits);
+	qh_give(&visited->alloc, visited->bits);
 	visited->bits = bits;
 	visited->nbits = nbits;
 }
@@ -133,7 +120,7 @@ resize_table(QhVisited *visited, size_t nslots)
 	QhNode	   *old = visited->slots;
 	size_t		nold = visited->nslots;
 
-	visited->slots = take(visited, nslots * sizeof(QhNode));
+	visited->slots = qh_take(&visited->alloc, nslots * sizeof(QhNode));
 	visited->nslots = nslots;
 	visited->shift = 32;
 	for (size_t n = nslots; n > 1; n >>= 1)
@@ -142,7 +129,7 @@ resize_table(QhVisited *visited, size_t nslots)
 	for (size_t i = 0; i < nold; i++)
 		if (old[i] != QH_INVALID_NODE)
 			(void) add_to_table(visited->slots, nslots - 1, visited->shift, old[i]);
-	give(visited, old);
+	qh_give(&visited->alloc, old);
 }
 
 /* A table much larger than the last search needed is cut down, or one deep scan would make every later search clear megabytes. */

@@ -10,9 +10,6 @@
 #include "storage/buf_internals.h"
 #include "store/relstore.h"
 
-/* Codes scored between the two looks at their buffers: a hop's, at m = 16. */
-#define QH_UNPINNED_MAX		32
-
 /* What stands for the slot of a node that is not there, or not to be read: zeros, which every code scores finite against. */
 extern const uint8 qh_no_slot[QH_PAGE_NBYTES];
 
@@ -24,14 +21,6 @@ extern bool qh_optimistic_read;
  * ReadRecentBuffer() does not raise the count, and pages reached only by it are evicted as if never used.  A wrong buffer does no harm.
  */
 extern bool qh_usage_is_full(Buffer buf);
-
-/* Where slots are, as far as this backend remembers.  desc is NULL where it does not, or must not look without a pin. */
-typedef struct QhPlaces
-{
-	BufferDesc *desc[QH_UNPINNED_MAX];
-	BlockNumber blkno[QH_UNPINNED_MAX]; /* that the buffer has to hold */
-	const uint8 *slot[QH_UNPINNED_MAX]; /* of zeros where desc is NULL */
-} QhPlaces;
 
 /*
  * Score n slots where they lie.  Positions of those that need a pin, or whose page may not have been there all the time, go

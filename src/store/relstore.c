@@ -22,8 +22,8 @@
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
 
-/* Nodes whose links the processor is asked for: of the next hop, and two ahead; chosen by hand. */
-#define LINKS_AHEAD			3
+/* Nodes whose links the processor is asked for: of the next hop, and one more; chosen by hand. */
+#define LINKS_AHEAD			2
 
 bool
 qh_relstore_grown_to(QhRelStore *rs, QhNode node)
@@ -250,7 +250,22 @@ score_pinned(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *
 	}
 }
 
-/* Score slots of an array in place, without pins as far as that can be vouched for. */
+/* Score slots that were found, without pins as far as that can be vouched for. */
+static void
+score_places(QhRelStore *rs, QhArray array, const QvQuery *query, QhPlaces *places, const QhNode *nodes, int n, float *dist)
+{
+	int			rest[QH_UNPINNED_MAX];
+	int			nrest = n;
+
+	if (likely(qh_optimistic_read))
+		nrest = qh_score_unpinned(rs, query, places, n, dist, rest);
+	else
+		for (int i = 0; i < n; i++)
+			rest[i] = i;
+	score_pinned(rs, array, query, nodes, rest, nrest, dist);
+}
+
+/* Score slots of an array in place. */
 static void
 score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *nodes, int n, float *dist)
 {
@@ -260,16 +275,9 @@ score_slots(QhRelStore *rs, QhArray array, const QvQuery *query, const QhNode *n
 	{
 		int			batch = Min(n - done, QH_UNPINNED_MAX);
 		QhPlaces	places;
-		int			rest[QH_UNPINNED_MAX];
-		int			nrest = batch;
 
 		find_slots(rs, array, nodes + done, batch, &places);
-		if (likely(qh_optimistic_read))
-			nrest = qh_score_unpinned(rs, query, &places, batch, dist + done, rest);
-		else
-			for (int i = 0; i < batch; i++)
-				rest[i] = i;
-		score_pinned(rs, array, query, nodes + done, rest, nrest, dist + done);
+		score_places(rs, array, query, &places, nodes + done, batch, dist + done);
 	}
 }
 
@@ -280,6 +288,28 @@ relstore_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 
 	rs->ncodes += n;
 	score_slots(rs, QH_ARRAY_CODE, rs->query, nodes, n, dist);
+}
+
+static void
+relstore_fetch(QhStore *store, int place, const QhNode *nodes, int n)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+
+	qh_read_ahead_if_cold(rs, QH_ARRAY_CODE, nodes, n);
+	find_slots(rs, QH_ARRAY_CODE, nodes, Min(n, QH_UNPINNED_MAX), &rs->fetched[place]);
+}
+
+static void
+relstore_score_fetched(QhStore *store, int place, const QhNode *nodes, int n, float *dist)
+{
+	QhRelStore *rs = (QhRelStore *) store;
+	int			nfound = Min(n, QH_UNPINNED_MAX);
+
+	CHECK_FOR_INTERRUPTS();
+	rs->ncodes += n;
+	score_places(rs, QH_ARRAY_CODE, rs->query, &rs->fetched[place], nodes, nfound, dist);
+	if (n > nfound)
+		score_slots(rs, QH_ARRAY_CODE, rs->query, nodes + nfound, n - nfound, dist + nfound);
 }
 
 void
@@ -321,6 +351,8 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.score = relstore_score;
 	rs->store.pair = relstore_pair;
 	rs->store.hint = relstore_hint;
+	rs->store.fetch = relstore_fetch;
+	rs->store.score_fetched = relstore_score_fetched;
 	rs->store.max_degree = 2 * ix->meta.m;
 	rs->store.hubs = qh_meta_hubs(&ix->meta);
 	rs->index = index;

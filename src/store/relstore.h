@@ -7,6 +7,7 @@
 #ifndef QH_RELSTORE_H
 #define QH_RELSTORE_H
 
+#include "storage/buf_internals.h"
 #include "store/index_cache.h"
 #include "store/page.h"
 
@@ -22,6 +23,17 @@
 /* Blocks asked for lately that are remembered: a hop's, and the links of those that come next. */
 #define QH_ASKED_MAX		64
 
+/* Codes scored without pins between two looks at their buffers: a hop's, at m = 16. */
+#define QH_UNPINNED_MAX		32
+
+/* Where slots are, as far as this backend remembers.  desc is NULL where it does not, or must not look without a pin. */
+typedef struct QhPlaces
+{
+	BufferDesc *desc[QH_UNPINNED_MAX];
+	BlockNumber blkno[QH_UNPINNED_MAX]; /* that the buffer has to hold */
+	const uint8 *slot[QH_UNPINNED_MAX]; /* of zeros where desc is NULL */
+} QhPlaces;
+
 typedef struct QhRelStore
 {
 	QhStore		store;			/* what the graph room sees; must be first */
@@ -30,6 +42,8 @@ typedef struct QhRelStore
 	const QvQuery *query;		/* what score() measures from */
 	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
 	BufferAccessStrategy strategy;	/* how pages are read that are not in shared buffers (sweep.c), or NULL */
+
+	QhPlaces	fetched[2];		/* where the nodes are that fetch() was given, for either place */
 
 	uint64		ncodes;			/* codes scored */
 	uint64		nlinks;			/* link lists read */

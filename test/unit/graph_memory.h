@@ -135,6 +135,8 @@ typedef struct Memory
 	Code		query;
 	uint64_t	nscored;
 	uint64_t	nhints;
+	QhNode		fetched[2][1000];	/* what fetch() was given last, for either place */
+	int			nfetched[2];
 	uint64_t	nfaults[QH_FAULT_TREE + 1];
 	QhFault		last_fault;
 } Memory;
@@ -197,12 +199,35 @@ memory_store_hint(QhStore *store, const QhNode *nodes, int n)
 	mem->nhints += (uint64_t) n;
 }
 
+static inline void
+memory_store_fetch(QhStore *store, int place, const QhNode *nodes, int n)
+{
+	Memory	   *mem = (Memory *) store;
+
+	if (n <= 0 || n > 1000 || mem->nfetched[place] != 0)
+		abort();
+	memcpy(mem->fetched[place], nodes, (size_t) n * sizeof(QhNode));
+	mem->nfetched[place] = n;
+}
+
+static inline void
+memory_store_score_fetched(QhStore *store, int place, const QhNode *nodes, int n, float *dist)
+{
+	Memory	   *mem = (Memory *) store;
+
+	if (mem->nfetched[place] != n || memcmp(mem->fetched[place], nodes, (size_t) n * sizeof(QhNode)) != 0)
+		abort();
+	mem->nfetched[place] = 0;
+	memory_store_score(store, nodes, n, dist);
+}
+
 /* A graph of n nodes without links. */
 static inline void
 memory_init(Memory *mem, const Code *codes, uint32_t n, int max_degree)
 {
 	memset(mem, 0, sizeof(*mem));
-	mem->store = (QhStore) {memory_store_links, memory_store_score, memory_store_pair, memory_store_hint, max_degree, {0}, 0};
+	mem->store = (QhStore) {.links = memory_store_links, .score = memory_store_score, .pair = memory_store_pair, .hint = memory_store_hint,
+		.max_degree = max_degree};
 	mem->codes = codes;
 	mem->n = n;
 	mem->links = malloc(((size_t) n * (size_t) max_degree + 1) * sizeof(QhLink));

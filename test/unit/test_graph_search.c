@@ -95,17 +95,31 @@ typedef struct Naive
 	uint32_t	nfound;
 	uint32_t	nreturned;
 	uint8_t    *visited;
+	QhNode		waiting[100];	/* neighbours of the node expanded last, not scored yet */
+	int			nwaiting;
 } Naive;
 
 static void
 naive_add(Naive *naive, Memory *mem, QhNode node)
 {
-	if (naive->visited[node])
-		return;
-	naive->visited[node] = 1;
-	if (mem->gone[node])
-		return;
-	naive->found[naive->nfound++] = (QhCandidate) {code_distance(&mem->query, &mem->codes[node]), node};
+	if (!mem->gone[node])
+		naive->found[naive->nfound++] = (QhCandidate) {code_distance(&mem->query, &mem->codes[node]), node};
+}
+
+static void
+naive_begin(Naive *naive, Memory *mem, QhNode seed)
+{
+	naive->visited[seed] = 1;
+	naive_add(naive, mem, seed);
+}
+
+/* Score those that wait. */
+static void
+naive_take_in(Naive *naive, Memory *mem)
+{
+	for (int i = 0; i < naive->nwaiting; i++)
+		naive_add(naive, mem, naive->waiting[i]);
+	naive->nwaiting = 0;
 }
 
 /* The k-th smallest distance not returned, INFINITY if there are fewer. */
@@ -128,10 +142,21 @@ static void
 naive_expand(Naive *naive, Memory *mem, uint32_t i)
 {
 	QhNode		node = naive->found[i].node;
+	QhNode		met[100];
+	int			nmet = 0;
 
 	naive->expanded[i] = 1;
 	for (int link = 0; link < memory_nlinks(mem, node); link++)
-		naive_add(naive, mem, qh_link_node(memory_links(mem, node)[link]));
+	{
+		QhNode		neighbour = qh_link_node(memory_links(mem, node)[link]);
+
+		if (!naive->visited[neighbour])
+			met[nmet++] = neighbour;
+		naive->visited[neighbour] = 1;
+	}
+	naive_take_in(naive, mem);
+	memcpy(naive->waiting, met, (size_t) nmet * sizeof(QhNode));
+	naive->nwaiting = nmet;
 }
 
 /*
@@ -144,7 +169,7 @@ naive_settle(Naive *naive, Memory *mem, uint64_t k)
 {
 	int64_t		best = 0;
 
-	while (k > 0 && best >= 0)
+	while ((k > 0 && best >= 0) || naive->nwaiting > 0)
 	{
 		float		bound = naive_bound(naive, k);
 
@@ -153,8 +178,13 @@ naive_settle(Naive *naive, Memory *mem, uint64_t k)
 			if (!naive->returned[i] && !naive->expanded[i] && naive->found[i].dist <= bound &&
 				(best < 0 || naive->found[i].dist < naive->found[best].dist))
 				best = i;
-		if (best >= 0)
+		if (k > 0 && best >= 0)
 			naive_expand(naive, mem, (uint32_t) best);
+		else if (naive->nwaiting > 0)
+		{
+			naive_take_in(naive, mem);
+			best = 0;
+		}
 	}
 }
 
@@ -240,7 +270,7 @@ test_against_naive(void)
 		Memory		mem;
 		QhSearch   *search;
 		QhSearchLimits limits = {.resumable = true};
-		Naive		naive = {calloc(N, sizeof(QhCandidate)), calloc(N, 1), calloc(N, sizeof(uint32_t)), 0, 0, calloc(N, 1)};
+		Naive		naive = {.found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
 		uint64_t	ef_total = 1 + round % 40;
 		uint64_t	found_total = round % 3 * 20;
 		QhCandidate a,
@@ -248,11 +278,16 @@ test_against_naive(void)
 
 		make_random_graph(&mem, codes, N, 4, round + 1000);
 		mem.store.nnodes = known[round % 4];
+		if (round % 5 > 1)
+		{
+			mem.store.fetch = memory_store_fetch;
+			mem.store.score_fetched = memory_store_score_fetched;
+		}
 		for (QhNode node = 1; node < N; node += 17)
 			mem.gone[node] = round % 3 == 0;
 		search = qh_search_create(&alloc, &mem.store);
 		memory_start(&mem, search, &(Code) {{0}}, &limits);
-		naive_add(&naive, &mem, 0);
+		naive_begin(&naive, &mem, 0);
 		for (uint64_t returned = 0;; returned++)
 		{
 			bool		more = qh_search_next_found(search, ef_total, found_total, &a);
