@@ -16,6 +16,8 @@
 /* Looked at beyond oversample times the rows wanted: more than in rescore.c, for it costs a hundredth.  Measured: README.md, section "Refining". */
 #define LOOKAHEAD		20
 #define REFINE_BATCH	64
+/* So many at once, where it is not known how many will be. */
+#define REFINE_FEW		8
 
 static void
 push(QhScan *scan, QhRefined cand)
@@ -82,6 +84,8 @@ refine_batch(QhScan *scan, int n)
 		nodes[ncands] = cands[ncands].node;
 		ncands++;
 	}
+	if (scan->nrefine_taken < scan->aim.rank && scan->nrefine_taken + ncands >= scan->aim.rank)
+		scan->refine_rank = cands[scan->aim.rank - 1 - scan->nrefine_taken].dist;
 	qh_score_refine(&scan->rs, nodes, ncands, dist);
 	for (int i = 0; i < ncands; i++)
 	{
@@ -98,6 +102,14 @@ static bool
 is_doubtful(const QhScan *scan, double caution)
 {
 	return caution > 0 && scan->refine_front - caution * scan->rows_error < scan->refined[0].dist;
+}
+
+/* May the next candidate be one of those that are refined because they are near? */
+static bool
+is_near(const QhScan *scan)
+{
+	return scan->nrefine_taken >= scan->aim.rank && scan->nrefine_taken < scan->most_near &&
+		scan->refine_front <= scan->aim.reach * scan->refine_rank;
 }
 
 double
@@ -131,13 +143,15 @@ qh_refine_next(QhScan *scan, QhRefined *out)
 	double		caution = qh_scan_caution(scan, scan->stats.nreturned + 1);
 
 	while (!scan->no_candidates && may_refine_more(scan) &&
-		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_doubtful(scan, caution)))
+		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_near(scan) || is_doubtful(scan, caution)))
 	{
 		double		missing = ceil(wanted - scan->nrefine_taken);
 
 		/* no more than those due, of which fewer are expanded, unless they are asked for one by one */
 		if (scan->nrefine_given > 0 || missing <= 0)
-			missing = Max(missing, REFINE_BATCH / 8);
+			missing = Max(missing, REFINE_FEW);
+		if (scan->nrefine_taken < scan->most_near)
+			missing = Min(missing, scan->most_near - scan->nrefine_taken);
 		refine_batch(scan, (int) Min(missing, REFINE_BATCH));
 	}
 	if (scan->nrefined == 0)

@@ -39,43 +39,14 @@
 /* A graph search that has scored one code in so many goes on as a pass over all: in order they cost a tenth of one at a random place. */
 #define FLAT_FRACTION		16
 
-/*
- * Of the candidates for the rows wanted that are looked at more closely a share is expanded, and some of ef_search besides: in addition, or with finer
- * codes, which cost less than expanding a node, in any case.  Measured: README.md, sections "Rescoring" and "Refining".
- */
-#define EXPANDED_SHARE		0.75
-#define EXPANDED_BESIDES	1.25
-#define EXPANDED_REFINED	2
-
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
 #define MAX_SEEDS			4
-
-/*
- * Candidates a search keeps behind the last one taken, in units of ef_search: the last of a window are the
- * worst found.  Finer codes that have the last word are held to more, as their order is nearly that of the
- * values: bge-base embeddings, LIMIT 10, qhnsw.rescore = off, recall .958 at half, .991 at three (4x).
- */
-#define BEHIND_FINER		3
-/* Bits a dimension from which codes are that fine. */
-#define FINER_NBITS			4
 
 /* The most candidates that are looked at before the first row is returned, however many rows are wanted. */
 #define MOST_CANDIDATES		10000
 
 /* More rows were asked for than the plan told: half as many again are decided next. */
 #define WANTED_GROWTH		1.5
-
-/* Where codes alone decide, candidates kept behind for each row wanted: README.md, section "Rows wanted". */
-#define BEHIND_WANTED		2
-
-/*
- * In strict order a row that is found late is lost.  Where it is not known how many rows are wanted,
- * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_CAUTION of their
- * standard errors, reached at the 56th row.  Measured: README.md, section "Strict order".
- */
-#define BEHIND_DEEP			2
-#define CAUTION_SLOPE		4.0
-#define MAX_CAUTION			3.0
 
 QhScanStats qh_last_scan;
 
@@ -121,21 +92,6 @@ qh_scan_memory(double share)
 	return (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share);
 }
 
-/* Candidates that the rows wanted take, and that are found before the first of them is returned; 0 = not known. */
-static double
-candidates_wanted(const QhScan *scan)
-{
-	double		n = scan->wanted;
-
-	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n == 0)
-		return 0;
-	if (scan->ix->refine_codec != NULL)
-		return qh_refine_candidates(scan, Max(n, QH_LEAST_WANTED));
-	if (scan->rescore)
-		return qh_rescore_candidates(scan, Max(n, QH_LEAST_WANTED));
-	return n;
-}
-
 /* Rows to be decided together, as far as that can be afforded, and whether they are filtered here. */
 static void
 consult_plan(IndexScanDesc desc)
@@ -146,9 +102,10 @@ consult_plan(IndexScanDesc desc)
 	qh_plan_find(&scan->plan, desc);
 	scan->filter = scan->plan.filters;
 	scan->wanted = qh_plan_limit(&scan->plan);
-	ncandidates = candidates_wanted(scan);
+	ncandidates = qh_scan_candidates(scan);
 	if (ncandidates > MOST_CANDIDATES)
 		scan->wanted *= MOST_CANDIDATES / ncandidates;
+	qh_scan_take_aim(scan);
 }
 
 /* Begin a graph search.  False if no entry point is known that could begin one. */
@@ -217,9 +174,9 @@ choose_source(QhScan *scan, const QhValue *value)
 		scan->rs.refine_query = scan->refine_prepared;
 	}
 	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef ||
-		(scan->wanted > QH_LEAST_WANTED && ix->nslots <= FLAT_CODES_DEEP * candidates_wanted(scan)) || !start_graph(scan))
+		(scan->wanted > QH_LEAST_WANTED && ix->nslots <= FLAT_CODES_DEEP * scan->ncandidates) || !start_graph(scan))
 	{
-		qh_flat_start(scan, candidates_wanted(scan));
+		qh_flat_start(scan, scan->ncandidates);
 		scan->source = QH_SOURCE_FLAT;
 	}
 }
@@ -305,7 +262,7 @@ static bool
 outgrown(QhScan *scan)
 {
 	/* refining alone takes more than ef for ten rows; those that are wanted were found before the first was taken */
-	double		enough = Max(scan->refine_prepared ? 2 * scan->ef : scan->ef, candidates_wanted(scan));
+	double		enough = Max(scan->refine_prepared ? 2 * scan->ef : scan->ef, Max(scan->ncandidates, scan->most_near));
 
 	return scan->npulled > enough &&
 		qh_search_stats(scan->search)->nscored > scan->ix->nslots / FLAT_FRACTION;
@@ -335,92 +292,32 @@ go_on_flat(QhScan *scan, QhCandidate *out)
 {
 	qh_search_destroy(scan->search);
 	scan->search = NULL;
-	qh_flat_start(scan, candidates_wanted(scan));
+	qh_flat_start(scan, scan->ncandidates);
 	scan->source = QH_SOURCE_FLAT;
 	return qh_flat_next(scan, out);
-}
-
-/* Does the scan go beyond what most want and the plan told, in an order that a late row cannot be put into? */
-static bool
-is_deep_and_strict(const QhScan *scan)
-{
-	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && scan->wanted == 0 &&
-		scan->stats.nreturned >= QH_LEAST_WANTED;
-}
-
-double
-qh_scan_caution(const QhScan *scan, double rank)
-{
-	if (qhnsw_iterative_scan != QH_ITERATIVE_STRICT || scan->wanted > 0 || rank <= QH_LEAST_WANTED)
-		return 0;
-	return Min(CAUTION_SLOPE * log10(rank / QH_LEAST_WANTED), MAX_CAUTION);
-}
-
-/* Candidates to be known behind the next one before it is taken. */
-static uint64
-candidates_behind(const QhScan *scan)
-{
-	uint64		behind = scan->ef / 2;
-
-	/* what is looked at in the heap, at a hundred times the cost of a code, wants to be the right */
-	if (scan->rescore || scan->refine_prepared)
-		behind = scan->ef;
-	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
-		behind = BEHIND_FINER * scan->ef;
-	if (!scan->rescore && !scan->refine_prepared && scan->wanted > QH_LEAST_WANTED)
-		behind = Max(behind, (uint64) (BEHIND_WANTED * scan->wanted));
-	if (is_deep_and_strict(scan))
-		behind = Max(behind, BEHIND_DEEP * Max(scan->npulled, (uint64) scan->ef));
-	return behind;
-}
-
-/* Candidates to be expanded, those taken included, before the nfound-th is taken. */
-static uint64
-candidates_expanded(const QhScan *scan, uint64 nfound)
-{
-	uint64		all = Max((uint64) scan->ef, nfound + candidates_behind(scan));
-
-	/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
-	if (nfound > candidates_wanted(scan))
-		return all;
-	if (scan->refine_prepared)
-		return (uint64) Max(EXPANDED_REFINED * scan->ef + scan->wanted, EXPANDED_SHARE * nfound);
-	if (scan->rescore)
-		return (uint64) (EXPANDED_BESIDES * scan->ef + EXPANDED_SHARE * nfound);
-	return all;
 }
 
 static bool
 graph_candidate(QhScan *scan, QhCandidate *out)
 {
+	bool		goes_on = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
+	QhAim		aim = qh_scan_next_aim(scan);
 	const QhSearchStats *stats;
 	bool		found;
-	bool		ended;
-	uint64		ef_total = scan->ef;
-	uint64		nfound = 0;
 
-	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
-	{
-		if (scan->npulled >= (uint64) scan->ef)
-			return false;
-	}
-	else
-	{
-		nfound = Max(scan->npulled + 1, (uint64) candidates_wanted(scan));
-		ef_total = candidates_expanded(scan, nfound);
-	}
-	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && outgrown(scan))
+	if (!goes_on && scan->npulled >= (uint64) scan->ef)
+		return false;
+	if (goes_on && outgrown(scan))
 		return go_on_flat(scan, out);
-	found = qh_search_next_found(scan->search, ef_total, nfound, out);
+	found = qh_search_next_aimed(scan->search, &aim, out);
 	stats = qh_search_stats(scan->search);
 
 	/*
-	 * Fewer nodes expanded than asked for: there are no more to be reached from where the search
-	 * began, or no memory for them.  From the other entry points there may be, so look at everything,
-	 * before a row is returned that one of those should have come before.
+	 * No more nodes are to be reached from where the search began, or there is no memory for them.  From the other
+	 * entry points there may be, so look at everything, before a row is returned that one of those should have come before.
 	 */
-	ended = stats->limited && stats->nscored >= (uint64) qhnsw_max_scan_tuples;
-	if (qhnsw_iterative_scan != QH_ITERATIVE_OFF && !ended && (!found || stats->nexpanded < ef_total))
+	if (goes_on && (!found || stats->exhausted || stats->limited) &&
+		!(stats->limited && stats->nscored >= (uint64) qhnsw_max_scan_tuples))
 		return go_on_flat(scan, out);
 	if (found)
 		note_pulled(scan, out->node);
@@ -550,7 +447,7 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 			!still_scored(scan, code, cand.coarse))
 			scan->rows.ntids = 0;
 		scan->rows_dist = cand.dist;
-		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (is_deep_and_strict(scan) || scan->filter))
+		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (qh_scan_is_deep_and_strict(scan) || scan->filter))
 			scan->rows_error = qv_query_error(scan->prepared, code);
 		if (scan->rescore_codes)
 			scan->rows_exact = jaccard(scan, code);
@@ -620,7 +517,10 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 		qh_count_index_scan(desc);
 	}
 	if (scan->wanted > 0 && scan->stats.nreturned >= scan->wanted)
+	{
 		scan->wanted *= WANTED_GROWTH;
+		qh_scan_take_aim(scan);
+	}
 	if (is_queued(scan))
 		found = qh_rescore_next(desc, &desc->xs_heaptid);
 	else

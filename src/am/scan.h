@@ -111,6 +111,9 @@ typedef struct QhScan
 	QhNode	   *pulled_nodes;	/* sorted once a pass over all codes took over from the graph */
 	uint64		max_pulled_nodes;
 	int			ef;
+	double		ncandidates;	/* that the rows wanted take, and that are found before the first of them is returned; 0 = not known */
+	QhAim		aim;			/* of the search until those are found */
+	uint64		most_near;		/* so many are taken more where they are near; 0 = none */
 	bool		exhausted;
 
 	QhPlan		plan;
@@ -122,6 +125,7 @@ typedef struct QhScan
 	int			max_refined;
 	uint64		nrefine_taken;	/* candidates refined, and */
 	uint64		nrefine_given;	/* handed on */
+	float		refine_rank;	/* estimate of the one whose rank is that of the last row wanted */
 	float		refine_front;	/* estimate of the last candidate refined: those that follow are no nearer */
 	bool		no_candidates;	/* the source has no more */
 
@@ -162,6 +166,15 @@ extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
 /* Next row in the order of the codes; code receives the node's code if not NULL. */
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
+/* ---- aim.c ---- */
+/* Candidates that the rows wanted take. */
+extern double qh_scan_candidates(const QhScan *scan);
+/* The rows wanted are known, or have become more. */
+extern void qh_scan_take_aim(QhScan *scan);
+/* What the graph search is to have done before another candidate is taken. */
+extern QhAim qh_scan_next_aim(const QhScan *scan);
+/* Does the scan go beyond what most want and the plan told, in an order that a late row cannot be put into? */
+extern bool qh_scan_is_deep_and_strict(const QhScan *scan);
 /* Standard errors of which an estimate may be wrong where the rank-th row is decided. */
 extern double qh_scan_caution(const QhScan *scan, double rank);
 

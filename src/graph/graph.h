@@ -117,7 +117,25 @@ typedef struct QhSearchStats
 	uint64_t	nexpanded;
 	size_t		nbytes;
 	bool		limited;		/* a limit ended expansion before the graph was exhausted */
+	bool		exhausted;		/* every node that was found is expanded: no other can be reached */
 } QhSearchStats;
+
+/*
+ * What a search is to have done before it returns the next node.  Numbers of nodes count those returned before.
+ */
+typedef struct QhAim
+{
+	uint64_t	ef_total;		/* of the nearest nodes found so many are expanded; a smaller number than before changes nothing */
+	uint64_t	found_total;	/* so many are put in order, expanded or not */
+
+	/*
+	 * Of the nodes behind ef_total, up to the nearest most_total, those are expanded too whose distance is at most reach times
+	 * that of the rank-th nearest node found; rank 0: none.  Distances must not be negative then.
+	 */
+	uint64_t	most_total;
+	uint64_t	rank;
+	float		reach;
+} QhAim;
 
 extern QhSearch *qh_search_create(const QhAlloc *alloc, QhStore *store);
 extern void qh_search_destroy(QhSearch *search);
@@ -137,10 +155,10 @@ extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, cons
  */
 extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
 /*
- * The same where more are wanted than are worth expanding: of the best found_total found, those beyond ef_total may be
- * returned unexpanded, which is made up for when ef_total grows to include them, or nothing else is left.
+ * The same by an aim.  Nodes may be returned unexpanded, which is made up for when ef_total grows to include them, or nothing
+ * else is left.
  */
-extern bool qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, QhCandidate *out);
+extern bool qh_search_next_aimed(QhSearch *search, const QhAim *aim, QhCandidate *out);
 /* The nearest nodes found and not returned yet, as things stand: at most max, without their distances. */
 extern int qh_search_peek(const QhSearch *search, int max, QhNode *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);

@@ -69,7 +69,11 @@ struct QhSearch
 	size_t		head;
 	size_t		count;
 	size_t		cursor;			/* of [0, count): all before it are expanded */
-	size_t		nexpand;		/* of them: those to be expanded */
+	size_t		nexpand;		/* of them: those to be expanded, */
+	size_t		nmost;			/* and those that are if they are within reach: */
+	float		reach;			/* times the distance of */
+	size_t		rank;			/* this one, counted from 1; 0 = it was returned, or there is none */
+	float		bound;			/* beyond which none is, as far as the window tells */
 
 	/* Owed: owed[first_owed .. nowed) were returned but not expanded, in this order. */
 	QhNode	   *owed;
@@ -390,8 +394,8 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 
 	if (end > search->count)
 		end = search->count;
-	if (end > search->nexpand)
-		end = search->nexpand;
+	if (end > search->nmost)
+		end = search->nmost;
 	while (n < HINT_MAX)
 	{
 		while (i < end && (window[i] & EXPANDED))
@@ -516,7 +520,22 @@ goes_on(QhSearch *search)
 	return !search->stats.limited;
 }
 
-/* Expand until the first nexpand of the window are, or a limit is met. */
+/* Is the first node of the window that is not expanded to be? */
+static bool
+is_due(QhSearch *search)
+{
+	const Entry *window = search->window + search->head;
+
+	if (search->cursor >= search->count || search->cursor >= search->nmost)
+		return false;
+	if (search->cursor < search->nexpand)
+		return true;
+	if (search->rank > 0)
+		search->bound = search->rank <= search->count ? search->reach * entry_dist(window[search->rank - 1]) : INFINITY;
+	return entry_dist(window[search->cursor]) <= search->bound;
+}
+
+/* Expand what is to be expanded of the window, until a limit is met. */
 static void
 settle(QhSearch *search, size_t size)
 {
@@ -527,7 +546,7 @@ settle(QhSearch *search, size_t size)
 
 		while (search->cursor < search->count && (window[search->cursor] & EXPANDED))
 			search->cursor++;
-		if (search->cursor >= search->count || search->cursor >= search->nexpand || !goes_on(search))
+		if (!is_due(search) || !goes_on(search))
 		{
 			if (search->batch[search->turn].n == 0)
 				return;
@@ -637,6 +656,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	memset(&search->stats, 0, sizeof(search->stats));
 	search->nreturned = 0;
 	search->ef_total = 0;
+	search->bound = INFINITY;
 	search->head = 0;
 	search->count = 0;
 	search->cursor = 0;
@@ -664,26 +684,38 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->stats.nbytes = bytes_held(search);
 }
 
-/*
- * Of the best ef_total nodes those in the window are to be expanded, and it holds as many as found_total wants; what is owed
- * comes first.  Returns the size of the window.
- */
+/* Of a number of nodes, counted from the first that was found, those that were not returned yet. */
 static size_t
-aim(QhSearch *search, uint64_t ef_total, uint64_t found_total)
+not_returned(const QhSearch *search, uint64_t total)
 {
-	uint64_t	nreturned = search->nreturned;
-	size_t		size = found_total > nreturned ? (size_t) (found_total - nreturned) : 0;
+	return total > search->nreturned ? (size_t) (total - search->nreturned) : 0;
+}
 
-	if (ef_total > search->ef_total)
-		search->ef_total = ef_total;
-	search->nexpand = search->ef_total > nreturned ? (size_t) (search->ef_total - nreturned) : size == 0;
-	return size > search->nexpand ? size : search->nexpand;
+/* Note what the window is to be like; what is owed comes first.  Returns its size. */
+static size_t
+take_aim(QhSearch *search, const QhAim *aim)
+{
+	size_t		size = not_returned(search, aim->found_total);
+
+	if (aim->ef_total > search->ef_total)
+		search->ef_total = aim->ef_total;
+	search->nexpand = not_returned(search, search->ef_total);
+	search->nmost = aim->rank > 0 ? not_returned(search, aim->most_total) : 0;
+	if (search->nmost < search->nexpand)
+		search->nmost = search->nexpand;
+	if (size < search->nmost)
+		size = search->nmost;
+	if (size == 0)
+		size = search->nexpand = search->nmost = 1;
+	search->reach = aim->reach;
+	search->rank = not_returned(search, aim->rank);
+	return size;
 }
 
 bool
-qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, QhCandidate *out)
+qh_search_next_aimed(QhSearch *search, const QhAim *aim, QhCandidate *out)
 {
-	size_t		size = aim(search, ef_total, found_total);
+	size_t		size = take_aim(search, aim);
 	Entry		front;
 
 	if (search->stats.nexpanded == 0)
@@ -701,6 +733,7 @@ qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, 
 	while (search->count == 0 && pay(search, size))
 		settle(search, size);
 	search->stats.nbytes = bytes_held(search);
+	search->stats.exhausted = search->cursor == search->count && search->noverflow == 0 && search->first_owed == search->nowed;
 	if (search->count == 0)
 		return false;
 
@@ -720,7 +753,7 @@ qh_search_next_found(QhSearch *search, uint64_t ef_total, uint64_t found_total, 
 bool
 qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 {
-	return qh_search_next_found(search, ef_total, 0, out);
+	return qh_search_next_aimed(search, &(QhAim) {.ef_total = ef_total}, out);
 }
 
 int

@@ -95,6 +95,7 @@ typedef struct Naive
 	uint32_t	nfound;
 	uint32_t	nreturned;
 	uint8_t    *visited;
+	float		reach;
 	QhNode		waiting[100];	/* neighbours of the node expanded last, not scored yet */
 	int			nwaiting;
 } Naive;
@@ -159,26 +160,43 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 	naive->nwaiting = nmet;
 }
 
+/* The distance that the nodes behind the first k not returned may have: that of the rank-th nearest of all times reach, but none behind the first most. */
+static float
+naive_reach(Naive *naive, const QhAim *aim)
+{
+	uint64_t	left = aim->rank > naive->nreturned ? aim->rank - naive->nreturned : 0;
+	float		most = aim->most_total > naive->nreturned ? naive_bound(naive, aim->most_total - naive->nreturned) : -1;
+
+	if (aim->rank == 0)
+		return -1;
+	/* what has been returned tells no more: the last that was known holds */
+	if (left > 0)
+		naive->reach = naive_bound(naive, left) * aim->reach;
+	return most < naive->reach ? most : naive->reach;
+}
+
 /*
- * Expand the nearest until the best k not returned are all expanded.  Ties at
+ * Expand the nearest until the best k not returned are all expanded, and those behind them that are within reach.  Ties at
  * the bound may be left unexpanded or not, so all of them are expanded here
  * and the searches compared are those where no such ties exist.
  */
 static void
-naive_settle(Naive *naive, Memory *mem, uint64_t k)
+naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhAim *aim)
 {
 	int64_t		best = 0;
 
-	while ((k > 0 && best >= 0) || naive->nwaiting > 0)
+	while (best >= 0 || naive->nwaiting > 0)
 	{
-		float		bound = naive_bound(naive, k);
+		float		near = k > 0 ? naive_bound(naive, k) : -1;
+		float		reach = naive_reach(naive, aim);
+		float		bound = near > reach ? near : reach;
 
 		best = -1;
 		for (uint32_t i = 0; i < naive->nfound; i++)
 			if (!naive->returned[i] && !naive->expanded[i] && naive->found[i].dist <= bound &&
 				(best < 0 || naive->found[i].dist < naive->found[best].dist))
 				best = i;
-		if (k > 0 && best >= 0)
+		if (best >= 0)
 			naive_expand(naive, mem, (uint32_t) best);
 		else if (naive->nwaiting > 0)
 		{
@@ -208,16 +226,17 @@ naive_pay(Naive *naive, Memory *mem, uint64_t ef)
 }
 
 static bool
-naive_next(Naive *naive, Memory *mem, uint64_t ef, uint64_t found, QhCandidate *out)
+naive_next(Naive *naive, Memory *mem, const QhAim *aim, QhCandidate *out)
 {
-	uint64_t	k = ef > naive->nreturned ? ef - naive->nreturned : found <= naive->nreturned;
+	bool		more = aim->found_total > naive->nreturned || (aim->rank > 0 && aim->most_total > naive->nreturned);
+	uint64_t	k = aim->ef_total > naive->nreturned ? aim->ef_total - naive->nreturned : !more;
 	int64_t		best = -1;
 
-	while (naive_pay(naive, mem, ef))
+	while (naive_pay(naive, mem, aim->ef_total))
 		;
-	naive_settle(naive, mem, k);
+	naive_settle(naive, mem, k, aim);
 	while (naive->nfound == naive->nreturned && naive_pay(naive, mem, UINT64_MAX))
-		naive_settle(naive, mem, k);
+		naive_settle(naive, mem, k, aim);
 	for (uint32_t i = 0; i < naive->nfound; i++)
 		if (!naive->returned[i] && (best < 0 || naive->found[i].dist < naive->found[best].dist))
 			best = i;
@@ -264,20 +283,25 @@ test_against_naive(void)
 	int			wrong = 0;
 	int			nreturned = 0;
 
-	for (uint64_t round = 0; round < 60; round++)
+	for (uint64_t round = 0; round < 240; round++)
 	{
 		Code	   *codes = codes_without_ties(N, round);
 		Memory		mem;
 		QhSearch   *search;
 		QhSearchLimits limits = {.resumable = true};
 		Naive		naive = {.found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
-		uint64_t	ef_total = 1 + round % 40;
-		uint64_t	found_total = round % 3 * 20;
+		QhAim		aim = {.ef_total = 1 + round % 40, .found_total = round % 3 * 20};
 		QhCandidate a,
 					b;
 
 		make_random_graph(&mem, codes, N, 4, round + 1000);
 		mem.store.nnodes = known[round % 4];
+		if (round % 4 > 0)
+		{
+			aim.rank = 1 + round % 20;
+			aim.reach = 1 + 0.1F * (float) (round % 6);
+			aim.most_total = aim.ef_total + round % 9 * 8;
+		}
 		if (round % 5 > 1)
 		{
 			mem.store.fetch = memory_store_fetch;
@@ -290,9 +314,9 @@ test_against_naive(void)
 		naive_begin(&naive, &mem, 0);
 		for (uint64_t returned = 0;; returned++)
 		{
-			bool		more = qh_search_next_found(search, ef_total, found_total, &a);
+			bool		more = qh_search_next_aimed(search, &aim, &a);
 
-			if (more != naive_next(&naive, &mem, ef_total, found_total, &b))
+			if (more != naive_next(&naive, &mem, &aim, &b))
 				wrong++;
 			else if (more && (a.node != b.node || a.dist != b.dist))
 				wrong++;
@@ -301,10 +325,13 @@ test_against_naive(void)
 			nreturned++;
 			/* the caller asks for more every third time, and sometimes for less, which must do nothing */
 			if (returned % 3 == 2)
-				ef_total += round % 7;
+				aim.ef_total += round % 7;
 			/* every other round they go on being returned before they are expanded */
-			if (found_total > 0 && round % 2 == 0)
-				found_total += returned % 11 == 10 ? 20 : 1;
+			if (aim.found_total > 0 && round % 2 == 0)
+				aim.found_total += returned % 11 == 10 ? 20 : 1;
+			/* until the rank-th and many more were returned */
+			if (returned == 60 + round)
+				aim.rank = 0;
 			if (returned % 5 == 4)
 				wrong += qh_search_stats(search)->limited;
 		}
