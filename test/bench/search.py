@@ -145,6 +145,10 @@ def measure_faiss(base, queries, widths):
 
 # -------------------------------------------------------------------- report
 
+# Columns of a curve's rows, which are (recall, median ms, mean ms).
+MEDIAN, MEAN = 1, 2
+
+
 def print_builds(builds, rows):
     say('\n## Builds\n')
     print_columns('index', 'seconds', 'rows/s', 'MB', 'bytes a vector')
@@ -164,12 +168,13 @@ def print_curves(curves, orders):
 def print_pairs(curves):
     say('\n## Times at equal recall\n')
     say('Interpolated between the measured widths; a ratio above 1 means that qvec is faster.\n')
-    print_columns('qvec', 'peer', 'recall@10', 'qvec ms', 'peer ms', 'ratio')
-    for ours, peer, level, a, b in at_equal_recall(curves, PAIRS, LEVELS):
-        say(f'| {ours} | {peer} | {level:.2f} | {a:.3f} | {b:.3f} | {b / a:.2f} |')
+    print_columns('qvec', 'peer', 'recall@10', 'qvec ms', 'peer ms', 'ratio', 'ratio of means')
+    means = [b / a for _, _, _, a, b in at_equal_recall(curves, PAIRS, LEVELS, MEAN)]
+    for (ours, peer, level, a, b), of_means in zip(at_equal_recall(curves, PAIRS, LEVELS), means):
+        say(f'| {ours} | {peer} | {level:.2f} | {a:.3f} | {b:.3f} | {b / a:.2f} | {of_means:.2f} |')
 
 
-def fastest(curves, names, level):
+def fastest(curves, names, level, column=MEDIAN):
     """(milliseconds, name) of the fastest of these methods that reaches a recall, or None.
 
     A method that finds more than that at its narrowest counts with what that takes.
@@ -177,9 +182,9 @@ def fastest(curves, names, level):
     times = []
     for name in names:
         curve = curves.get(name, {})
-        enough = [ms for r, ms, _ in curve.values() if r >= level]
+        enough = [row[column] for row in curve.values() if row[0] >= level]
         if enough:
-            times.append((value_at(curve, level) or min(enough), name))
+            times.append((value_at(curve, level, column) or min(enough), name))
     return min(times, default=None)
 
 
@@ -200,6 +205,9 @@ def judge_speed(args, dims, curves):
                 continue                # nothing to compare with
             b = at_most[:2]
             short = f', whose widest search finds {at_most[2]:.4f}'
+        else:
+            of_means = fastest(curves, theirs, level, MEAN)[0] / fastest(curves, ours, level, MEAN)[0] if a else 0
+            short = f'; means: {of_means:.2f} times'
         promise = f'{what}: {factor} times as fast at recall {level:.2f}'
         if a is None:
             verdicts.append((promise, False, 'recall not reached'))
