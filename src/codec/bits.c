@@ -209,7 +209,7 @@ bits_sweep(const QvQuery *head, const QvSlotRun *run, float limit, uint32_t *nea
 			.base = run->base + offset,
 			.stride = run->stride,
 			.ncodes = run->nslots - first < SWEEP_BATCH ? run->nslots - first : SWEEP_BATCH,
-			.next = run->next == NULL ? NULL : run->next + offset,
+			.ahead = {run->ahead.soon + offset, run->ahead.later + offset},
 		};
 		uint32_t	n = qv_kernels()->hamming_below(query->bits, &part, head->nbytes, count_limit(limit), near + nnear, count);
 

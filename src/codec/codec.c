@@ -139,7 +139,6 @@ qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride,
 
 /* Between runs of so many bytes as many of what comes next are prefetched.  Measured: src/store/README.md, "Sweeps". */
 #define SWEEP_RUN_NBYTES	1536
-#define CACHE_LINE_NBYTES	64
 
 uint32_t
 qv_sweep_by_score(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist)
@@ -155,8 +154,7 @@ qv_sweep_by_score(const QvQuery *query, const QvSlotRun *run, float limit, uint3
 		int			n = run->nslots - i < most ? run->nslots - i : most;
 		size_t		offset = run->stride * (size_t) i;
 
-		for (size_t at = 0; run->next != NULL && at < run->stride * (size_t) n; at += CACHE_LINE_NBYTES)
-			__builtin_prefetch(run->next + offset + at, 0, 2);
+		qv_prefetch_ahead(run->ahead, offset, run->stride * (size_t) n);
 		ops->score(query, (QvSlots) {NULL, run->base + offset, run->stride}, n, dist + i);
 	}
 

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/kernel.h"
+
 /* Stored on disk: never renumber. */
 typedef enum QvMetric
 {
@@ -112,7 +114,7 @@ typedef struct QvSlotRun
 	const uint8_t *base;
 	size_t		stride;
 	int			nslots;
-	const uint8_t *next;		/* where the slots lie that will be scored soon, as many as these, or NULL; prefetched and not touched, so a wrong address does no harm */
+	QvAhead		ahead;			/* where the slots lie that will be scored behind these */
 } QvSlotRun;
 
 /*

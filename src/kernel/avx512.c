@@ -34,6 +34,16 @@ load_tail(const void *p, size_t nbytes)
 	return _mm512_maskz_loadu_epi8(low_bits(nbytes), p);
 }
 
+/*
+ * The last n <= 64 of nbytes >= 64, behind zeros.  For codes at the end of a page: a load that reaches the next page waits for that page's
+ * address to be translated, even where all of it is masked off.
+ */
+AVX512 QV_INLINE __m512i
+load_last(const uint8_t *p, size_t nbytes, size_t n)
+{
+	return _mm512_maskz_loadu_epi8(~UINT64_C(0) << (64 - n), p + nbytes - 64);
+}
+
 /* ---- bits ---- */
 
 AVX512 QV_INLINE __m512i
@@ -149,14 +159,13 @@ count_two_words(QvBitOp op, const uint8_t *query, QvCodeList list, int first, in
 {
 	const uint8_t *code[8];
 	__m512i		sum[8];
-	__mmask64	rest = ~UINT64_C(0) >> (128 - nbytes);
 	__m512i		low = load(query);
-	__m512i		high = _mm512_maskz_loadu_epi8(rest, query + 64);
+	__m512i		high = load_last(query, nbytes, nbytes - 64);
 
 	group_codes(code, list, first, n);
 #define SUM(k) \
 	sum[k] = _mm512_add_epi64(count(op, low, load(code[k])), \
-							  count(op, high, _mm512_maskz_loadu_epi8(rest, code[k] + 64)));
+							  count(op, high, load_last(code[k], nbytes, nbytes - 64)));
 	QV_REPEAT8(SUM)
 #undef SUM
 	return sum_eight(sum);
@@ -194,11 +203,19 @@ count_eight(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
 		QV_REPEAT8(FULL)
 #undef FULL
 	}
-	if (i < nbytes)
+	if (i > 0 && i < nbytes)
 	{
-		__m512i		word = load_tail(query + i, nbytes - i);
+		__m512i		word = load_last(query, nbytes, nbytes - i);
 
-#define TAIL(k) ADD(k, load_tail(code[k] + i, nbytes - i))
+#define LAST(k) ADD(k, load_last(code[k], nbytes, nbytes - i))
+		QV_REPEAT8(LAST)
+#undef LAST
+	}
+	else if (i < nbytes)
+	{
+		__m512i		word = load_tail(query, nbytes);
+
+#define TAIL(k) ADD(k, load_tail(code[k], nbytes))
 		QV_REPEAT8(TAIL)
 #undef TAIL
 	}
@@ -252,21 +269,27 @@ keep_below(__m256i sums, int first, int n, uint32_t limit, uint32_t nnear, uint3
 AVX512 QV_INLINE uint32_t
 below_run(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
 {
-	QvCodeList	list = qv_codes_by_stride(run->base, run->stride);
+	QvAhead		ahead = run->ahead;
+	size_t		stride = run->stride;
+	size_t		offset = 0;
 	uint32_t	nnear = 0;
 	int			i = 0;
 
 	for (; i + 8 <= run->ncodes; i += 8)
 	{
-		qv_prefetch_next(run, i, 8);
-		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, i, 8, nbytes, NULL), i, 8, limit, nnear, near, out);
+		QvCodeList	list = qv_codes_by_stride(run->base + offset, stride);
+
+		qv_prefetch_ahead(ahead, offset, 8 * stride);
+		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, 0, 8, nbytes, NULL), i, 8, limit, nnear, near, out);
+		offset += 8 * stride;
 	}
 	if (i < run->ncodes)
 	{
+		QvCodeList	list = qv_codes_by_stride(run->base + offset, stride);
 		int			rest = run->ncodes - i;
 
-		qv_prefetch_next(run, i, rest);
-		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, i, rest, nbytes, NULL), i, rest, limit, nnear, near, out);
+		qv_prefetch_ahead(ahead, offset, stride * (size_t) rest);
+		nnear = keep_below(count_eight(QV_BITS_XOR, query, list, 0, rest, nbytes, NULL), i, rest, limit, nnear, near, out);
 	}
 	return nnear;
 }

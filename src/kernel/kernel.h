@@ -25,13 +25,40 @@ qv_prefetch(const void *address)
 	__asm__ volatile ("" : : "r" (address));
 }
 
+/*
+ * Where as many bytes lie as are read now, which will be read soon and after those; where that is not known, what is read now.
+ * Prefetched and not touched, so a wrong address does no harm.
+ */
+typedef struct QvAhead
+{
+	const uint8_t *soon;
+	const uint8_t *later;
+} QvAhead;
+
+#define QV_CACHE_LINE_NBYTES	64
+
+/*
+ * Prefetch nbytes of what is ahead, from such an offset on.  Called for a few codes at a time, for memory has nothing to do while
+ * nobody asks.  Each line is asked for twice: while as many reads are on their way as there can be, the processor drops a prefetch,
+ * and what was dropped far ahead is asked for again.  Into the second-level cache, for the first has room for fewer reads on their way.
+ */
+static inline __attribute__((always_inline)) void
+qv_prefetch_ahead(QvAhead ahead, size_t from, size_t nbytes)
+{
+	for (size_t at = from; at < from + nbytes; at += QV_CACHE_LINE_NBYTES)
+	{
+		__builtin_prefetch(ahead.later + at, 0, 2);
+		__builtin_prefetch(ahead.soon + at, 0, 2);
+	}
+}
+
 /* Codes that are read from first to last, stride bytes apart. */
 typedef struct QvCodeRun
 {
 	const uint8_t *base;
 	size_t		stride;
 	int			ncodes;
-	const uint8_t *next;		/* where as many bytes lie that are read soon, or NULL; prefetched and not touched, so a wrong address does no harm */
+	QvAhead		ahead;
 } QvCodeRun;
 
 typedef struct QvKernels

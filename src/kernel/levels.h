@@ -105,24 +105,6 @@ qv_code_at(QvCodeList list, int i)
 	return list.codes != NULL ? list.codes[i] : list.base + list.stride * (size_t) i;
 }
 
-#define QV_CACHE_LINE_NBYTES	64
-
-/*
- * Prefetch what stands behind run->next where n codes from the first on stand in the run.  Called
- * for a few codes at a time, for memory has nothing to do while nobody asks.  Into the second-level cache:
- * the first has room for too few reads on their way, and then the prefetch itself waits.
- */
-QV_INLINE void
-qv_prefetch_next(const QvCodeRun *run, int first, int n)
-{
-	size_t		from = run->stride * (size_t) first;
-
-	if (run->next == NULL)
-		return;
-	for (size_t at = 0; at < run->stride * (size_t) n; at += QV_CACHE_LINE_NBYTES)
-		__builtin_prefetch(run->next + from + at, 0, 2);
-}
-
 /* hamming_below by a level's hamming_strided, so many codes at a time. */
 #define QV_BELOW_NCODES	16
 
@@ -139,7 +121,7 @@ qv_hamming_below(QvHammingStrided hamming_strided, const uint8_t *query, const Q
 	{
 		int			n = run->ncodes - first < QV_BELOW_NCODES ? run->ncodes - first : QV_BELOW_NCODES;
 
-		qv_prefetch_next(run, first, n);
+		qv_prefetch_ahead(run->ahead, run->stride * (size_t) first, run->stride * (size_t) n);
 		hamming_strided(query, run->base + run->stride * (size_t) first, run->stride, n, nbytes, count);
 		for (int i = 0; i < n; i++)
 		{

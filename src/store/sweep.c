@@ -32,15 +32,28 @@ page_ncodes(const QhSweep *sweep, QhNode first)
 	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), sweep->nslots - first);
 }
 
+/* Where the codes seem to lie, or NULL, for they are only prefetched; their buffer's descriptor is. */
+static const uint8 *
+seen_last(const QhSweep *sweep, QhSlotAddress addr)
+{
+	Buffer		buf = sweep->rs->ix->hints[addr.blkno];
+
+	if (buf <= InvalidBuffer)
+		return NULL;
+	qv_prefetch(GetBufferDescriptor(buf - 1));
+	return (const uint8 *) BufferGetBlock(buf) + addr.offset;
+}
+
 static QhSweepPage
 page_from(const QhSweep *sweep, QhNode first)
 {
-	QhSweepPage page = {first, 0, {InvalidBlockNumber, 0, 0}};
+	QhSweepPage page = {first, 0, {InvalidBlockNumber, 0, 0}, NULL};
 
 	if (first < sweep->nslots)
 	{
 		page.ncodes = (int) page_ncodes(sweep, first);
 		page.addr = qh_slot_address(&sweep->rs->ix->geo, QH_ARRAY_CODE, first);
+		page.codes = seen_last(sweep, page.addr);
 	}
 	return page;
 }
@@ -57,9 +70,9 @@ advance(QhSweep *sweep)
 {
 	QhSweepPage page = sweep->pages[0];
 
-	for (int i = 1; i < QH_SWEEP_DISTANCE; i++)
+	for (int i = 1; i < QH_SWEEP_LATER; i++)
 		sweep->pages[i - 1] = sweep->pages[i];
-	sweep->pages[QH_SWEEP_DISTANCE - 1] = page_from(sweep, end_of(sweep->pages[QH_SWEEP_DISTANCE - 2]));
+	sweep->pages[QH_SWEEP_LATER - 1] = page_from(sweep, end_of(sweep->pages[QH_SWEEP_LATER - 2]));
 	return page;
 }
 
@@ -71,7 +84,7 @@ qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 	sweep->rs = rs;
 	sweep->nslots = ix->nslots;
 	sweep->pages[0] = page_from(sweep, 0);
-	for (int i = 1; i < QH_SWEEP_DISTANCE; i++)
+	for (int i = 1; i < QH_SWEEP_LATER; i++)
 		sweep->pages[i] = page_from(sweep, end_of(sweep->pages[i - 1]));
 	sweep->absent = false;
 	sweep->ahead = 0;
@@ -168,31 +181,24 @@ pin_page(QhSweep *sweep, const QhSweepPage *page)
 
 #endif
 
-/* Where the codes to be prefetched seem to be, or NULL: a wrong guess does no harm. */
-static const uint8 *
-codes_ahead(const QhSweep *sweep)
+/* Its codes, or those of the page at hand where nobody knows. */
+static inline const uint8 *
+codes_or(const QhSweepPage *page, const uint8 *at_hand)
 {
-	const QhSweepPage *page = &sweep->pages[QH_SWEEP_DISTANCE - 1];
-	Buffer		buf;
-
-	if (page->ncodes == 0)
-		return NULL;
-	buf = sweep->rs->ix->hints[page->addr.blkno];
-	if (buf <= InvalidBuffer)
-		return NULL;
-	qv_prefetch(GetBufferDescriptor(buf - 1));
-	return (const uint8 *) BufferGetBlock(buf) + page->addr.offset;
+	return page->codes != NULL ? page->codes : at_hand;
 }
 
 static void
 score_page(const QhSweep *sweep, const QhSweepPage *page, const char *bytes, float limit, QhSweepHits *hits)
 {
 	QhRelStore *rs = sweep->rs;
+	const uint8 *codes = (const uint8 *) bytes + page->addr.offset;
 	QvSlotRun	run = {
-		.base = (const uint8 *) bytes + page->addr.offset,
+		.base = codes,
 		.stride = rs->ix->code_nbytes,
 		.nslots = page->ncodes,
-		.next = codes_ahead(sweep),
+		.ahead.soon = codes_or(&sweep->pages[QH_SWEEP_SOON - 1], codes),
+		.ahead.later = codes_or(&sweep->pages[QH_SWEEP_LATER - 1], codes),
 	};
 
 	hits->first = page->first;

@@ -7,8 +7,9 @@
 
 #include "store/relstore.h"
 
-/* Pages between the one that is scored and the one that is prefetched into the processor's cache. */
-#define QH_SWEEP_DISTANCE	2
+/* While a page is scored, those that come so many pages behind it are prefetched into the processor's cache: the farther one first, then again. */
+#define QH_SWEEP_SOON		1
+#define QH_SWEEP_LATER		2
 
 /* A page on the way of a sweep. */
 typedef struct QhSweepPage
@@ -16,13 +17,14 @@ typedef struct QhSweepPage
 	QhNode		first;			/* node of its first code */
 	int			ncodes;			/* 0 = behind the last page */
 	QhSlotAddress addr;			/* of its first code */
+	const uint8 *codes;			/* where they seem to lie in shared buffers, or NULL */
 } QhSweepPage;
 
 typedef struct QhSweep
 {
 	QhRelStore *rs;
 	uint32		nslots;			/* when it began */
-	QhSweepPage pages[QH_SWEEP_DISTANCE];	/* that come next */
+	QhSweepPage pages[QH_SWEEP_LATER];	/* that come next */
 	bool		absent;			/* a page was not in shared buffers, so others may not be */
 	QhNode		ahead;			/* first node of the page that is asked for next, from disk */
 	BufferAccessStrategy strategy;	/* NULL = as any page */

@@ -110,7 +110,7 @@ MANY(planes4, b->out)
 static void
 run_hamming_below(Bench *b)
 {
-	QvCodeRun	run = {b->base, b->n, NCODES, b->base};
+	QvCodeRun	run = {b->base, b->n, NCODES, {b->base, b->base}};
 
 	sink = b->level->hamming_below(b->query, &run, b->n, (uint32_t) (b->n * 4 - 5 * b->n / 8), b->out2, b->out);
 }

@@ -248,9 +248,9 @@ fixture_block_differences(const CodecFixture *fx, const uint8_t *base, size_t st
 
 /* Slots that a sweep should find below a limit and does not, or finds elsewhere or otherwise: limits are some of the distances, and beyond all. */
 static inline int
-fixture_sweep_differences(const CodecFixture *fx, const uint8_t *base, size_t stride, int n, const uint8_t *next)
+fixture_sweep_differences(const CodecFixture *fx, const uint8_t *base, size_t stride, int n, const uint8_t *ahead)
 {
-	QvSlotRun	run = {base, stride, n, next};
+	QvSlotRun	run = {base, stride, n, {ahead, ahead}};
 	float	   *all = malloc(sizeof(float) * (size_t) n);
 	float	   *dist = malloc(sizeof(float) * (size_t) n);
 	uint32_t   *near = malloc(sizeof(uint32_t) * (size_t) n);
@@ -271,7 +271,7 @@ fixture_sweep_differences(const CodecFixture *fx, const uint8_t *base, size_t st
 			want++;
 		}
 		ndifferent += nnear != want || (k == 5 && nnear != (uint32_t) n);
-		run.next = NULL;
+		run.ahead.soon = base;
 	}
 	free(all);
 	free(dist);

@@ -373,9 +373,9 @@ clear_answers(const Batch *batch)
 
 /* The answer is as wide as the codes are many, and what is to be prefetched is not to be read. */
 static void
-compare_below_limit(const QvKernels *level, const Batch *b, uint32_t limit, const uint8_t *next)
+compare_below_limit(const QvKernels *level, const Batch *b, uint32_t limit, const uint8_t *ahead)
 {
-	QvCodeRun	run = {b->base, b->stride, b->ncodes, next};
+	QvCodeRun	run = {b->base, b->stride, b->ncodes, {ahead, ahead}};
 	uint32_t	nnear;
 	uint32_t	want = 0;
 
@@ -400,8 +400,8 @@ test_limits(const QvKernels *level, const Batch *b)
 	const uint8_t *end = b->base + (b->ncodes == 0 ? 0 : b->stride * (size_t) (b->ncodes - 1) + b->nbytes);
 	uint32_t	first = b->ncodes == 0 ? 0 : one_hamming(b, 0);
 
-	compare_below_limit(level, b, 0, NULL);
-	compare_below_limit(level, b, first, NULL);
+	compare_below_limit(level, b, 0, b->base);
+	compare_below_limit(level, b, first, b->base);
 	compare_below_limit(level, b, first + 1, end);
 	compare_below_limit(level, b, (uint32_t) (4 * b->nbytes), end);
 	compare_below_limit(level, b, UINT32_C(1) << 31, end);
