@@ -89,6 +89,7 @@ struct QhStore
 	void		(*score_fetched) (QhStore *store, int place, const QhNode *nodes, int n, float *dist);
 	/* The first of these is asked for links next, the others probably soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
+	bool		at_once;		/* score neighbours before the next node is chosen: a node expanded for nothing costs more than latency */
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;
 	QhNode		nnodes;			/* ids are below it, but for nodes inserted since it was set; 0 = not known */

@@ -509,6 +509,8 @@ expand(QhSearch *search, QhNode node, size_t size)
 	gather(search, node, next);
 	take_in(search, size);
 	search->turn = next;
+	if (search->store->at_once)
+		take_in(search, size);
 }
 
 /* May the search go on?  Once it may not, it never may again. */

@@ -40,6 +40,7 @@ qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, 
 	if (buf == rs->ix->hints[blkno])
 		return buf;
 	rs->nmisses++;
+	rs->store.at_once = true;
 	if (PageIsNew(page))
 	{
 		ReleaseBuffer(buf);

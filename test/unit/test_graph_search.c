@@ -158,6 +158,8 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 	naive_take_in(naive, mem);
 	memcpy(naive->waiting, met, (size_t) nmet * sizeof(QhNode));
 	naive->nwaiting = nmet;
+	if (mem->store.at_once)
+		naive_take_in(naive, mem);
 }
 
 /* The distance that the nodes behind the first k not returned may have: that of the rank-th nearest of all times reach, but none behind the first most. */
@@ -302,6 +304,7 @@ test_against_naive(void)
 			aim.reach = 1 + 0.1F * (float) (round % 6);
 			aim.most_total = aim.ef_total + round % 9 * 8;
 		}
+		mem.store.at_once = round % 7 == 6;
 		if (round % 5 > 1)
 		{
 			mem.store.fetch = memory_store_fetch;
