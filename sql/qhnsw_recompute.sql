@@ -45,7 +45,7 @@ BEGIN
     SET LOCAL enable_seqscan = off;
     before := coalesce(pg_stat_get_xact_function_calls('embed(text)'::regprocedure), 0);
     PERFORM id FROM texts ORDER BY embed(body) <=> query LIMIT k;
-    counted := pg_stat_get_xact_function_calls('embed(text)'::regprocedure) - before;
+    counted := coalesce(pg_stat_get_xact_function_calls('embed(text)'::regprocedure), 0) - before;
     SELECT values_recomputed, heap_rows_fetched, rows_returned, fetch_batches INTO recomputed, fetched, returned, batches FROM qhnsw_last_scan();
     RETURN NEXT;
 END $$;
