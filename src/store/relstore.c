@@ -40,7 +40,6 @@ qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, 
 	if (buf == rs->ix->hints[blkno])
 		return buf;
 	rs->nmisses++;
-	rs->store.at_once = true;
 	if (PageIsNew(page))
 	{
 		ReleaseBuffer(buf);
@@ -361,6 +360,8 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	if (ix->nslots == 0)
 		qh_index_refresh_size(ix, index);
 	rs->store.nnodes = ix->nslots;
+	/* not by what is cached at the moment: a search is to find the same whether its pages are or not */
+	rs->store.at_once = ix->nblocks > (BlockNumber) NBuffers;
 }
 
 bool
