@@ -3,7 +3,7 @@
  *		How far a graph search goes before a row is returned.
  *
  * How many candidates the rows wanted take, and how many nodes are expanded to find them: a number for most searches,
- * and for one query or the other more or fewer by how near the nodes found are.  Knows neither pages nor codes.  README.md, section
+ * and for one query or the other more or fewer by how near the nodes found are.  Must not touch pages.  README.md, section
  * "How far a search goes".
  */
 #include "postgres.h"
