@@ -215,7 +215,8 @@ start(IndexScanDesc desc)
 	scan->alloc = qh_context_alloc(scan->query_cxt);
 	scan->next_row = 0;
 	scan->next_node = 0;
-	scan->nrow_reads = 0;
+	scan->ahead.n = 0;
+	scan->nahead = 0;
 	scan->npulled = 0;
 	scan->pulled_nodes = NULL;
 	scan->max_pulled_nodes = 0;
@@ -398,7 +399,40 @@ rows_ahead(const QhScan *scan)
 	return is_queued(scan) || missing <= 0 ? QH_ROWS_AHEAD : (int) Min(ceil(missing), QH_ROWS_AHEAD);
 }
 
-/* The rows of this node will be read next: ask for those of the nodes behind it too. */
+/* Of the candidates refined, the nearest: at most max, in their order. */
+static int
+nearest_refined(const QhScan *scan, int max, QhNode *out)
+{
+	float		dist[QH_ROWS_AHEAD];
+	int			n = 0;
+
+	for (int i = 0; i < scan->nrefined && max > 0; i++)
+	{
+		const QhRefined *cand = &scan->refined[i];
+		int			at;
+
+		if (n == max && cand->dist >= dist[n - 1])
+			continue;
+		at = n < max ? n++ : n - 1;
+		for (; at > 0 && dist[at - 1] > cand->dist; at--)
+		{
+			dist[at] = dist[at - 1];
+			out[at] = out[at - 1];
+		}
+		dist[at] = cand->dist;
+		out[at] = cand->node;
+	}
+	return n;
+}
+
+/* Is the standard error wanted of the code that a row is found by? */
+static bool
+wants_error(const QhScan *scan)
+{
+	return scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (qh_scan_is_deep_and_strict(scan) || scan->filter);
+}
+
+/* The rows of this node will be read next: read them, or ask for them, together with those of the nodes behind it. */
 static void
 read_rows_ahead(QhScan *scan, QhNode node)
 {
@@ -406,32 +440,46 @@ read_rows_ahead(QhScan *scan, QhNode node)
 	int			max = rows_ahead(scan);
 	int			n = 1;
 
-	if (scan->nrow_reads++ % QH_ROWS_AHEAD != 0)
+	if (scan->nahead-- > 0)
 		return;
 	if (scan->refine_prepared != NULL)
-	{
-		/* a heap: those near its top are among the nearest */
-		for (int i = 0; i < scan->nrefined && n < max; i++)
-			nodes[n++] = scan->refined[i].node;
-	}
+		n += nearest_refined(scan, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_GRAPH)
 		n += qh_search_peek(scan->search, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_FLAT)
 		n += qh_flat_peek(scan, max - n, nodes + n);
+	scan->nahead = n - 1;
+	scan->ahead.n = 0;
 	qh_rows_ahead(&scan->rs, nodes, n);
-	if (!is_queued(scan))
-	{
-		ItemPointerData tids[QH_ROWS_AHEAD];
 
-		qh_table_ahead(&scan->rs, scan->heap, tids, qh_glance_at_rows(&scan->rs, nodes, n, tids));
-	}
+	/* where more than its score is wanted of a code, it is read with the rows, one by one */
+	if (scan->source == QH_SOURCE_ALL || (is_queued(scan) && (scan->rescore_codes || wants_error(scan))))
+		return;
+	qh_read_row_batch(&scan->rs, nodes, n, &scan->ahead);
+	if (!is_queued(scan))
+		qh_table_ahead(&scan->rs, scan->heap, scan->ahead.tids, scan->ahead.n);
+}
+
+/* Read the rows of a node, and what else is wanted of it. */
+static void
+read_rows(QhScan *scan, const QhRefined *cand)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	if (!wants_error(scan) && qh_rows_of_batch(&scan->ahead, cand->node, cand->coarse, &scan->rows))
+		return;
+	if (qh_read_rows(&scan->rs, cand->node, &scan->rows, code) > 0 &&
+		!still_scored(scan, code, cand->coarse))
+		scan->rows.ntids = 0;
+	if (wants_error(scan))
+		scan->rows_error = qv_query_error(scan->prepared, code);
+	if (scan->rescore_codes)
+		scan->rows_exact = jaccard(scan, code);
 }
 
 bool
 qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 {
-	uint8		code[QH_PAGE_NBYTES];
-
 	while (scan->next_row >= scan->rows.ntids)
 	{
 		QhRefined	cand;
@@ -443,14 +491,8 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 			return false;
 		scan->next_row = 0;
 		read_rows_ahead(scan, cand.node);
-		if (qh_read_rows(&scan->rs, cand.node, &scan->rows, code) > 0 &&
-			!still_scored(scan, code, cand.coarse))
-			scan->rows.ntids = 0;
+		read_rows(scan, &cand);
 		scan->rows_dist = cand.dist;
-		if (scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (qh_scan_is_deep_and_strict(scan) || scan->filter))
-			scan->rows_error = qv_query_error(scan->prepared, code);
-		if (scan->rescore_codes)
-			scan->rows_exact = jaccard(scan, code);
 	}
 	*tid = scan->rows.tids[scan->next_row++];
 	*dist = scan->rows_dist;

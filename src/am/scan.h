@@ -131,7 +131,8 @@ typedef struct QhScan
 
 	QhRowList	rows;			/* of the current node */
 	int			next_row;
-	uint64		nrow_reads;		/* nodes whose rows were read */
+	QhRowBatch	ahead;			/* rows of the nodes that come next, as far as they were read together */
+	int			nahead;			/* nodes to be read before the next are asked for */
 	float		rows_dist;		/* by the finest code there is */
 	float		rows_error;		/* in strict order, once it matters: standard error of the code they were found by */
 	double		rows_exact;		/* Jaccard: the distance itself */

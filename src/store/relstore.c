@@ -606,6 +606,76 @@ qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 	return list->ntids;
 }
 
+/* Of n nodes, add to the batch those in a page whose row is the only one.  The caller holds the page's lock. */
+static void
+add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs, int n, BlockNumber blkno, Page page)
+{
+	for (int i = 0; i < n; i++)
+	{
+		QhRowData	row;
+
+		if (addrs[i].blkno != blkno)
+			continue;
+		memcpy(&row, page + addrs[i].offset, sizeof(row));
+		if (row.flags != QH_ROW_SINGLE)
+			continue;
+		batch->nodes[batch->n] = nodes[i];
+		memcpy(&batch->tids[batch->n], row.w, sizeof(ItemPointerData));
+		batch->n++;
+	}
+}
+
+/* Does one of n slots stand in the page? */
+static bool
+is_among(const QhSlotAddress *addrs, int n, BlockNumber blkno)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (addrs[i].blkno == blkno)
+			return true;
+	}
+	return false;
+}
+
+void
+qh_read_row_batch(QhRelStore *rs, const QhNode *nodes, int n, QhRowBatch *batch)
+{
+	QhSlotAddress addrs[QH_ROWS_AHEAD];
+
+	Assert(n <= QH_ROWS_AHEAD);
+	batch->n = 0;
+	for (int i = 0; i < n; i++)
+		addrs[i] = qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, nodes[i]);
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+		Buffer		buf;
+
+		if (is_among(addrs, i, addrs[i].blkno))
+			continue;			/* read with that one */
+		buf = lock_slot(rs, QH_ARRAY_ROW, nodes[i], BUFFER_LOCK_SHARE, &addr);
+		if (!BufferIsValid(buf))
+			continue;
+		add_page_rows(batch, nodes + i, addrs + i, n - i, addr.blkno, BufferGetPage(buf));
+		UnlockReleaseBuffer(buf);
+	}
+	score_slots(rs, QH_ARRAY_CODE, rs->query, batch->nodes, batch->n, batch->dist);
+}
+
+bool
+qh_rows_of_batch(const QhRowBatch *batch, QhNode node, float dist, QhRowList *list)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		if (batch->nodes[i] != node || batch->dist[i] != dist)
+			continue;
+		list->ntids = 0;
+		add_tids(list, &batch->tids[i], 1);
+		return true;
+	}
+	return false;
+}
+
 /* ---- changing ---- */
 
 typedef struct LockedPages

@@ -112,6 +112,25 @@ typedef struct QhRowList
 
 extern int qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
 
+/* Row pointers of nodes with one row each that were read together, and how their codes score. */
+typedef struct QhRowBatch
+{
+	int			n;
+	QhNode		nodes[QH_ROWS_AHEAD];
+	ItemPointerData tids[QH_ROWS_AHEAD];
+	float		dist[QH_ROWS_AHEAD];
+} QhRowBatch;
+
+/*
+ * Read the row pointers of n nodes, at most QH_ROWS_AHEAD, under one share lock for each row page, and score their codes from
+ * rs->query after that.  Nodes with no row, or several, are left out.  A row may be returned if dist is what the node was
+ * found by; README.md, section "Reading", says why though the code is not read under the lock.
+ */
+extern void qh_read_row_batch(QhRelStore *rs, const QhNode *nodes, int n, QhRowBatch *batch);
+
+/* The list of a node's rows from a batch; false where it was left out, or scores otherwise: then qh_read_rows() tells. */
+extern bool qh_rows_of_batch(const QhRowBatch *batch, QhNode node, float dist, QhRowList *list);
+
 /* ---- changes ---- */
 
 /* One slot's change.  old_links and new_links are whole lists (2m words); a posting slot's content passes as such. */

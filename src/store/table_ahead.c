@@ -32,31 +32,6 @@ qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno)
 	return blkno < ix->ntable_blocks;
 }
 
-int
-qh_glance_at_rows(QhRelStore *rs, const QhNode *nodes, int n, ItemPointerData *tids)
-{
-	QhIndex    *ix = rs->ix;
-	int			ntids = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		QhSlotAddress addr;
-		QhRowData	row;
-		Buffer		buf;
-
-		if (nodes[i] >= ix->nslots)
-			continue;
-		addr = qh_slot_address(&ix->geo, QH_ARRAY_ROW, nodes[i]);
-		buf = ix->hints[addr.blkno];
-		if (buf <= InvalidBuffer)
-			continue;			/* unknown, or a temporary index in local memory */
-		memcpy(&row, (const char *) BufferGetBlock(buf) + addr.offset, sizeof(row));
-		if (row.flags == QH_ROW_SINGLE)
-			memcpy(&tids[ntids++], row.w, sizeof(ItemPointerData));
-	}
-	return ntids;
-}
-
 /* Does the buffer hold this block of the table?  Asked without a lock: the answer may be wrong a moment later. */
 static bool
 seems_held(Relation heap, BlockNumber blkno, Buffer buf)

@@ -18,12 +18,6 @@
 extern bool qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno);
 
 /*
- * Row pointers that these nodes, at most QH_ROWS_AHEAD, seem to have, of those with a single row.  Read without pin and lock: they
- * may be wrong, and serve only to be asked for ahead.  Returns how many.
- */
-extern int qh_glance_at_rows(QhRelStore *rs, const QhNode *nodes, int n, ItemPointerData *tids);
-
-/*
  * Ask the processor for what fetching these rows, at most QH_TABLE_AHEAD_MAX, will touch, and the disk for pages that are not in
  * shared buffers.  Takes no pin; any row pointers will do.
  */

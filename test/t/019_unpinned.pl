@@ -63,7 +63,7 @@ my %search = (
 	b => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10',
 	flat => 'SELECT id FROM t ORDER BY b <~> binary_quantize(queries.v) LIMIT 10');
 
-# Rows found for each query, twice over; codes scored and pages pinned by the last search.
+# Rows found for each query, twice over; codes scored, pages pinned and nodes expanded by the last search.
 sub answers
 {
 	my ($kind, $optimistic) = @_;
@@ -75,7 +75,7 @@ sub answers
 		LOAD 'qvec'; SET qhnsw.optimistic_read = $optimistic;
 		DO \$\$ BEGIN FOR i IN 1 .. 5 LOOP PERFORM count(*) FROM ($ask) AS s; END LOOP; END \$\$;
 		CREATE TEMP TABLE answer AS $ask;
-		SELECT codes_scored, pages_pinned FROM qhnsw_last_scan();
+		SELECT codes_scored, pages_pinned, nodes_expanded FROM qhnsw_last_scan();
 		SELECT id, ids FROM answer ORDER BY id});
 	my ($counts, $found) = split /\n/, $out, 2;
 
@@ -89,13 +89,15 @@ sub same_answers
 	foreach my $kind (sort keys %search)
 	{
 		my ($with, $scored_with, $pinned_with) = answers($kind, 'off');
-		my ($without, $scored_without, $pinned_without) = answers($kind, 'on');
+		my ($without, $scored_without, $pinned_without, $expanded) = answers($kind, 'on');
 
 		is($without, $with, "$buffers of buffers, $kind: the rows are those that pins find");
 		is($scored_without, $scored_with, "$buffers of buffers, $kind: and as many codes were scored");
 		next if $buffers eq '1MB';
 		# the codes of a pass lie on few pages, and rows are pinned besides
 		cmp_ok($pinned_without, '<', $pinned_with * ($kind eq 'flat' ? .8 : .5), "$buffers of buffers, $kind: most codes were read without a pin");
+		# four entry points, and the row pages, of which there are not ten
+		cmp_ok($pinned_without - $expanded, '<', 4 + 10, "$buffers of buffers, $kind: row pointers were read a page at a time") if $kind eq 'codes';
 	}
 	return;
 }
