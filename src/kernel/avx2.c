@@ -840,6 +840,149 @@ avx2_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
 		out[qv_rank(keys, n, keys[i])] = keys[i];
 }
 
+/* ---- from values to codes ---- */
+
+AVX2 QV_INLINE __m128
+scale_four(__m128 x, __m256d scale)
+{
+	return _mm256_cvtpd_ps(_mm256_mul_pd(_mm256_cvtps_pd(x), scale));
+}
+
+AVX2 static void
+avx2_residual_f32(const float *x, double scale, const float *centre, size_t n, float *out)
+{
+	__m256d		scales = _mm256_set1_pd(scale);
+	size_t		i = 0;
+
+	for (; i + 4 <= n; i += 4)
+		_mm_storeu_ps(out + i, _mm_sub_ps(scale_four(_mm_loadu_ps(x + i), scales), _mm_loadu_ps(centre + i)));
+	qv_kernels_scalar.residual_f32(x + i, scale, centre + i, n - i, out + i);
+}
+
+AVX2 static void
+avx2_multiply_f32(float *x, const float *factor, size_t n)
+{
+	for (size_t i = 0; i < n; i += 8)
+		_mm256_storeu_ps(x + i, _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(factor + i)));
+}
+
+AVX2 static void
+avx2_turn_f32(float *a, float *b, size_t n)
+{
+	__m256		cos45 = _mm256_set1_ps(QV_COS45);
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		__m256		x = _mm256_mul_ps(_mm256_loadu_ps(a + i), cos45);
+		__m256		y = _mm256_mul_ps(_mm256_loadu_ps(b + i), cos45);
+
+		_mm256_storeu_ps(a + i, _mm256_add_ps(x, y));
+		_mm256_storeu_ps(b + i, _mm256_sub_ps(x, y));
+	}
+}
+
+/* MINPS and MAXPS return their second operand where a comparison is false, so that is the one kept. */
+AVX2 static void
+avx2_range_f32(const float *x, size_t n, float *low, float *high)
+{
+	__m256		min0 = _mm256_loadu_ps(x);
+	__m256		min1 = _mm256_loadu_ps(x + 8);
+	__m256		max0 = min0;
+	__m256		max1 = min1;
+	__m128		min4;
+	__m128		max4;
+
+	for (size_t i = 16; i < n; i += 16)
+	{
+		__m256		v0 = _mm256_loadu_ps(x + i);
+		__m256		v1 = _mm256_loadu_ps(x + i + 8);
+
+		min0 = _mm256_min_ps(v0, min0);
+		min1 = _mm256_min_ps(v1, min1);
+		max0 = _mm256_max_ps(v0, max0);
+		max1 = _mm256_max_ps(v1, max1);
+	}
+	min0 = _mm256_min_ps(min1, min0);
+	max0 = _mm256_max_ps(max1, max0);
+	min4 = _mm_min_ps(_mm256_extractf128_ps(min0, 1), _mm256_castps256_ps128(min0));
+	max4 = _mm_max_ps(_mm256_extractf128_ps(max0, 1), _mm256_castps256_ps128(max0));
+	min4 = _mm_min_ps(_mm_movehl_ps(min4, min4), min4);
+	max4 = _mm_max_ps(_mm_movehl_ps(max4, max4), max4);
+	*low = _mm_cvtss_f32(_mm_min_ss(_mm_movehdup_ps(min4), min4));
+	*high = _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(max4), max4));
+}
+
+/* qv_truncate() of eight. */
+AVX2 QV_INLINE __m256i
+truncate_eight(__m256 x, __m256 max)
+{
+	return _mm256_cvttps_epi32(_mm256_max_ps(_mm256_min_ps(x, max), _mm256_setzero_ps()));
+}
+
+/* The lowest byte of each of eight. */
+AVX2 QV_INLINE void
+store_low_bytes(void *p, __m256i v)
+{
+	__m256i		packed = _mm256_shuffle_epi8(v, _mm256_set1_epi32(0x0C080400));
+
+	_mm_storel_epi64(p, _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1)));
+}
+
+AVX2 static int32_t
+avx2_levels_f32(const float *x, size_t n, float low, float per_step, int max_level, uint8_t *level)
+{
+	__m256		lows = _mm256_set1_ps(low);
+	__m256		per_steps = _mm256_set1_ps(per_step);
+	__m256		max = _mm256_set1_ps((float) max_level);
+	__m256i		sum = _mm256_setzero_si256();
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		__m256		steps = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), lows), per_steps);
+		__m256i		u = truncate_eight(_mm256_add_ps(steps, _mm256_set1_ps(0.5f)), max);
+
+		store_low_bytes(level + i, u);
+		sum = _mm256_add_epi32(sum, u);
+	}
+	return (int32_t) sum_epi32(sum);
+}
+
+AVX2 static int32_t
+avx2_words_f32(const float *x, size_t n, float per_step, int8_t *high, int8_t *low)
+{
+	__m256		per_steps = _mm256_set1_ps(per_step);
+	__m256		bias = _mm256_set1_ps(QV_WORD_BIAS);
+	__m256		max = _mm256_set1_ps(2 * QV_MAX_WORD);
+	__m256i		sum = _mm256_setzero_si256();
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		__m256i		w = truncate_eight(_mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(x + i), per_steps), bias), max);
+		__m256i		nearest = _mm256_add_epi32(w, _mm256_set1_epi32(64));
+
+		store_low_bytes(high + i, _mm256_sub_epi32(_mm256_srli_epi32(nearest, 7), _mm256_set1_epi32(QV_MAX_WORD / 128)));
+		store_low_bytes(low + i, _mm256_sub_epi32(_mm256_and_si256(nearest, _mm256_set1_epi32(127)), _mm256_set1_epi32(64)));
+		sum = _mm256_add_epi32(sum, _mm256_sub_epi32(w, _mm256_set1_epi32(QV_MAX_WORD)));
+	}
+	return (int32_t) sum_epi32(sum);
+}
+
+/* The bit is moved to the top of its byte; the first byte of eight is the most significant bit, so they are turned round first. */
+AVX2 static void
+avx2_bits_u8(const uint8_t *x, size_t n, int j, uint8_t *out)
+{
+	__m256i		reversed = _mm256_setr_epi64x(0x0001020304050607, 0x08090A0B0C0D0E0F, 0x0001020304050607, 0x08090A0B0C0D0E0F);
+	__m128i		shift = _mm_cvtsi32_si128(7 - j);
+
+	for (size_t i = 0; i < n; i += 32)
+	{
+		__m256i		v = _mm256_shuffle_epi8(load(x + i), reversed);
+		int			bits = _mm256_movemask_epi8(_mm256_sll_epi16(v, shift));
+
+		memcpy(out + i / 8, &bits, 4);
+	}
+}
+
 /* Element 0 is the most significant bit: the elements of each byte are turned round first. */
 AVX2 static void
 avx2_signs_f32(const float *x, size_t n, uint8_t *out)
@@ -884,6 +1027,13 @@ const QvKernels qv_kernels_avx2 = {
 	.below_f32 = avx2_below_f32,
 	.sort_u64 = avx2_sort_u64,
 	.fht_f32 = avx2_fht_f32,
+	.residual_f32 = avx2_residual_f32,
+	.multiply_f32 = avx2_multiply_f32,
+	.turn_f32 = avx2_turn_f32,
+	.range_f32 = avx2_range_f32,
+	.levels_f32 = avx2_levels_f32,
+	.words_f32 = avx2_words_f32,
+	.bits_u8 = avx2_bits_u8,
 	.signs_f32 = avx2_signs_f32,
 };
 

@@ -1102,6 +1102,149 @@ avx512_fht_f32(float *x, size_t n)
 		transform_pass(x, n, h, 2);
 }
 
+/* ---- from values to codes ---- */
+
+AVX512 QV_INLINE __m256
+scale_eight(__m256 x, __m512d scale)
+{
+	return _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtps_pd(x), scale));
+}
+
+AVX512 static void
+avx512_residual_f32(const float *x, double scale, const float *centre, size_t n, float *out)
+{
+	__m512d		scales = _mm512_set1_pd(scale);
+	size_t		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		_mm256_storeu_ps(out + i, _mm256_sub_ps(scale_eight(_mm256_loadu_ps(x + i), scales), _mm256_loadu_ps(centre + i)));
+	if (i < n)
+	{
+		__mmask8	mask = (__mmask8) low_bits(n - i);
+
+		_mm256_mask_storeu_ps(out + i, mask, _mm256_sub_ps(scale_eight(_mm256_maskz_loadu_ps(mask, x + i), scales),
+														   _mm256_maskz_loadu_ps(mask, centre + i)));
+	}
+}
+
+AVX512 static void
+avx512_multiply_f32(float *x, const float *factor, size_t n)
+{
+	for (size_t i = 0; i < n; i += 16)
+		_mm512_storeu_ps(x + i, _mm512_mul_ps(_mm512_loadu_ps(x + i), _mm512_loadu_ps(factor + i)));
+}
+
+AVX512 static void
+avx512_turn_f32(float *a, float *b, size_t n)
+{
+	__m512		cos45 = _mm512_set1_ps(QV_COS45);
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__m512		x = _mm512_mul_ps(_mm512_loadu_ps(a + i), cos45);
+		__m512		y = _mm512_mul_ps(_mm512_loadu_ps(b + i), cos45);
+
+		_mm512_storeu_ps(a + i, _mm512_add_ps(x, y));
+		_mm512_storeu_ps(b + i, _mm512_sub_ps(x, y));
+	}
+}
+
+/* MINPS and MAXPS return their second operand where a comparison is false, so that is the one kept. */
+AVX512 static void
+avx512_range_f32(const float *x, size_t n, float *low, float *high)
+{
+	__m512		min = _mm512_loadu_ps(x);
+	__m512		max = min;
+	__m256		min8;
+	__m256		max8;
+	__m128		min4;
+	__m128		max4;
+
+	for (size_t i = 16; i < n; i += 16)
+	{
+		__m512		v = _mm512_loadu_ps(x + i);
+
+		min = _mm512_min_ps(v, min);
+		max = _mm512_max_ps(v, max);
+	}
+	min8 = _mm256_min_ps(_mm512_extractf32x8_ps(min, 1), _mm512_castps512_ps256(min));
+	max8 = _mm256_max_ps(_mm512_extractf32x8_ps(max, 1), _mm512_castps512_ps256(max));
+	min4 = _mm_min_ps(_mm256_extractf128_ps(min8, 1), _mm256_castps256_ps128(min8));
+	max4 = _mm_max_ps(_mm256_extractf128_ps(max8, 1), _mm256_castps256_ps128(max8));
+	min4 = _mm_min_ps(_mm_movehl_ps(min4, min4), min4);
+	max4 = _mm_max_ps(_mm_movehl_ps(max4, max4), max4);
+	*low = _mm_cvtss_f32(_mm_min_ss(_mm_movehdup_ps(min4), min4));
+	*high = _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(max4), max4));
+}
+
+/* qv_truncate() of sixteen. */
+AVX512 QV_INLINE __m512i
+truncate_sixteen(__m512 x, __m512 max)
+{
+	return _mm512_cvttps_epi32(_mm512_max_ps(_mm512_min_ps(x, max), _mm512_setzero_ps()));
+}
+
+AVX512 static int32_t
+avx512_levels_f32(const float *x, size_t n, float low, float per_step, int max_level, uint8_t *level)
+{
+	__m512		lows = _mm512_set1_ps(low);
+	__m512		per_steps = _mm512_set1_ps(per_step);
+	__m512		max = _mm512_set1_ps((float) max_level);
+	__m512i		sum = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__m512		steps = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), lows), per_steps);
+		__m512i		u = truncate_sixteen(_mm512_add_ps(steps, _mm512_set1_ps(0.5f)), max);
+
+		_mm_storeu_si128((__m128i *) (level + i), _mm512_cvtepi32_epi8(u));
+		sum = _mm512_add_epi32(sum, u);
+	}
+	return _mm512_reduce_add_epi32(sum);
+}
+
+AVX512 static int32_t
+avx512_words_f32(const float *x, size_t n, float per_step, int8_t *high, int8_t *low)
+{
+	__m512		per_steps = _mm512_set1_ps(per_step);
+	__m512		bias = _mm512_set1_ps(QV_WORD_BIAS);
+	__m512		max = _mm512_set1_ps(2 * QV_MAX_WORD);
+	__m512i		sum = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__m512i		w = truncate_sixteen(_mm512_add_ps(_mm512_mul_ps(_mm512_loadu_ps(x + i), per_steps), bias), max);
+		__m512i		nearest = _mm512_add_epi32(w, _mm512_set1_epi32(64));
+		__m512i		upper = _mm512_sub_epi32(_mm512_srli_epi32(nearest, 7), _mm512_set1_epi32(QV_MAX_WORD / 128));
+		__m512i		lower = _mm512_sub_epi32(_mm512_and_si512(nearest, _mm512_set1_epi32(127)), _mm512_set1_epi32(64));
+
+		_mm_storeu_si128((__m128i *) (high + i), _mm512_cvtepi32_epi8(upper));
+		_mm_storeu_si128((__m128i *) (low + i), _mm512_cvtepi32_epi8(lower));
+		sum = _mm512_add_epi32(sum, _mm512_sub_epi32(w, _mm512_set1_epi32(QV_MAX_WORD)));
+	}
+	return _mm512_reduce_add_epi32(sum);
+}
+
+/* The first byte of eight gets the least significant bit and is to get the most significant, so they are turned round first. */
+AVX512 QV_INLINE __m256i
+bytes_reversed(__m256i x)
+{
+	return _mm256_shuffle_epi8(x, _mm256_setr_epi64x(0x0001020304050607, 0x08090A0B0C0D0E0F, 0x0001020304050607, 0x08090A0B0C0D0E0F));
+}
+
+AVX512 static void
+avx512_bits_u8(const uint8_t *x, size_t n, int j, uint8_t *out)
+{
+	__m256i		bit = _mm256_set1_epi8((char) (1 << j));
+
+	for (size_t i = 0; i < n; i += 32)
+	{
+		uint32_t	bits = _mm256_test_epi8_mask(bytes_reversed(_mm256_loadu_si256((const __m256i *) (x + i))), bit);
+
+		memcpy(out + i / 8, &bits, 4);
+	}
+}
+
 /*
  * The comparison gives element 0 the least significant bit and the format wants
  * the most significant, so the elements of each byte are turned round first.
@@ -1208,6 +1351,13 @@ const QvKernels qv_kernels_avx512 = {
 	.below_f32 = avx512_below_f32,
 	.sort_u64 = avx512_sort_u64,
 	.fht_f32 = avx512_fht_f32,
+	.residual_f32 = avx512_residual_f32,
+	.multiply_f32 = avx512_multiply_f32,
+	.turn_f32 = avx512_turn_f32,
+	.range_f32 = avx512_range_f32,
+	.levels_f32 = avx512_levels_f32,
+	.words_f32 = avx512_words_f32,
+	.bits_u8 = avx512_bits_u8,
 	.signs_f32 = avx512_signs_f32,
 };
 

@@ -37,6 +37,9 @@ typedef struct QvAhead
 
 #define QV_CACHE_LINE_NBYTES	64
 
+/* The largest word of words_f32, and the negative of the smallest: 128 * 127, so that two signed bytes hold it. */
+#define QV_MAX_WORD		16256
+
 /*
  * Prefetch nbytes of what is ahead, from such an offset on.  Called for a few codes at a time, for memory has nothing to do while
  * nobody asks.  Each line is asked for twice: while as many reads are on their way as there can be, the processor drops a prefetch,
@@ -130,6 +133,26 @@ typedef struct QvKernels
 
 	/* In-place fast Walsh-Hadamard transform, unscaled, n a power of two >= 1. */
 	void		(*fht_f32) (float *x, size_t n);
+
+	/*
+	 * What else makes codes and queries of values: element by element, each
+	 * operation rounded by itself.  n is a multiple of 32, but for residual_f32.
+	 */
+	/* out[i] = x[i] * scale - centre[i], the product in double and rounded to float; any n */
+	void		(*residual_f32) (const float *x, double scale, const float *centre, size_t n, float *out);
+	/* x[i] *= factor[i] */
+	void		(*multiply_f32) (float *x, const float *factor, size_t n);
+	/* turn (a[i], b[i]) by 45 degrees: each times cos 45, then their sum and their difference */
+	void		(*turn_f32) (float *a, float *b, size_t n);
+	/* smallest and largest; n > 0.  A NaN may be either, or be passed over */
+	void		(*range_f32) (const float *x, size_t n, float *low, float *high);
+	/* (x[i] - low) * per_step to the nearest of 0 to max_level <= 255, halves upwards and NaN to max_level; returns the sum */
+	int32_t		(*levels_f32) (const float *x, size_t n, float low, float per_step, int max_level, uint8_t *level);
+	/* x[i] * per_step to the nearest of -QV_MAX_WORD to QV_MAX_WORD, as 128 * high[i] + low[i], -64 <= low[i] < 64; returns the sum */
+	int32_t		(*words_f32) (const float *x, size_t n, float per_step, int8_t *high, int8_t *low);
+	/* bit i of out (order as below) = bit j < 8 of x[i] */
+	void		(*bits_u8) (const uint8_t *x, size_t n, int j, uint8_t *out);
+
 	/* bit i of out (most significant bit of byte 0 first) = x[i] > 0; padding bits zero; (n + 7) / 8 bytes */
 	void		(*signs_f32) (const float *x, size_t n, uint8_t *out);
 } QvKernels;

@@ -178,6 +178,19 @@ qv_sum_tree_single(float *s)
 	return s[0];
 }
 
+#define QV_COS45	0.70710678f
+
+/* What words_f32 adds before rounding, so that no word is negative. */
+#define QV_WORD_BIAS	(QV_MAX_WORD + 0.5f)
+
+/* A number truncated to 0 .. max; NaN is max.  The comparisons are those of MINPS and MAXPS. */
+QV_INLINE int32_t
+qv_truncate(float x, float max)
+{
+	x = x < max ? x : max;
+	return (int32_t) (x > 0.0f ? x : 0.0f);
+}
+
 /* Every half is a float exactly; below the normal ones it is a multiple of 2^-24. */
 QV_INLINE float
 qv_float_of_half(uint16_t half)

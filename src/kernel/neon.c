@@ -694,6 +694,153 @@ neon_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
 		out[qv_rank(keys, n, keys[i])] = keys[i];
 }
 
+/* ---- from values to codes ---- */
+
+static void
+neon_residual_f32(const float *x, double scale, const float *centre, size_t n, float *out)
+{
+	float64x2_t scales = vdupq_n_f64(scale);
+	size_t		i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		float32x4_t v = vld1q_f32(x + i);
+		float32x2_t low = vcvt_f32_f64(vmulq_f64(vcvt_f64_f32(vget_low_f32(v)), scales));
+		float32x4_t scaled = vcvt_high_f32_f64(low, vmulq_f64(vcvt_high_f64_f32(v), scales));
+
+		vst1q_f32(out + i, vsubq_f32(scaled, vld1q_f32(centre + i)));
+	}
+	qv_kernels_scalar.residual_f32(x + i, scale, centre + i, n - i, out + i);
+}
+
+static void
+neon_multiply_f32(float *x, const float *factor, size_t n)
+{
+	for (size_t i = 0; i < n; i += 4)
+		vst1q_f32(x + i, vmulq_f32(vld1q_f32(x + i), vld1q_f32(factor + i)));
+}
+
+static void
+neon_turn_f32(float *a, float *b, size_t n)
+{
+	float32x4_t cos45 = vdupq_n_f32(QV_COS45);
+
+	for (size_t i = 0; i < n; i += 4)
+	{
+		float32x4_t x = vmulq_f32(vld1q_f32(a + i), cos45);
+		float32x4_t y = vmulq_f32(vld1q_f32(b + i), cos45);
+
+		vst1q_f32(a + i, vaddq_f32(x, y));
+		vst1q_f32(b + i, vsubq_f32(x, y));
+	}
+}
+
+/* x where it is less, or more; the instructions of these names would make NaN of a NaN. */
+QV_INLINE float32x4_t
+lesser(float32x4_t x, float32x4_t than)
+{
+	return vbslq_f32(vcltq_f32(x, than), x, than);
+}
+
+QV_INLINE float32x4_t
+greater(float32x4_t x, float32x4_t than)
+{
+	return vbslq_f32(vcgtq_f32(x, than), x, than);
+}
+
+static void
+neon_range_f32(const float *x, size_t n, float *low, float *high)
+{
+	float32x4_t min[4];
+	float32x4_t max[4];
+
+#define FIRST(k) min[k] = max[k] = vld1q_f32(x + 4 * (k));
+	QV_REPEAT4(FIRST)
+#undef FIRST
+#define NEXT(k) \
+	min[k] = lesser(vld1q_f32(x + i + 4 * (k)), min[k]); \
+	max[k] = greater(vld1q_f32(x + i + 4 * (k)), max[k]);
+	for (size_t i = 16; i < n; i += 16)
+	{
+		QV_REPEAT4(NEXT)
+	}
+#undef NEXT
+	min[0] = lesser(lesser(min[3], min[1]), lesser(min[2], min[0]));
+	max[0] = greater(greater(max[3], max[1]), greater(max[2], max[0]));
+	min[0] = lesser(vextq_f32(min[0], min[0], 2), min[0]);
+	max[0] = greater(vextq_f32(max[0], max[0], 2), max[0]);
+	*low = vgetq_lane_f32(lesser(vextq_f32(min[0], min[0], 1), min[0]), 0);
+	*high = vgetq_lane_f32(greater(vextq_f32(max[0], max[0], 1), max[0]), 0);
+}
+
+/* qv_truncate() of four. */
+QV_INLINE uint32x4_t
+truncate_four(float32x4_t x, float32x4_t max)
+{
+	return vcvtq_u32_f32(greater(lesser(x, max), vdupq_n_f32(0)));
+}
+
+/* The lowest byte of each of eight. */
+QV_INLINE uint8x8_t
+low_bytes(uint32x4_t first, uint32x4_t second)
+{
+	return vmovn_u16(vcombine_u16(vmovn_u32(first), vmovn_u32(second)));
+}
+
+static int32_t
+neon_levels_f32(const float *x, size_t n, float low, float per_step, int max_level, uint8_t *level)
+{
+	float32x4_t lows = vdupq_n_f32(low);
+	float32x4_t per_steps = vdupq_n_f32(per_step);
+	float32x4_t half = vdupq_n_f32(0.5f);
+	float32x4_t max = vdupq_n_f32((float) max_level);
+	uint32x4_t	sum = vdupq_n_u32(0);
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		uint32x4_t	first = truncate_four(vaddq_f32(vmulq_f32(vsubq_f32(vld1q_f32(x + i), lows), per_steps), half), max);
+		uint32x4_t	second = truncate_four(vaddq_f32(vmulq_f32(vsubq_f32(vld1q_f32(x + i + 4), lows), per_steps), half), max);
+
+		vst1_u8(level + i, low_bytes(first, second));
+		sum = vaddq_u32(sum, vaddq_u32(first, second));
+	}
+	return (int32_t) vaddvq_u32(sum);
+}
+
+static int32_t
+neon_words_f32(const float *x, size_t n, float per_step, int8_t *high, int8_t *low)
+{
+	float32x4_t per_steps = vdupq_n_f32(per_step);
+	float32x4_t bias = vdupq_n_f32(QV_WORD_BIAS);
+	float32x4_t max = vdupq_n_f32(2 * QV_MAX_WORD);
+	uint32x4_t	sum = vdupq_n_u32(0);
+
+	for (size_t i = 0; i < n; i += 8)
+	{
+		uint32x4_t	first = truncate_four(vaddq_f32(vmulq_f32(vld1q_f32(x + i), per_steps), bias), max);
+		uint32x4_t	second = truncate_four(vaddq_f32(vmulq_f32(vld1q_f32(x + i + 4), per_steps), bias), max);
+		uint32x4_t	nearest0 = vaddq_u32(first, vdupq_n_u32(64));
+		uint32x4_t	nearest1 = vaddq_u32(second, vdupq_n_u32(64));
+		uint8x8_t	upper = low_bytes(vshrq_n_u32(nearest0, 7), vshrq_n_u32(nearest1, 7));
+		uint8x8_t	lower = vand_u8(low_bytes(nearest0, nearest1), vdup_n_u8(127));
+
+		vst1_s8(high + i, vreinterpret_s8_u8(vsub_u8(upper, vdup_n_u8(QV_MAX_WORD / 128))));
+		vst1_s8(low + i, vreinterpret_s8_u8(vsub_u8(lower, vdup_n_u8(64))));
+		sum = vaddq_u32(sum, vaddq_u32(first, second));
+	}
+	return (int32_t) vaddvq_u32(sum) - QV_MAX_WORD * (int32_t) n;
+}
+
+static void
+neon_bits_u8(const uint8_t *x, size_t n, int j, uint8_t *out)
+{
+	uint8x8_t	bit = vdup_n_u8((uint8_t) (1 << j));
+	uint8x8_t	place = vcreate_u8(UINT64_C(0x0102040810204080));
+
+	for (size_t i = 0; i < n; i += 8)
+		out[i / 8] = vaddv_u8(vand_u8(vtst_u8(vld1_u8(x + i), bit), place));
+}
+
 static void
 neon_signs_f32(const float *x, size_t n, uint8_t *out)
 {
@@ -741,6 +888,13 @@ const QvKernels qv_kernels_neon = {
 	.below_f32 = neon_below_f32,
 	.sort_u64 = neon_sort_u64,
 	.fht_f32 = neon_fht_f32,
+	.residual_f32 = neon_residual_f32,
+	.multiply_f32 = neon_multiply_f32,
+	.turn_f32 = neon_turn_f32,
+	.range_f32 = neon_range_f32,
+	.levels_f32 = neon_levels_f32,
+	.words_f32 = neon_words_f32,
+	.bits_u8 = neon_bits_u8,
 	.signs_f32 = neon_signs_f32,
 };
 

@@ -349,7 +349,7 @@ scalar_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
 		out[qv_rank(keys, n, keys[i])] = keys[i];
 }
 
-/* ---- Walsh-Hadamard transform, signs ---- */
+/* ---- Walsh-Hadamard transform ---- */
 
 /*
  * Stages in the order h = 1, 2, 4, ...: every level keeps this order, so every
@@ -373,6 +373,126 @@ scalar_fht_f32(float *values, size_t n)
 				x[j + h] = low - high;
 			}
 		}
+	}
+}
+
+/* ---- from values to codes ---- */
+
+static void
+scalar_residual_f32(const float *values, double scale, const float *centre, size_t n, float *result)
+{
+	const QvFloat *x = values;
+	const QvFloat *c = centre;
+	QvFloat    *out = result;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float) (x[i] * scale) - c[i];
+}
+
+static void
+scalar_multiply_f32(float *values, const float *factors, size_t n)
+{
+	QvFloat    *x = values;
+	const QvFloat *factor = factors;
+
+	for (size_t i = 0; i < n; i++)
+		x[i] *= factor[i];
+}
+
+static void
+scalar_turn_f32(float *first, float *second, size_t n)
+{
+	QvFloat    *a = first;
+	QvFloat    *b = second;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float		x = a[i] * QV_COS45;
+		float		y = b[i] * QV_COS45;
+
+		a[i] = x + y;
+		b[i] = x - y;
+	}
+}
+
+/* Sixteen of either, element i into that of i mod 16, then compared 8 apart, 4 apart, 2 apart, 1 apart. */
+static void
+scalar_range_f32(const float *values, size_t n, float *low, float *high)
+{
+	const QvFloat *x = values;
+	float		min[16];
+	float		max[16];
+
+	for (size_t j = 0; j < 16; j++)
+		min[j] = max[j] = x[j];
+	for (size_t i = 16; i < n; i += 16)
+	{
+		for (size_t j = 0; j < 16; j++)
+		{
+			min[j] = x[i + j] < min[j] ? x[i + j] : min[j];
+			max[j] = x[i + j] > max[j] ? x[i + j] : max[j];
+		}
+	}
+	for (size_t h = 8; h > 0; h /= 2)
+	{
+		for (size_t j = 0; j < h; j++)
+		{
+			min[j] = min[j + h] < min[j] ? min[j + h] : min[j];
+			max[j] = max[j + h] > max[j] ? max[j + h] : max[j];
+		}
+	}
+	*low = min[0];
+	*high = max[0];
+}
+
+static int32_t
+scalar_levels_f32(const float *values, size_t n, float low, float per_step, int max_level, uint8_t *level)
+{
+	const QvFloat *x = values;
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int32_t		u = qv_truncate((x[i] - low) * per_step + 0.5f, (float) max_level);
+
+		level[i] = (uint8_t) u;
+		sum += u;
+	}
+	return sum;
+}
+
+static int32_t
+scalar_words_f32(const float *values, size_t n, float per_step, int8_t *high, int8_t *low)
+{
+	const QvFloat *x = values;
+	int32_t		sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int32_t		w = qv_truncate(x[i] * per_step + QV_WORD_BIAS, 2 * QV_MAX_WORD);
+
+		high[i] = (int8_t) (((w + 64) >> 7) - QV_MAX_WORD / 128);
+		low[i] = (int8_t) (((w + 64) & 127) - 64);
+		sum += w - QV_MAX_WORD;
+	}
+	return sum;
+}
+
+/*
+ * Eight bytes at a time, the first the lowest of a word: the multiplication moves bit
+ * 8i of the masked word to bit 63 - i, and no two of its partial products meet above bit 55.
+ */
+static void
+scalar_bits_u8(const uint8_t *x, size_t n, int j, uint8_t *out)
+{
+	for (size_t i = 0; i < n; i += 8)
+	{
+		uint64_t	word = 0;
+
+		for (int k = 0; k < 8; k++)
+			word |= (uint64_t) x[i + k] << (8 * k);
+		word = (word >> j) & UINT64_C(0x0101010101010101);
+		out[i / 8] = (uint8_t) ((word * UINT64_C(0x8040201008040201)) >> 56);
 	}
 }
 
@@ -420,5 +540,12 @@ const QvKernels qv_kernels_scalar = {
 	.below_f32 = scalar_below_f32,
 	.sort_u64 = scalar_sort_u64,
 	.fht_f32 = scalar_fht_f32,
+	.residual_f32 = scalar_residual_f32,
+	.multiply_f32 = scalar_multiply_f32,
+	.turn_f32 = scalar_turn_f32,
+	.range_f32 = scalar_range_f32,
+	.levels_f32 = scalar_levels_f32,
+	.words_f32 = scalar_words_f32,
+	.bits_u8 = scalar_bits_u8,
 	.signs_f32 = scalar_signs_f32,
 };

@@ -198,6 +198,54 @@ run_fht_f32(Bench *b)
 }
 
 static void
+run_residual_f32(Bench *b)
+{
+	b->level->residual_f32(b->x, 0.5, b->x, b->n, b->y);
+	memset(b->y, 0, b->n * sizeof(float));
+}
+
+static void
+run_multiply_f32(Bench *b)
+{
+	b->level->multiply_f32(b->y, b->x, b->n);
+}
+
+static void
+run_turn_f32(Bench *b)
+{
+	b->level->turn_f32(b->y, b->y + b->n / 2, b->n / 2);
+}
+
+static void
+run_range_f32(Bench *b)
+{
+	float		low;
+	float		high;
+
+	b->level->range_f32(b->x, b->n, &low, &high);
+	sink = low + high;
+}
+
+static void
+run_levels_f32(Bench *b)
+{
+	sink = b->level->levels_f32(b->x, b->n, -1.0f, 7.5f, 15, (uint8_t *) b->out);
+}
+
+static void
+run_words_f32(Bench *b)
+{
+	sink = b->level->words_f32(b->x, b->n, QV_MAX_WORD, (int8_t *) b->out, (int8_t *) b->out2);
+}
+
+static void
+run_bits_u8(Bench *b)
+{
+	for (int j = 0; j < 4; j++)
+		b->level->bits_u8(b->base, b->n, j, (uint8_t *) b->out);
+}
+
+static void
 run_signs_f32(Bench *b)
 {
 	b->level->signs_f32(b->x, b->n, (uint8_t *) b->out);
@@ -236,6 +284,13 @@ static const struct
 	{"sort_u64", run_sort_u64, 16, {24, 48, 64}},
 	{"fht_f32", run_fht_f32, 1, {256, 512, 1024, 4096}},
 	{"signs_f32", run_signs_f32, 1, {768, 1024}},
+	{"residual_f32", run_residual_f32, 1, {320, 768}},
+	{"multiply_f32", run_multiply_f32, 1, {320, 768}},
+	{"turn_f32", run_turn_f32, 1, {320, 768}},
+	{"range_f32", run_range_f32, 1, {320, 768}},
+	{"levels_f32", run_levels_f32, 1, {320, 768}},
+	{"words_f32", run_words_f32, 1, {320, 768}},
+	{"bits_u8", run_bits_u8, 4, {320, 768}},
 };
 
 #define NBENCHES ((int) (sizeof(benches) / sizeof(benches[0])))

@@ -19,6 +19,7 @@
 #define MAX_NFLOATS		16384
 #define MAX_NINT8		32768	/* the contract of the signed byte kernels */
 #define MAX_CODES		64
+#define MAX_NCONVERTED	1024
 
 static const QvKernels *scalar;
 
@@ -909,6 +910,207 @@ test_signs(const QvKernels *level)
 	guarded_free(&mo);
 }
 
+/* ---- from values to codes ---- */
+
+/* Two runs of floats: where they lie, what is put there, and what the scalar level makes of that. */
+typedef struct FloatRuns
+{
+	GuardedMemory mem[3];		/* two operands, and a result */
+	float		values[2][MAX_NCONVERTED];
+	float		expected[2][MAX_NCONVERTED];
+} FloatRuns;
+
+static void
+open_runs(FloatRuns *runs)
+{
+	for (int i = 0; i < 3; i++)
+		runs->mem[i] = guarded_alloc(MAX_NCONVERTED * sizeof(float) + 8);
+}
+
+static void
+close_runs(FloatRuns *runs)
+{
+	for (int i = 0; i < 3; i++)
+		guarded_free(&runs->mem[i]);
+}
+
+/* Both values to their places, which differ. */
+static void
+put_runs(const FloatRuns *runs, size_t n, int where, float **a, float **b)
+{
+	*a = put_floats(&runs->mem[0], runs->values[0], n, where);
+	*b = put_floats(&runs->mem[1], runs->values[1], n, (where + (int) n) % NPLACES);
+}
+
+static void
+expect_floats(const float *got, const float *expected, size_t n, const char *kernel, int where, int pattern)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		float		x;
+
+		memcpy(&x, (const uint8_t *) got + i * sizeof(float), sizeof(x));
+		expect(same_float(x, expected[i]), kernel, n, where, pattern);
+	}
+}
+
+static void
+compare_residual(const QvKernels *level, FloatRuns *runs, size_t n, int where, int pattern)
+{
+	const double scales[] = {1.0, 1.0 / 3.0, 0.0};
+	float	   *out = (float *) (void *) place(&runs->mem[2], n * sizeof(float), where);
+	float	   *a;
+	float	   *b;
+
+	put_runs(runs, n, where, &a, &b);
+	for (int i = 0; i < 3; i++)
+	{
+		scalar->residual_f32(runs->values[0], scales[i], runs->values[1], n, runs->expected[0]);
+		level->residual_f32(a, scales[i], b, n, out);
+		expect_floats(out, runs->expected[0], n, "residual_f32", where, pattern);
+	}
+}
+
+static void
+compare_in_place(const QvKernels *level, FloatRuns *runs, size_t n, int where, int pattern)
+{
+	float	   *a;
+	float	   *b;
+
+	memcpy(runs->expected, runs->values, sizeof(runs->expected));
+	put_runs(runs, n, where, &a, &b);
+	scalar->multiply_f32(runs->expected[0], runs->expected[1], n);
+	level->multiply_f32(a, b, n);
+	expect_floats(a, runs->expected[0], n, "multiply_f32", where, pattern);
+
+	scalar->turn_f32(runs->expected[0], runs->expected[1], n);
+	level->turn_f32(a, b, n);
+	expect_floats(a, runs->expected[0], n, "turn_f32", where, pattern);
+	expect_floats(b, runs->expected[1], n, "turn_f32, second", where, pattern);
+}
+
+static void
+compare_levels(const QvKernels *level, FloatRuns *runs, size_t n, int where, int pattern)
+{
+	static const int max_levels[] = {15, 255};
+	uint8_t    *out = place(&runs->mem[2], n, where);
+	uint8_t		expected[MAX_NCONVERTED];
+	float	   *a;
+	float	   *b;
+	float		low[2];
+	float		high[2];
+
+	put_runs(runs, n, where, &a, &b);
+	scalar->range_f32(runs->values[0], n, &low[0], &high[0]);
+	level->range_f32(a, n, &low[1], &high[1]);
+	expect(same_float(low[0], low[1]) && same_float(high[0], high[1]), "range_f32", n, where, pattern);
+	for (int i = 0; i < 2; i++)
+	{
+		float		per_step = (float) max_levels[i] / (high[0] - low[0]);
+		int32_t		sum = scalar->levels_f32(runs->values[0], n, low[0], per_step, max_levels[i], expected);
+
+		expect(level->levels_f32(a, n, low[0], per_step, max_levels[i], out) == sum, "levels_f32, sum", n, where, pattern);
+		expect(memcmp(out, expected, n) == 0, "levels_f32", n, where, pattern);
+	}
+}
+
+static void
+compare_words(const QvKernels *level, FloatRuns *runs, size_t n, int where, int pattern)
+{
+	int8_t	   *high = (int8_t *) place(&runs->mem[2], n, where);
+	int8_t	   *low;
+	int8_t		expected[2][MAX_NCONVERTED];
+	float	   *a;
+	float	   *b;
+	int32_t		sum;
+
+	put_runs(runs, n, where, &a, &b);
+	low = (int8_t *) place(&runs->mem[1], n, where);
+	/* half of the values lie beyond the largest word */
+	sum = scalar->words_f32(runs->values[0], n, 2.0f * QV_MAX_WORD, expected[0], expected[1]);
+	expect(level->words_f32(a, n, 2.0f * QV_MAX_WORD, high, low) == sum, "words_f32, sum", n, where, pattern);
+	expect(memcmp(high, expected[0], n) == 0, "words_f32", n, where, pattern);
+	expect(memcmp(low, expected[1], n) == 0, "words_f32, low", n, where, pattern);
+}
+
+static void
+compare_plane(const QvKernels *level, FloatRuns *runs, size_t n, int where, int j)
+{
+	const uint8_t *bytes = (const uint8_t *) runs->values[0];
+	uint8_t    *x = place(&runs->mem[0], n, where);
+	uint8_t    *out = place(&runs->mem[2], n / 8, where);
+
+	memcpy(x, bytes, n);
+	level->bits_u8(x, n, j, out);
+	for (size_t i = 0; i < n; i++)
+		expect(bit_at(out, i) == (bytes[i] >> j & 1), "bits_u8", n, where, j);
+}
+
+static void
+test_conversions(const QvKernels *level)
+{
+	FloatRuns  *runs = malloc(sizeof(FloatRuns));
+	uint64_t	seed = 37;
+
+	open_runs(runs);
+	for (size_t n = 1; n <= MAX_NCONVERTED; n = n < 96 ? n + 1 : n + 32)
+	{
+		for (int pattern = 0; pattern < NPATTERNS; pattern++)
+		{
+			fill_floats(runs->values[0], n, pattern, &seed);
+			fill_floats(runs->values[1], n, pattern, &seed);
+			for (int where = 0; where < NPLACES; where++)
+			{
+				compare_residual(level, runs, n, where, pattern);
+				if (n % 32 != 0)
+					continue;
+				compare_in_place(level, runs, n, where, pattern);
+				compare_levels(level, runs, n, where, pattern);
+				compare_words(level, runs, n, where, pattern);
+				for (int j = 0; j < 8; j++)
+					compare_plane(level, runs, n, where, j);
+			}
+		}
+	}
+	report(level, "values to codes");
+	close_runs(runs);
+	free(runs);
+}
+
+/* Levels and words by rounding in double; ties that a float makes of others are left out. */
+static void
+test_conversions_definition(void)
+{
+	enum {N = 4096};
+	static float x[N];
+	static uint8_t level[N];
+	static int8_t high[N];
+	static int8_t low[N];
+	float		smallest;
+	float		largest;
+	int32_t		level_sum;
+	int32_t		word_sum;
+	uint64_t	seed = 41;
+
+	fill_floats(x, N, 0, &seed);
+	scalar->range_f32(x, N, &smallest, &largest);
+	level_sum = scalar->levels_f32(x, N, -0.5f, 100, 127, level);
+	word_sum = scalar->words_f32(x, N, 20000, high, low);
+	for (int i = 0; i < N; i++)
+	{
+		double		u = fmin(fmax((x[i] + 0.5) * 100, 0), 127);
+		double		w = fmin(fmax(x[i] * 20000.0, -QV_MAX_WORD), QV_MAX_WORD);
+
+		expect(smallest <= x[i] && x[i] <= largest, "range_f32", N, 0, 0);
+		expect(fabs(level[i] - u) <= 0.50001, "levels_f32", N, 0, 0);
+		expect(fabs(128 * high[i] + low[i] - w) <= 0.502 && low[i] >= -64 && low[i] < 64, "words_f32", N, 0, 0);
+		level_sum -= level[i];
+		word_sum -= 128 * high[i] + low[i];
+	}
+	expect(level_sum == 0 && word_sum == 0, "sums of levels and words", N, 0, 0);
+	report(scalar, "levels and words by definition");
+}
+
 /* ---- elements below a limit ---- */
 
 static void
@@ -1055,6 +1257,7 @@ main(void)
 	scalar = qv_kernels_level(0, &usable);
 	ok(usable && strcmp(scalar->name, "scalar") == 0, "level 0 is scalar and always runs");
 	test_fht_definition();
+	test_conversions_definition();
 	for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
 	{
 		if (!usable)
@@ -1073,6 +1276,7 @@ main(void)
 		test_float_error(level);
 		test_fht(level);
 		test_signs(level);
+		test_conversions(level);
 		test_below(level);
 		test_sort(level);
 	}
