@@ -139,6 +139,27 @@ is_orderless(QhScan *scan, const QhValue *value)
 }
 
 static void
+prepare_queries(QhScan *scan, const QhValue *value)
+{
+	QhIndex    *ix = scan->ix;
+	size_t		scratch_nbytes = qv_codec_scratch_nbytes(ix->codec);
+	void	   *scratch;
+
+	if (ix->refine_codec != NULL)
+		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(ix->refine_codec));
+	scratch = qh_alloc_aligned(scan->query_cxt, scratch_nbytes, 64);
+	scan->prepared = qv_query_init(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->codec), 64),
+								   ix->codec, value->data, scratch);
+	scan->rs.query = scan->prepared;
+	if (ix->refine_codec != NULL)
+	{
+		scan->refine_prepared = qv_query_init_second(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->refine_codec), 64),
+													 ix->refine_codec, ix->codec, value->data, scratch);
+		scan->rs.refine_query = scan->refine_prepared;
+	}
+}
+
+static void
 choose_source(QhScan *scan, const QhValue *value)
 {
 	QhIndex    *ix = scan->ix;
@@ -162,17 +183,7 @@ choose_source(QhScan *scan, const QhValue *value)
 		return;
 	}
 
-	scan->prepared = qv_query_init(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->codec), 64),
-								   ix->codec, value->data,
-								   qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->codec), 64));
-	scan->rs.query = scan->prepared;
-	if (ix->refine_codec != NULL)
-	{
-		scan->refine_prepared = qv_query_init(qh_alloc_aligned(scan->query_cxt, qv_query_sizeof(ix->refine_codec), 64),
-											  ix->refine_codec, value->data,
-											  qh_alloc_aligned(scan->query_cxt, qv_codec_scratch_nbytes(ix->refine_codec), 64));
-		scan->rs.refine_query = scan->refine_prepared;
-	}
+	prepare_queries(scan, value);
 	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef ||
 		(scan->wanted > QH_LEAST_WANTED && ix->nslots <= FLAT_CODES_DEEP * scan->ncandidates) || !start_graph(scan))
 	{

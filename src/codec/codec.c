@@ -86,8 +86,8 @@ qv_query_sizeof(const QvCodec *codec)
 	return ops_of(codec->kind, codec->nbits)->query_nbytes(codec);
 }
 
-QvQuery *
-qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch)
+static QvQuery *
+query_of_residual(void *mem, const QvCodec *codec, const void *value, void *scratch)
 {
 	QvQuery    *query = mem;
 
@@ -97,6 +97,26 @@ qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch)
 	query->nbytes = codec->nbytes;
 	ops_of(codec->kind, codec->nbits)->query_init(query, codec, value, scratch);
 	return query;
+}
+
+QvQuery *
+qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	if (ops->residual != NULL)
+		ops->residual(codec, value, scratch);
+	return query_of_residual(mem, codec, value, scratch);
+}
+
+QvQuery *
+qv_query_init_second(void *mem, const QvCodec *codec, const QvCodec *first, const void *value, void *scratch)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	if (ops->same_residual == NULL || codec->kind != first->kind || !ops->same_residual(codec, first))
+		return qv_query_init(mem, codec, value, scratch);
+	return query_of_residual(mem, codec, value, scratch);
 }
 
 /* The part of a run that begins at slot i. */

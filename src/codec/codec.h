@@ -101,6 +101,12 @@ extern size_t qv_query_sizeof(const QvCodec *codec);
 extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch);
 
 /*
+ * The same of a second codec of the value.  scratch, large enough for both, is as the latest qv_query_init(), of first and with this value,
+ * left it: where the two codecs rotate alike, the value is not rotated again.
+ */
+extern QvQuery *qv_query_init_second(void *mem, const QvCodec *codec, const QvCodec *first, const void *value, void *scratch);
+
+/*
  * Estimated distance of the query to codes by pointer, or laid out stride bytes apart.  Always
  * finite, whatever the slots hold; an L2 or cosine estimate may be below zero (README.md, "Estimates").
  * BITS: the distance itself, rounded to float.

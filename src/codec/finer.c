@@ -14,7 +14,6 @@
 #include "kernel/kernel.h"
 
 #define QUERY_MAX_LEVEL		255		/* against bit planes: eight planes */
-#define QUERY_MAX_WORD		16256	/* against signed bytes: 128 * 127, two signed bytes */
 #define FLOAT_ROUNDING		0x1p-22	/* of every term of an estimate: measured, 68 % of floats and more lie within */
 
 /* The numbers of a slot that belong to its finer code; members and order are the format. */
@@ -140,13 +139,13 @@ finer_slot_nbytes(const QvCodecParams *params)
 	return slot_map(params->purpose, params->metric, params->nbits, qv_rotation_ndims(params->ndims)).nbytes;
 }
 
-/* The rotated vector, its normalised magnitudes, and the code or levels made of it. */
+/* The rotated vector, its normalised magnitudes, and the code made of it; of a query less. */
 static size_t
 finer_scratch_nbytes(const QvCodec *head)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
 
-	return codec->code_ndims * (3 * sizeof(float));
+	return sizeof(QvResidual) + codec->code_ndims * (3 * sizeof(float));
 }
 
 /* ---- from values to codes ---- */
@@ -248,7 +247,7 @@ largest_of(const float *a, uint32_t n)
 	float		smallest;
 	float		largest;
 
-	qv_find_range(a, n, &smallest, &largest);
+	qv_kernels()->range_f32(a, n, &smallest, &largest);
 	return largest;
 }
 
@@ -369,20 +368,13 @@ set_factors(QvFinerFactors *factors, double dot, double square, double a_square,
 	factors->error = float_of(unit * sqrt(a_square) * sqrt((variance > 0.0 ? variance : 0.0) / (n - 1)));
 }
 
-/* One plane of levels, the first level its most significant bit. */
-static void
-put_plane(const uint8_t *level, uint32_t n, int j, uint8_t *plane)
-{
-	for (uint32_t i = 0; i < n / 8; i++)
-		plane[i] = qv_byte_of_plane(qv_eight_levels(level + 8 * i), j);
-}
-
 /* Planes or signed bytes: levels in scratch, then to their place. */
 static void
 encode_grid(const QvRabitq *codec, const SlotMap *map, const float *r, float *a, uint8_t *level, uint8_t *slot)
 {
 	uint32_t	n = codec->code_ndims;
 	uint32_t	nbits = codec->head.nbits;
+	const QvKernels *kernels = qv_kernels();
 	double		per_unit = normalise(r, n, a);
 	float		step = choose_step(a, n, nbits);
 	GridSums	sums = grid_sums(a, n, step, (1 << (nbits - 1)) - 1);
@@ -390,7 +382,7 @@ encode_grid(const QvRabitq *codec, const SlotMap *map, const float *r, float *a,
 
 	factors.excess = grid_levels(r, a, n, step, nbits, level);
 	if (per_unit > 0.0)
-		set_factors(&factors, 0.5 * sums.dot, 0.25 * sums.square, qv_kernels()->dot_f32(a, a, n), 1.0 / per_unit, n);
+		set_factors(&factors, 0.5 * sums.dot, 0.25 * sums.square, kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
 	memcpy(slot + map->factors, &factors, map->nfactor_nbytes);
 	if (!has_planes(nbits))
 	{
@@ -399,9 +391,9 @@ encode_grid(const QvRabitq *codec, const SlotMap *map, const float *r, float *a,
 		return;
 	}
 	if (codec->purpose == QV_PURPOSE_REFINE)
-		put_plane(level, n, (int) nbits - 1, slot + map->top_plane);
+		kernels->bits_u8(level, n, (int) nbits - 1, slot + map->top_plane);
 	for (uint32_t j = 0; j < nbits - 1; j++)
-		put_plane(level, n, (int) (nbits - 2 - j), slot + map->code + (size_t) j * (n / 8));
+		kernels->bits_u8(level, n, (int) (nbits - 2 - j), slot + map->code + (size_t) j * (n / 8));
 }
 
 static void
@@ -591,72 +583,47 @@ finer_query_nbytes(const QvCodec *head)
 	return sizeof(QvFinerQuery) + (has_planes(head->nbits) ? n : head->nbits == 8 ? 2 * n : n * sizeof(float));
 }
 
-static inline bool
-is_usable_step(float step)
+/* 1 / step, or 0 where all numbers are equal or beyond float, and so the grid is one point. */
+static inline float
+per_usable_step(float step)
 {
-	return step >= FLT_MIN && step <= FLT_MAX;
+	return step >= FLT_MIN && step <= FLT_MAX ? 1.0f / step : 0.0f;
 }
 
 /* Eight planes on a grid over the range of q'; returns the step, 0 where all levels are. */
 static float
-prepare_planes(QvFinerQuery *query, const float *rotated, uint8_t *level)
+prepare_planes(QvFinerQuery *query, const QvResidual *residual, uint8_t *level)
 {
+	const QvKernels *kernels = qv_kernels();
 	uint32_t	n = query->code_ndims;
-	float		low;
-	float		high;
-	float		step;
-	float		per_step;
-	int32_t		sum = 0;
+	float		step = (residual->high - residual->low) / QUERY_MAX_LEVEL;
+	float		per_step = per_usable_step(step);
 
-	qv_find_range(rotated, n, &low, &high);
-	step = (high - low) / QUERY_MAX_LEVEL;
-	per_step = is_usable_step(step) ? 1.0f / step : 0.0f;
-	for (uint32_t i = 0; i < n; i++)
+	if (per_step > 0.0f)
+		query->level_sum = kernels->levels_f32(residual->rotated, n, residual->low, per_step, QUERY_MAX_LEVEL, level);
+	else
 	{
-		float		x = per_step > 0.0f ? (rotated[i] - low) * per_step + 0.5f : 0.0f;
-		int32_t		u = (int32_t) (x <= QUERY_MAX_LEVEL ? x : QUERY_MAX_LEVEL);
-
-		level[i] = (uint8_t) u;
-		sum += u;
+		memset(level, 0, n);
+		step = 0.0f;
 	}
 	for (int j = 0; j < 8; j++)
-		put_plane(level, n, j, query->bytes + (size_t) j * (n / 8));
-	query->level_sum = sum;
-	step = per_step > 0.0f ? step : 0.0f;
+		kernels->bits_u8(level, n, j, query->bytes + (size_t) j * (n / 8));
 	query->step = 0.5f * step;
-	query->low = 0.5f * low;
+	query->low = 0.5f * residual->low;
 	return step;
 }
 
-/* Words w = 128 * high + low, of two runs of signed bytes; returns the step. */
+/* Words, as two runs of signed bytes; returns the step. */
 static float
-prepare_words(QvFinerQuery *query, const float *rotated)
+prepare_words(QvFinerQuery *query, const QvResidual *residual)
 {
 	uint32_t	n = query->code_ndims;
 	int8_t	   *high_bytes = (int8_t *) query->bytes;
-	int8_t	   *low_bytes = high_bytes + n;
-	float		low;
-	float		high;
-	float		step;
-	float		per_step;
-	int32_t		sum = 0;
+	float		max = residual->high > -residual->low ? residual->high : -residual->low;
+	float		step = max / QV_MAX_WORD;
+	float		per_step = per_usable_step(step);
+	int32_t		sum = qv_kernels()->words_f32(residual->rotated, n, per_step, high_bytes, high_bytes + n);
 
-	qv_find_range(rotated, n, &low, &high);
-	step = (high > -low ? high : -low) / QUERY_MAX_WORD;
-	per_step = is_usable_step(step) ? 1.0f / step : 0.0f;
-	for (uint32_t i = 0; i < n; i++)
-	{
-		float		x = rotated[i] * per_step + (QUERY_MAX_WORD + 0.5f);
-		int32_t		w;
-		int32_t		upper;
-
-		x = x <= 2 * QUERY_MAX_WORD ? x : 2 * QUERY_MAX_WORD;
-		w = (int32_t) (x >= 0.0f ? x : 0.0f) - QUERY_MAX_WORD;
-		upper = ((w + QUERY_MAX_WORD + 64) >> 7) - 127;
-		high_bytes[i] = (int8_t) upper;
-		low_bytes[i] = (int8_t) (w - 128 * upper);
-		sum += w;
-	}
 	query->step = per_step > 0.0f ? step : 0.0f;
 	query->low = 0.5f * query->step * (float) sum;	/* y is the signed byte and a half */
 	return query->step;
@@ -667,31 +634,28 @@ finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, vo
 {
 	const QvRabitq *codec = (const QvRabitq *) codec_head;
 	QvFinerQuery *query = (QvFinerQuery *) head;
+	const QvResidual *residual = scratch;
 	uint32_t	n = codec->code_ndims;
-	float	   *rotated = scratch;
 	float		step = 0.0f;
-	double		residual_sq;
 	double		weight;
 
-	qv_rabitq_rotate(codec, value, rotated);
-	residual_sq = qv_kernels()->dot_f32(rotated, rotated, n);
 	query->map = slot_map_of(codec);
 	query->code_ndims = n;
 	query->level_sum = 0;
 	query->step = 1.0f;
 	query->low = 0.0f;
 	if (has_planes(head->nbits))
-		step = prepare_planes(query, rotated, (uint8_t *) (rotated + n));
+		step = prepare_planes(query, residual, (uint8_t *) scratch + sizeof(QvResidual) + n * sizeof(float));
 	else if (head->nbits == 8)
-		step = prepare_words(query, rotated);
+		step = prepare_words(query, residual);
 	else
-		memcpy(query->bytes, rotated, n * sizeof(float));
+		memcpy(query->bytes, residual->rotated, n * sizeof(float));
 
-	query->weights = qv_rabitq_weights(codec, value, residual_sq);
+	query->weights = qv_rabitq_weights(codec, value, residual->sq);
 	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
-	query->error_code = (float) (weight * residual_sq);
+	query->error_code = (float) (weight * residual->sq);
 	query->error_round = (float) (weight * step * step / 12.0);
-	query->norm = (float) sqrt(residual_sq);
+	query->norm = (float) sqrt(residual->sq);
 }
 
 /* ---- distances ---- */
@@ -853,6 +817,8 @@ const QvCodeOps qv_finer_ops = {
 	.pair = finer_pair,
 	.pair_block = finer_pair_block,
 	.norm2 = qv_rabitq_norm2,
+	.residual = qv_rabitq_residual,
+	.same_residual = qv_rabitq_same_residual,
 	.query_nbytes = finer_query_nbytes,
 	.query_init = finer_query_init,
 	.score = finer_score,

@@ -78,8 +78,11 @@ typedef struct QvCodeOps
 
 	float		(*norm2) (const uint8_t *slot, uint32_t nbytes);	/* NULL: 0 */
 
+	/* what queries of a value have in common whatever the width, into scratch; does another codec of this kind make the same?  NULL: nothing */
+	void		(*residual) (const QvCodec *codec, const void *value, void *scratch);
+	bool		(*same_residual) (const QvCodec *codec, const QvCodec *other);
 	size_t		(*query_nbytes) (const QvCodec *codec);
-	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head filled in */
+	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head and residual are there */
 	void		(*score) (const QvQuery *query, QvSlots run, int n, float *dist);
 	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots */
 	float		(*error) (const QvQuery *query, const uint8_t *slot);

@@ -99,6 +99,7 @@ qv_rabitq_init(QvCodec *head, const QvCodecParams *params)
 
 	codec->code_ndims = code_ndims;
 	codec->purpose = params->purpose;
+	codec->seed = params->seed;
 	memset(centroid, 0, code_ndims * sizeof(float));
 	if (params->centroid != NULL)
 		memcpy(centroid, params->centroid, params->ndims * sizeof(float));
@@ -112,34 +113,29 @@ qv_rabitq_init(QvCodec *head, const QvCodecParams *params)
 
 /* ---- from values to codes ---- */
 
-/* Room for the rotated vector and, of a query, its levels. */
+/* Room for the rotated vector or, of a query, its residual and levels. */
 static size_t
 rabitq_scratch_nbytes(const QvCodec *head)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
 
-	return codec->code_ndims * (sizeof(float) + 1);
+	return sizeof(QvResidual) + codec->code_ndims * (sizeof(float) + 1);
 }
 
 void
 qv_rabitq_rotate(const QvRabitq *codec, const float *value, float *out)
 {
-	const float *centroid = qv_centroid_of(codec);
+	const QvKernels *kernels = qv_kernels();
 	uint32_t	ndims = codec->head.ndims;
+	double		scale = 1.0;
 
 	if (codec->head.metric == QV_METRIC_COSINE)
 	{
-		double		sum = qv_kernels()->dot_f32(value, value, ndims);
-		double		scale = sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
+		double		sum = kernels->dot_f32(value, value, ndims);
 
-		for (uint32_t i = 0; i < ndims; i++)
-			out[i] = (float) (value[i] * scale) - centroid[i];
+		scale = sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
 	}
-	else
-	{
-		for (uint32_t i = 0; i < ndims; i++)
-			out[i] = value[i] - centroid[i];
-	}
+	kernels->residual_f32(value, scale, qv_centroid_of(codec), ndims, out);
 	memset(out + ndims, 0, (codec->code_ndims - ndims) * sizeof(float));
 	qv_rotation_apply(qv_rotation_of(codec), codec->code_ndims, out);
 }
@@ -229,68 +225,33 @@ qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
 
 /* ---- from values to queries ---- */
 
+void
+qv_rabitq_residual(const QvCodec *head, const void *value, void *scratch)
+{
+	const QvRabitq *codec = (const QvRabitq *) head;
+	const QvKernels *kernels = qv_kernels();
+	QvResidual *residual = scratch;
+	uint32_t	n = codec->code_ndims;
+
+	qv_rabitq_rotate(codec, value, residual->rotated);
+	residual->sq = kernels->dot_f32(residual->rotated, residual->rotated, n);
+	kernels->range_f32(residual->rotated, n, &residual->low, &residual->high);
+}
+
+bool
+qv_rabitq_same_residual(const QvCodec *head, const QvCodec *other_head)
+{
+	const QvRabitq *codec = (const QvRabitq *) head;
+	const QvRabitq *other = (const QvRabitq *) other_head;
+
+	return head->metric == other_head->metric && head->ndims == other_head->ndims && codec->seed == other->seed &&
+		memcmp(qv_centroid_of(codec), qv_centroid_of(other), head->ndims * sizeof(float)) == 0;
+}
+
 static size_t
 rabitq_query_nbytes(const QvCodec *head)
 {
 	return sizeof(QvRabitqQuery) + 4 * (size_t) head->nbytes;
-}
-
-/* Smallest and largest of n numbers, n a multiple of 64; lanes as in sum_of_magnitudes. */
-void
-qv_find_range(const float *x, uint32_t n, float *low, float *high)
-{
-	float		min[16];
-	float		max[16];
-
-	memcpy(min, x, sizeof(min));
-	memcpy(max, x, sizeof(max));
-	for (uint32_t i = 16; i < n; i += 16)
-	{
-		for (int j = 0; j < 16; j++)
-		{
-			min[j] = x[i + j] < min[j] ? x[i + j] : min[j];
-			max[j] = x[i + j] > max[j] ? x[i + j] : max[j];
-		}
-	}
-	*low = min[0];
-	*high = max[0];
-	for (int j = 1; j < 16; j++)
-	{
-		*low = min[j] < *low ? min[j] : *low;
-		*high = max[j] > *high ? max[j] : *high;
-	}
-}
-
-/* Levels 0 to 15 of n numbers on the grid low + level * step; returns their sum. */
-static int32_t
-quantise(const float *x, uint32_t n, float low, float step, uint8_t *level)
-{
-	float		per_step = 1.0f / step;
-	int32_t		sum = 0;
-
-	for (uint32_t i = 0; i < n; i++)
-	{
-		int32_t		u = (int32_t) ((x[i] - low) * per_step + 0.5f);
-
-		u = u > QUERY_MAX_LEVEL ? QUERY_MAX_LEVEL : u;
-		level[i] = (uint8_t) u;
-		sum += u;
-	}
-	return sum;
-}
-
-static void
-split_planes(const uint8_t *level, uint32_t n, uint8_t *planes)
-{
-	uint32_t	nbytes = n / 8;
-
-	for (uint32_t i = 0; i < nbytes; i++)
-	{
-		uint64_t	word = qv_eight_levels(level + 8 * i);
-
-		for (int j = 0; j < 4; j++)
-			planes[j * nbytes + i] = qv_byte_of_plane(word, j);
-	}
 }
 
 /* What the metric makes of norms and inner products (README.md, "Estimates"). */
@@ -327,35 +288,32 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 	const QvRabitq *codec = (const QvRabitq *) codec_head;
 	QvRabitqQuery *query = (QvRabitqQuery *) head;
 	uint32_t	n = codec->code_ndims;
-	float	   *rotated = scratch;
-	uint8_t    *level = (uint8_t *) (rotated + n);
-	double		residual_sq;
+	const QvKernels *kernels = qv_kernels();
+	const QvResidual *residual = scratch;
+	uint8_t    *level = (uint8_t *) scratch + sizeof(QvResidual) + n * sizeof(float);
+	float		low = residual->low;
+	float		step = (residual->high - low) / QUERY_MAX_LEVEL;
+	double		unit = INV_X0_STEPS * sqrt((double) n);
 	double		weight;
-	float		low;
-	float		high;
-	float		step;
 
-	qv_rabitq_rotate(codec, value, rotated);
-	residual_sq = qv_kernels()->dot_f32(rotated, rotated, n);
-	qv_find_range(rotated, n, &low, &high);
-	step = (high - low) / QUERY_MAX_LEVEL;
 	/* All numbers equal (a query at the centroid), or beyond float: the grid is one point. */
 	if (step >= FLT_MIN && step <= FLT_MAX)
-		query->level_sum = quantise(rotated, n, low, step, level);
+		query->level_sum = kernels->levels_f32(residual->rotated, n, low, 1.0f / step, QUERY_MAX_LEVEL, level);
 	else
 	{
 		memset(level, 0, n);
 		query->level_sum = 0;
 		step = 0.0f;
 	}
-	split_planes(level, n, query->planes);
+	for (int j = 0; j < 4; j++)
+		kernels->bits_u8(level, n, j, query->planes + (size_t) j * (n / 8));
 
-	query->weights = qv_rabitq_weights(codec, value, residual_sq);
+	query->weights = qv_rabitq_weights(codec, value, residual->sq);
 	query->code_ndims = (int32_t) n;
-	query->step = (float) (step / (INV_X0_STEPS * sqrt((double) n)));
-	query->low = (float) (low / (INV_X0_STEPS * sqrt((double) n)));
+	query->step = (float) (step / unit);
+	query->low = (float) (low / unit);
 	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
-	query->error_sign = (float) (weight * residual_sq / (n - 1));
+	query->error_sign = (float) (weight * residual->sq / (n - 1));
 	query->error_round = (float) (weight * step * step / 12.0);
 }
 
@@ -511,6 +469,8 @@ const QvCodeOps qv_rabitq_ops = {
 	.pair = qv_rabitq_pair,
 	.pair_block = qv_rabitq_pair_block,
 	.norm2 = qv_rabitq_norm2,
+	.residual = qv_rabitq_residual,
+	.same_residual = qv_rabitq_same_residual,
 	.query_nbytes = rabitq_query_nbytes,
 	.query_init = rabitq_query_init,
 	.score = rabitq_score,

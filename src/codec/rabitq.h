@@ -36,10 +36,20 @@ typedef struct QvRabitq
 	QvCodec		head;
 	QvCodecPurpose purpose;
 	uint32_t	code_ndims;		/* D: coordinates after padding, and bits of a plane */
+	uint64_t	seed;			/* of the rotation */
 	float		centroid_sq;	/* |c|^2 */
 	float		max_norm_sq;	/* M^2, inner product only */
 	float		floats[];		/* centroid, rotation, cosines: see the functions below */
 } QvRabitq;
+
+/* What a query is made of, whatever its width: the beginning of its scratch. */
+typedef struct QvResidual
+{
+	double		sq;				/* |q'|^2 */
+	float		low;			/* smallest and largest coordinate */
+	float		high;
+	_Alignas(64) float rotated[];	/* q', D floats */
+} QvResidual;
 
 /* distance = constant + norm_weight * norm^2 + ip_weight * (<r,q'> + <x,c>) */
 typedef struct QvWeights
@@ -88,36 +98,14 @@ qv_distance_of(const QvWeights *weights, float norm, float ip)
 	return qv_clamp_finite(weights->constant + weights->norm_weight * norm * norm + weights->ip_weight * ip);
 }
 
-/* Eight levels as one word, the first its lowest byte. */
-static inline uint64_t
-qv_eight_levels(const uint8_t *level)
-{
-	uint64_t	word = 0;
-
-	for (int b = 0; b < 8; b++)
-		word |= (uint64_t) level[b] << (8 * b);
-	return word;
-}
-
-/*
- * Bit j of eight levels becomes one byte of plane j, the first level its most
- * significant bit: the multiplication moves bit 8i of the masked word to bit
- * 63 - i, and no two of its partial products meet above bit 55.
- */
-static inline uint8_t
-qv_byte_of_plane(uint64_t word, int j)
-{
-	uint64_t	bits = (word >> j) & UINT64_C(0x0101010101010101);
-
-	return (uint8_t) ((bits * UINT64_C(0x8040201008040201)) >> 56);
-}
-
 /* As the operations of kinds.h have them; of slots, the first part: sign plane, QvFactors, <x,c>. */
 extern const char *qv_rabitq_params_fault(const QvCodecParams *params);
 extern size_t qv_rabitq_codec_nbytes(const QvCodecParams *params);
 extern uint32_t qv_rabitq_code_nbits(const QvCodecParams *params);
 extern size_t qv_rabitq_slot_nbytes(const QvCodecParams *params);
 extern void qv_rabitq_init(QvCodec *head, const QvCodecParams *params);
+extern void qv_rabitq_residual(const QvCodec *head, const void *value, void *scratch);
+extern bool qv_rabitq_same_residual(const QvCodec *head, const QvCodec *other);
 extern const char *qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot);
 extern void qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist);
 extern void qv_rabitq_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist, size_t dist_stride);
@@ -130,8 +118,6 @@ extern void qv_rabitq_rotate(const QvRabitq *codec, const float *value, float *r
 /* The first part of a slot of value, whose P(x - c) is r. */
 extern void qv_rabitq_encode_signs(const QvRabitq *codec, const void *value, const float *r, uint8_t *slot);
 
-/* Smallest and largest of n numbers, n a multiple of 64. */
-extern void qv_find_range(const float *x, uint32_t n, float *low, float *high);
 /* What the metric makes of norms and inner products; residual_sq is |q'|^2 of the query value. */
 extern QvWeights qv_rabitq_weights(const QvRabitq *codec, const float *value, double residual_sq);
 

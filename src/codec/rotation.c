@@ -95,24 +95,6 @@ qv_rotation_init(float *rotation, uint32_t code_ndims, uint64_t seed)
 	}
 }
 
-/* Turn coordinate i and coordinate i + nhalf by 45 degrees in their plane. */
-static void
-mix_halves(float *x, uint32_t nhalf)
-{
-	const float cos45 = 0.70710678f;
-	float	   *low = x;
-	float	   *high = x + nhalf;
-
-	for (uint32_t i = 0; i < nhalf; i++)
-	{
-		float		a = low[i] * cos45;
-		float		b = high[i] * cos45;
-
-		low[i] = a + b;
-		high[i] = a - b;
-	}
-}
-
 void
 qv_rotation_apply(const float *rotation, uint32_t code_ndims, float *x)
 {
@@ -128,10 +110,9 @@ qv_rotation_apply(const float *rotation, uint32_t code_ndims, float *x)
 	{
 		const float *factor = rotation + (size_t) round * code_ndims;
 
-		for (uint32_t i = 0; i < code_ndims; i++)
-			x[i] *= factor[i];
+		kernels->multiply_f32(x, factor, code_ndims);
 		kernels->fht_f32(x + transform_start(code_ndims, round), n);
 		if (round >= 1 && n != code_ndims)
-			mix_halves(x, code_ndims / 2);
+			kernels->turn_f32(x, x + code_ndims / 2, code_ndims / 2);
 	}
 }

@@ -389,6 +389,66 @@ test_same_everywhere(void)
 	free(data);
 }
 
+/* Is the query of fx, prepared behind one of the first codec, the one prepared by itself? */
+static bool
+is_same_second(const CodecFixture *fx, const QvCodecParams *first_params, const float *value)
+{
+	CodecFixture first = fixture_open(*first_params);
+	size_t		nbytes = qv_query_sizeof(fx->codec);
+	size_t		first_nbytes = qv_codec_scratch_nbytes(first.codec);
+	size_t		scratch_nbytes = qv_codec_scratch_nbytes(fx->codec);
+	uint8_t    *scratch = aligned_memory(first_nbytes > scratch_nbytes ? first_nbytes : scratch_nbytes);
+	uint8_t    *alone = aligned_memory(nbytes);
+	uint8_t    *behind = aligned_memory(nbytes);
+	bool		same;
+
+	memset(alone, 0, nbytes);
+	memset(behind, 0, nbytes);
+	qv_query_init(alone, fx->codec, value, fx->scratch);
+	qv_query_init(first.query, first.codec, value, scratch);
+	qv_query_init_second(behind, fx->codec, first.codec, value, scratch);
+	same = memcmp(alone, behind, nbytes) == 0;
+	free(scratch);
+	free(alone);
+	free(behind);
+	fixture_close(&first);
+	return same;
+}
+
+/* A query beside another of the same value: of a codec that rotates alike, and of those that do not. */
+static void
+test_second_query(void)
+{
+	float	   *data = clustered_data(20, 300, 0.5, 0.1, 33);
+
+	for (int m = 0; m < 3; m++)
+	{
+		float	   *centroid = mean_of(data, 20, 300, metrics[m]);
+		float	   *elsewhere = mean_of(data, 10, 300, metrics[m]);
+
+		for (int w = 0; w < NWIDTHS; w++)
+		{
+			CodecFixture fx = fixture_open(finer_params(metrics[m], 300, widths[w], QV_PURPOSE_REFINE, 8, centroid));
+			QvCodecParams alike = float_params(metrics[m], 300, 8, centroid);
+			QvCodecParams firsts[] = {alike, alike, alike, alike, alike, {.kind = QV_CODE_BITS, .metric = QV_METRIC_HAMMING, .ndims = 300, .nbits = 1}};
+			int			nfirsts = (int) (sizeof(firsts) / sizeof(firsts[0]));
+			int			nsame = 0;
+
+			firsts[1].seed = 9;
+			firsts[2].centroid = elsewhere;
+			firsts[3].metric = metrics[(m + 1) % 3];
+			firsts[4].ndims = 299;
+			for (int i = 0; i < nfirsts; i++)
+				nsame += is_same_second(&fx, &firsts[i], data);
+			ok(nsame == nfirsts, "%u bits, %s: a second query is as one alone (%d of %d)", widths[w], metric_names[m], nsame, nfirsts);
+			fixture_close(&fx);
+		}
+		free(centroid);
+		free(elsewhere);
+	}
+	free(data);
+}
+
 /* The first part of a slot is a slot of one bit: the same bytes, pairs and, to a codec of one bit, estimates. */
 static void
 test_first_part(void)
@@ -718,6 +778,7 @@ main(void)
 	test_first_part();
 	test_definition();
 	test_same_everywhere();
+	test_second_query();
 	test_at_centroid();
 	test_hostile();
 	test_unbiased();
