@@ -125,6 +125,22 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 	}
 }
 
+/* Ask the processor for the finer code of a node, where it will be wanted: what is expanded is nearly always refined. */
+static void
+prefetch_refine(QhRelStore *rs, QhNode node)
+{
+	QhIndex    *ix = rs->ix;
+	QhSlotAddress addr;
+	Buffer		buf;
+
+	if (rs->refine_query == NULL)
+		return;
+	addr = qh_slot_address(&ix->geo, QH_ARRAY_REFINE, node);
+	buf = ix->hints[addr.blkno];
+	if (buf > InvalidBuffer)
+		prefetch_slot((const char *) BufferGetBlock(buf) + addr.offset, Min(ix->geo.slot_nbytes[QH_ARRAY_REFINE], MAX_PREFETCH_NBYTES));
+}
+
 /* The search says which nodes come next, the nearest first. */
 static void
 relstore_hint(QhStore *store, const QhNode *nodes, int n)
@@ -132,6 +148,7 @@ relstore_hint(QhStore *store, const QhNode *nodes, int n)
 	QhRelStore *rs = (QhRelStore *) store;
 
 	prefetch_links(rs, nodes, Min(n, LINKS_AHEAD));
+	prefetch_refine(rs, nodes[0]);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_LINK, nodes, n);
 }
 
