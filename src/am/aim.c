@@ -160,16 +160,20 @@ qh_scan_take_aim(QhScan *scan)
 }
 
 QhAim
-qh_scan_next_aim(const QhScan *scan)
+qh_scan_next_aim(const QhScan *scan, int *max)
 {
 	uint64		next = scan->npulled + 1;
+	uint64		known = Max((uint64) scan->ncandidates, scan->most_near);
 	QhAim		aim = scan->aim;
 
+	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || next > known)
+		*max = 1;
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return (QhAim) {.ef_total = scan->ef};
-	if (next > Max((uint64) scan->ncandidates, scan->most_near))
+	if (next > known)
 		/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
 		return (QhAim) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next};
+	*max = (int) Min((uint64) *max, known - scan->npulled);
 	aim.found_total = Max(next, aim.found_total);
 	return aim;
 }

@@ -74,16 +74,16 @@ refine_batch(QhScan *scan, int n)
 	float		dist[REFINE_BATCH];
 	int			ncands = 0;
 
-	while (ncands < Min(n, REFINE_BATCH))
+	n = Min(n, REFINE_BATCH);
+	while (ncands < n && !scan->no_candidates)
 	{
-		if (!qh_scan_candidate(scan, &cands[ncands]))
-		{
-			scan->no_candidates = true;
-			break;
-		}
-		nodes[ncands] = cands[ncands].node;
-		ncands++;
+		int			more = qh_scan_next_candidates(scan, n - ncands, cands + ncands);
+
+		scan->no_candidates = more == 0;
+		ncands += more;
 	}
+	for (int i = 0; i < ncands; i++)
+		nodes[i] = cands[i].node;
 	if (scan->nrefine_taken < scan->aim.rank && scan->nrefine_taken + ncands >= scan->aim.rank)
 		scan->refine_rank = cands[scan->aim.rank - 1 - scan->nrefine_taken].dist;
 	qh_score_refine(&scan->rs, nodes, ncands, dist);

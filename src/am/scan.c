@@ -281,11 +281,11 @@ outgrown(QhScan *scan)
 }
 
 static void
-note_pulled(QhScan *scan, QhNode node)
+note_pulled(QhScan *scan, const QhCandidate *cands, int n)
 {
-	if (scan->npulled == scan->max_pulled_nodes)
+	if (scan->npulled + n > scan->max_pulled_nodes)
 	{
-		uint64		max = Max(64, scan->max_pulled_nodes * 2);
+		uint64		max = Max(64, 2 * (scan->npulled + n));
 		QhNode	   *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhNode) * max);
 
 		if (scan->npulled > 0)
@@ -295,7 +295,8 @@ note_pulled(QhScan *scan, QhNode node)
 		scan->pulled_nodes = grown;
 		scan->max_pulled_nodes = max;
 	}
-	scan->pulled_nodes[scan->npulled++] = node;
+	for (int i = 0; i < n; i++)
+		scan->pulled_nodes[scan->npulled++] = cands[i].node;
 }
 
 /* Leave the graph for a pass over all codes. */
@@ -309,53 +310,52 @@ go_on_flat(QhScan *scan, QhCandidate *out)
 	return qh_flat_next(scan, out);
 }
 
-static bool
-graph_candidate(QhScan *scan, QhCandidate *out)
+static int
+graph_candidates(QhScan *scan, int max, QhCandidate *out)
 {
 	bool		goes_on = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
-	QhAim		aim = qh_scan_next_aim(scan);
+	QhAim		aim = qh_scan_next_aim(scan, &max);
 	const QhSearchStats *stats;
-	bool		found;
+	int			n;
 
 	if (!goes_on && scan->npulled >= (uint64) scan->ef)
-		return false;
+		return 0;
 	if (goes_on && outgrown(scan))
 		return go_on_flat(scan, out);
-	found = qh_search_next_aimed(scan->search, &aim, out);
+	n = qh_search_next_aimed(scan->search, &aim, max, out);
 	stats = qh_search_stats(scan->search);
 
 	/*
 	 * No more nodes are to be reached from where the search began, or there is no memory for them.  From the other
 	 * entry points there may be, so look at everything, before a row is returned that one of those should have come before.
 	 */
-	if (goes_on && (!found || stats->exhausted || stats->limited) &&
+	if (goes_on && (n == 0 || stats->exhausted || stats->limited) &&
 		!(stats->limited && stats->nscored >= (uint64) qhnsw_max_scan_tuples))
 		return go_on_flat(scan, out);
-	if (found)
-		note_pulled(scan, out->node);
-	return found;
+	note_pulled(scan, out, n);
+	return n;
 }
 
-bool
-qh_scan_candidate(QhScan *scan, QhCandidate *out)
+int
+qh_scan_next_candidates(QhScan *scan, int max, QhCandidate *out)
 {
 	switch (scan->source)
 	{
 		case QH_SOURCE_NONE:
-			return false;
+			return 0;
 		case QH_SOURCE_GRAPH:
-			return graph_candidate(scan, out);
+			return graph_candidates(scan, max, out);
 		case QH_SOURCE_FLAT:
 			return qh_flat_next(scan, out);
 		case QH_SOURCE_ALL:
 			if (scan->next_node >= scan->ix->nslots)
-				return false;
+				return 0;
 			CHECK_FOR_INTERRUPTS();
 			out->node = scan->next_node++;
 			out->dist = 0;
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 /*
@@ -395,7 +395,7 @@ next_node(QhScan *scan, QhRefined *out)
 
 	if (scan->refine_prepared != NULL)
 		return qh_refine_next(scan, out);
-	if (!qh_scan_candidate(scan, &cand))
+	if (qh_scan_next_candidates(scan, 1, &cand) == 0)
 		return false;
 	*out = (QhRefined) {cand.dist, cand.dist, cand.node};
 	return true;

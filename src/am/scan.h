@@ -163,7 +163,8 @@ typedef struct QhScan
 } QhScan;
 
 /* ---- scan.c ---- */
-extern bool qh_scan_candidate(QhScan *scan, QhCandidate *out);
+/* The next candidates in the order of their codes, at least one and at most max; 0 where there are none. */
+extern int qh_scan_next_candidates(QhScan *scan, int max, QhCandidate *out);
 /* Next row in the order of the codes; code receives the node's code if not NULL. */
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
@@ -172,8 +173,8 @@ extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 extern double qh_scan_candidates(const QhScan *scan);
 /* The rows wanted are known, or have become more. */
 extern void qh_scan_take_aim(QhScan *scan);
-/* What the graph search is to have done before another candidate is taken. */
-extern QhAim qh_scan_next_aim(const QhScan *scan);
+/* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the aim of. */
+extern QhAim qh_scan_next_aim(const QhScan *scan, int *max);
 /* Does the scan go beyond what most want and the plan told, in an order that a late row cannot be put into? */
 extern bool qh_scan_is_deep_and_strict(const QhScan *scan);
 /* Standard errors of which an estimate may be wrong where the rank-th row is decided. */

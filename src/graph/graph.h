@@ -156,10 +156,10 @@ extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, cons
  */
 extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
 /*
- * The same by an aim.  Nodes may be returned unexpanded, which is made up for when ef_total grows to include them, or nothing
- * else is left.
+ * The same by an aim, up to max > 0 nodes: those that one call after the other would return, as far as the aim puts nodes in order.  Returns
+ * how many.  Nodes may be returned unexpanded, which is made up for when ef_total grows to include them, or nothing else is left.
  */
-extern bool qh_search_next_aimed(QhSearch *search, const QhAim *aim, QhCandidate *out);
+extern int qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *out);
 /* The nearest nodes found and not returned yet, as things stand: at most max, without their distances. */
 extern int qh_search_peek(const QhSearch *search, int max, QhNode *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);

@@ -714,11 +714,28 @@ take_aim(QhSearch *search, const QhAim *aim)
 	return size;
 }
 
-bool
-qh_search_next_aimed(QhSearch *search, const QhAim *aim, QhCandidate *out)
+/* Take the front of the window. */
+static QhCandidate
+pop_front(QhSearch *search)
+{
+	Entry		front = search->window[search->head];
+	QhNode		node = entry_node(front);
+
+	if (!(front & EXPANDED) && !search->stats.limited)
+		owe(search, node);
+	search->head++;
+	search->count--;
+	if (search->cursor > 0)
+		search->cursor--;
+	search->nreturned++;
+	return (QhCandidate) {entry_dist(front), node};
+}
+
+int
+qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *out)
 {
 	size_t		size = take_aim(search, aim);
-	Entry		front;
+	int			n = 0;
 
 	if (search->stats.nexpanded == 0)
 		expect_nodes(search, search->nexpand);
@@ -736,26 +753,17 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, QhCandidate *out)
 		settle(search, size);
 	search->stats.nbytes = bytes_held(search);
 	search->stats.exhausted = search->cursor == search->count && search->noverflow == 0 && search->first_owed == search->nowed;
-	if (search->count == 0)
-		return false;
 
-	front = search->window[search->head];
-	out->dist = entry_dist(front);
-	out->node = entry_node(front);
-	if (!(front & EXPANDED) && !search->stats.limited)
-		owe(search, out->node);
-	search->head++;
-	search->count--;
-	if (search->cursor > 0)
-		search->cursor--;
-	search->nreturned++;
-	return true;
+	/* none of those that are in order leaves anything to be done before the next of them */
+	while (n < max && (size_t) n < size && search->count > 0)
+		out[n++] = pop_front(search);
+	return n;
 }
 
 bool
 qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 {
-	return qh_search_next_aimed(search, &(QhAim) {.ef_total = ef_total}, out);
+	return qh_search_next_aimed(search, &(QhAim) {.ef_total = ef_total}, 1, out) > 0;
 }
 
 int

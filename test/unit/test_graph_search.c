@@ -317,7 +317,7 @@ test_against_naive(void)
 		naive_begin(&naive, &mem, 0);
 		for (uint64_t returned = 0;; returned++)
 		{
-			bool		more = qh_search_next_aimed(search, &aim, &a);
+			bool		more = qh_search_next_aimed(search, &aim, 1, &a) > 0;
 
 			if (more != naive_next(&naive, &mem, &aim, &b))
 				wrong++;
