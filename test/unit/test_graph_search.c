@@ -293,8 +293,7 @@ test_against_naive(void)
 		QhSearchLimits limits = {.resumable = true};
 		Naive		naive = {.found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
 		QhAim		aim = {.ef_total = 1 + round % 40, .found_total = round % 3 * 20};
-		QhCandidate a,
-					b;
+		QhCandidate b;
 
 		make_random_graph(&mem, codes, N, 4, round + 1000);
 		mem.store.nnodes = known[round % 4];
@@ -315,28 +314,33 @@ test_against_naive(void)
 		search = qh_search_create(&alloc, &mem.store);
 		memory_start(&mem, search, &(Code) {{0}}, &limits);
 		naive_begin(&naive, &mem, 0);
-		for (uint64_t returned = 0;; returned++)
+		for (uint64_t returned = 0; wrong == 0;)
 		{
-			bool		more = qh_search_next_aimed(search, &aim, 1, &a) > 0;
+			QhCandidate few[4];
+			int			n = qh_search_next_aimed(search, &aim, 1 + (int) (returned + round) % 4, few);
 
-			if (more != naive_next(&naive, &mem, &aim, &b))
-				wrong++;
-			else if (more && (a.node != b.node || a.dist != b.dist))
-				wrong++;
-			if (!more || wrong > 0)
+			for (int i = 0; i < n; i++)
+				wrong += !naive_next(&naive, &mem, &aim, &b) || few[i].node != b.node || few[i].dist != b.dist;
+			if (n == 0)
+			{
+				wrong += naive_next(&naive, &mem, &aim, &b);
 				break;
-			nreturned++;
-			/* the caller asks for more every third time, and sometimes for less, which must do nothing */
-			if (returned % 3 == 2)
-				aim.ef_total += round % 7;
-			/* every other round they go on being returned before they are expanded */
-			if (aim.found_total > 0 && round % 2 == 0)
-				aim.found_total += returned % 11 == 10 ? 20 : 1;
-			/* until the rank-th and many more were returned */
-			if (returned == 60 + round)
-				aim.rank = 0;
-			if (returned % 5 == 4)
-				wrong += qh_search_stats(search)->limited;
+			}
+			nreturned += n;
+			for (uint64_t end = returned + (uint64_t) n; returned < end; returned++)
+			{
+				/* the caller asks for more every third time, and sometimes for less, which must do nothing */
+				if (returned % 3 == 2)
+					aim.ef_total += round % 7;
+				/* every other round they go on being returned before they are expanded */
+				if (aim.found_total > 0 && round % 2 == 0)
+					aim.found_total += returned % 11 == 10 ? 20 : 1;
+				/* until the rank-th and many more were returned */
+				if (returned == 60 + round)
+					aim.rank = 0;
+				if (returned % 5 == 4)
+					wrong += qh_search_stats(search)->limited;
+			}
 		}
 		qh_search_destroy(search);
 		memory_free(&mem);
