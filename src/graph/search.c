@@ -338,14 +338,20 @@ window_fill(QhSearch *search, size_t size)
 
 /* ---- hops ---- */
 
+/* Bytes of the arrays of one hop, which are one piece of memory with the search. */
+static size_t
+hop_nbytes(const QhStore *store)
+{
+	return (size_t) store->max_degree * (2 * sizeof(Entry) + sizeof(size_t) + sizeof(QhLink) + 2 * sizeof(QhNode) + sizeof(float));
+}
+
 static size_t
 bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
 		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
 		qh_visited_nbytes(&search->visited) +
-		search->owed_capacity * sizeof(QhNode) +
-		(size_t) search->store->max_degree * (sizeof(QhLink) + 2 * sizeof(QhNode) + sizeof(float) + 2 * sizeof(Entry) + sizeof(size_t));
+		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
 }
 
 /* Make room for one hop, or report that a limit forbids it. */
@@ -593,6 +599,21 @@ pay(QhSearch *search, size_t size)
 
 /* ---- interface ---- */
 
+/* Divide what stands behind the search among them, the widest elements first. */
+static void
+place_hop(QhSearch *search)
+{
+	size_t		degree = (size_t) search->store->max_degree;
+
+	search->accepted = (Entry *) (search + 1);
+	search->sorted = search->accepted + degree;
+	search->places = (size_t *) (search->sorted + degree);
+	search->links = (QhLink *) (search->places + degree);
+	search->batch[0].nodes = search->links + degree;
+	search->batch[1].nodes = search->batch[0].nodes + degree;
+	search->dist = (float *) (search->batch[1].nodes + degree);
+}
+
 /* Throw away what the arrays hold and make them small again. */
 static void
 reset_memory(QhSearch *search)
@@ -614,21 +635,14 @@ reset_memory(QhSearch *search)
 QhSearch *
 qh_search_create(const QhAlloc *alloc, QhStore *store)
 {
-	QhSearch   *search = alloc->alloc(alloc->ctx, sizeof(QhSearch));
-	size_t		degree = (size_t) store->max_degree;
+	QhSearch   *search = alloc->alloc(alloc->ctx, sizeof(QhSearch) + hop_nbytes(store));
 
 	memset(search, 0, sizeof(*search));
 	search->alloc = *alloc;
 	search->store = store;
 	qh_visited_init(&search->visited, alloc);
 	reset_memory(search);
-	search->links = qh_take(&search->alloc, degree * sizeof(QhLink));
-	for (int i = 0; i < 2; i++)
-		search->batch[i].nodes = qh_take(&search->alloc, degree * sizeof(QhNode));
-	search->dist = qh_take(&search->alloc, degree * sizeof(float));
-	search->accepted = qh_take(&search->alloc, degree * sizeof(Entry));
-	search->sorted = qh_take(&search->alloc, degree * sizeof(Entry));
-	search->places = qh_take(&search->alloc, degree * sizeof(size_t));
+	place_hop(search);
 	search->stats.nbytes = bytes_held(search);
 	return search;
 }
@@ -641,13 +655,6 @@ qh_search_destroy(QhSearch *search)
 	qh_give(&search->alloc, search->overflow);
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
-	qh_give(&search->alloc, search->links);
-	for (int i = 0; i < 2; i++)
-		qh_give(&search->alloc, search->batch[i].nodes);
-	qh_give(&search->alloc, search->dist);
-	qh_give(&search->alloc, search->accepted);
-	qh_give(&search->alloc, search->sorted);
-	qh_give(&search->alloc, search->places);
 	qh_give(&search->alloc, search);
 }
 
