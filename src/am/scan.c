@@ -448,11 +448,12 @@ static void
 read_rows_ahead(QhScan *scan, QhNode node)
 {
 	QhNode		nodes[QH_ROWS_AHEAD] = {node};
-	int			max = rows_ahead(scan);
+	int			max;
 	int			n = 1;
 
 	if (scan->nahead-- > 0)
 		return;
+	max = rows_ahead(scan);
 	if (scan->refine_prepared != NULL)
 		n += nearest_refined(scan, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_GRAPH)

@@ -102,6 +102,21 @@ prefetch_slot(const char *slot, uint32 nbytes)
 	qv_prefetch(slot + nbytes - 1);
 }
 
+/* Ask the processor for what locking a page and checking it will touch.  Returns where the page is, or NULL if that is not known. */
+static inline const char *
+prefetch_page(const QhIndex *ix, BlockNumber blkno)
+{
+	Buffer		buf = ix->hints[blkno];
+	const char *page;
+
+	if (buf <= InvalidBuffer)
+		return NULL;			/* unknown, or a temporary index in local memory */
+	page = (const char *) BufferGetBlock(buf);
+	qv_prefetch(GetBufferDescriptor(buf - 1));
+	qv_prefetch(page + BLCKSZ - 1);
+	return page;
+}
+
 /* Ask the processor for what reading these nodes' links will touch, as find_slots() does for codes. */
 static void
 prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
@@ -112,14 +127,10 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 	{
 		QhArray		array = qh_link_array(&ix->geo, nodes[i]);
 		QhSlotAddress addr = qh_slot_address(&ix->geo, array, nodes[i]);
-		Buffer		buf = ix->hints[addr.blkno];
-		const char *page;
+		const char *page = prefetch_page(ix, addr.blkno);
 
-		if (buf <= InvalidBuffer)
+		if (page == NULL)
 			continue;
-		page = (const char *) BufferGetBlock(buf);
-		qv_prefetch(GetBufferDescriptor(buf - 1));
-		qv_prefetch(page + BLCKSZ - 1);
 		qv_prefetch(page + ix->geo.state_offset[array] + addr.index);
 		prefetch_slot(page + addr.offset, Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES));
 	}
@@ -239,9 +250,18 @@ find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *
 void
 qh_rows_ahead(QhRelStore *rs, const QhNode *nodes, int n)
 {
-	QhPlaces	places;
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+		const char *page;
 
-	find_slots(rs, QH_ARRAY_ROW, nodes, n, &places);
+		if (nodes[i] >= rs->ix->nslots)
+			continue;
+		addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, nodes[i]);
+		page = prefetch_page(rs->ix, addr.blkno);
+		if (page != NULL)
+			qv_prefetch(page + addr.offset);
+	}
 	qh_read_ahead_if_cold(rs, QH_ARRAY_ROW, nodes, n);
 }
 
@@ -425,6 +445,28 @@ nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 	return n;
 }
 
+/*
+ * The state of a slot, if it can be read without pin and lock.  One byte is never half written, and whoever expands the node
+ * reads it again, under the lock.
+ */
+static bool
+glance_at_state(QhRelStore *rs, QhNode node, QhSlotState *state)
+{
+	QhArray		array = qh_link_array(&rs->ix->geo, node);
+	QhSlotAddress addr;
+	QhGlance	glance;
+	const char *page;
+
+	if (!qh_optimistic_read || node >= rs->ix->nslots)
+		return false;
+	addr = qh_slot_address(&rs->ix->geo, array, node);
+	page = qh_glance_begin(rs, addr.blkno, &glance);
+	if (page == NULL)
+		return false;
+	*state = (QhSlotState) slot_states(rs, array, (Page) page)[addr.index];
+	return qh_glance_end(&glance);
+}
+
 /* Of n candidates those that are nodes still: vacuum may have freed them since the list was read. */
 static int
 nodes_still(QhRelStore *rs, const QhCandidate *cands, int n, QhCandidate *out)
@@ -434,8 +476,10 @@ nodes_still(QhRelStore *rs, const QhCandidate *cands, int n, QhCandidate *out)
 
 	for (int i = 0; i < n; i++)
 	{
-		QhSlotState state = qh_read_slot(rs, cands[i].node, links);
+		QhSlotState state;
 
+		if (!glance_at_state(rs, cands[i].node, &state))
+			state = qh_read_slot(rs, cands[i].node, links);
 		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
 			out[nout++] = cands[i];
 	}
