@@ -55,21 +55,24 @@ grow_bits(QhVisited *visited, size_t n)
 static int
 add_bits(QhVisited *visited, const QhLink *links, int nlinks, QhNode *out)
 {
-	QhNode		last = 0;
+	/* known not to change while words are written */
+	uint64_t   *bits = visited->bits;
+	size_t		nbits = visited->nbits;
 	int			n = 0;
-	uint64_t   *bits;
 
-	for (int i = 0; i < nlinks; i++)
-		last = qh_link_node(links[i]) > last ? qh_link_node(links[i]) : last;
-	if (last >= visited->nbits)
-		grow_bits(visited, 2 * (size_t) last);	/* inserted since the search began */
-	bits = visited->bits;
 	for (int i = 0; i < nlinks; i++)
 	{
 		QhNode		node = qh_link_node(links[i]);
 		uint64_t	bit = UINT64_C(1) << node % 64;
-		uint64_t	word = bits[node / 64];
+		uint64_t	word;
 
+		if (node >= nbits)
+		{
+			grow_bits(visited, 2 * (size_t) node);	/* inserted since the search began */
+			bits = visited->bits;
+			nbits = visited->nbits;
+		}
+		word = bits[node / 64];
 		out[n] = node;
 		n += (word & bit) == 0;
 		bits[node / 64] = word | bit;
