@@ -13,12 +13,14 @@
 #include "am/scan.h"
 
 /*
- * Of the candidates for the rows wanted that are looked at more closely a share is expanded, and some of ef_search besides: in addition, or with finer
- * codes, which cost less than expanding a node, in any case.  Measured: README.md, sections "Rescoring" and "Refining".
+ * Of the candidates that are fetched for the rows wanted a share is expanded, and some of ef_search in addition.  With finer codes, which cost
+ * less than expanding a node, as many as ef_search and the rows wanted, or a share of oversample times these: not of those that are refined
+ * besides.  Measured: README.md, sections "Rescoring" and "Refining".
  */
 #define EXPANDED_SHARE			0.75
 #define EXPANDED_BESIDES		1.25
-/* The same for inner products, where all queries are treated alike. */
+#define EXPANDED_SHARE_REFINED	0.9
+/* Times ef_search for inner products, where all queries are treated alike. */
 #define EXPANDED_REFINED_IP		2
 
 /*
@@ -104,10 +106,12 @@ candidates_behind(const QhScan *scan)
 static uint64
 expanded_for_wanted(const QhScan *scan, uint64 nfound)
 {
-	if (scan->ix->refine_codec != NULL && scan->column->metric == QV_METRIC_IP)
-		return (uint64) Max(EXPANDED_REFINED_IP * scan->ef + scan->wanted, EXPANDED_SHARE * nfound);
 	if (scan->ix->refine_codec != NULL)
-		return (uint64) Max(scan->ef + scan->wanted, EXPANDED_SHARE * nfound);
+	{
+		double		ef = scan->column->metric == QV_METRIC_IP ? EXPANDED_REFINED_IP * scan->ef : scan->ef;
+
+		return (uint64) Max(ef + scan->wanted, EXPANDED_SHARE_REFINED * scan->oversample * scan->wanted);
+	}
 	if (scan->rescore)
 		return (uint64) (EXPANDED_BESIDES * scan->ef + EXPANDED_SHARE * nfound);
 	return Max((uint64) scan->ef, nfound + candidates_behind(scan));
