@@ -69,6 +69,9 @@ qh_is_hub(const QhHubs *hubs, QhNode node)
 }
 
 typedef struct QhStore QhStore;
+/* Nodes that hint() may be told of at once. */
+#define QH_HINT_MAX	5
+
 struct QhStore
 {
 	/* Links of a node into out (room for max_degree); returns their number, 0 for a node that is gone. */
@@ -89,6 +92,7 @@ struct QhStore
 	void		(*score_fetched) (QhStore *store, int place, const QhNode *nodes, int n, float *dist);
 	/* The first of these is asked for links next, the others probably soon, the nearest first; may be NULL. */
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
+	int			hint_max;		/* hint() is told so many nodes at most, from 1 to QH_HINT_MAX; the store may change it at any time */
 	bool		at_once;		/* score neighbours before the next node is chosen: a node expanded for nothing costs more than latency */
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;

@@ -39,8 +39,7 @@ typedef uint64_t Entry;
 #define OVERFLOW_MIN		1024
 #define OWED_MIN			64
 
-/* How many of the nodes to expand are passed to hint(), that of the next hop first, and how far ahead to look for them; chosen by hand. */
-#define HINT_MAX			5
+/* How far to look ahead for the nodes that are passed to hint(); chosen by hand. */
 #define HINT_REACH			32
 
 /* Entries copied at once: copying may write as many beyond the last. */
@@ -385,14 +384,15 @@ hop_allowed(QhSearch *search)
 }
 
 /*
- * Tell the store which node is expanded next and which will probably be after it: of the window and of what is about to be
+ * Tell the store which node is expanded next, first, and which will probably be after it: of the window and of what is about to be
  * merged into it.  Merging takes about as long as the first lines of the next node's links.
  */
 static void
 hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 {
 	const Entry *window = search->window + search->head;
-	QhNode		nodes[HINT_MAX];
+	QhNode		nodes[QH_HINT_MAX];
+	int			max = search->store->hint_max;
 	size_t		end = search->cursor + HINT_REACH;
 	size_t		i = search->cursor;
 	size_t		j = 0;
@@ -402,7 +402,7 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 		end = search->count;
 	if (end > search->nmost)
 		end = search->nmost;
-	while (n < HINT_MAX)
+	while (n < max)
 	{
 		while (i < end && (window[i] & EXPANDED))
 			i++;

@@ -161,6 +161,7 @@ relstore_hint(QhStore *store, const QhNode *nodes, int n)
 	prefetch_links(rs, nodes, Min(n, LINKS_AHEAD));
 	prefetch_refine(rs, nodes[0]);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_LINK, nodes, n);
+	store->hint_max = rs->nmisses > 0 ? QH_HINT_MAX : LINKS_AHEAD;
 }
 
 static int
@@ -388,6 +389,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.score = relstore_score;
 	rs->store.pair = relstore_pair;
 	rs->store.hint = relstore_hint;
+	rs->store.hint_max = QH_HINT_MAX;
 	rs->store.fetch = relstore_fetch;
 	rs->store.score_fetched = relstore_score_fetched;
 	rs->store.max_degree = 2 * ix->meta.m;

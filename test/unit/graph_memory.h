@@ -227,6 +227,7 @@ memory_init(Memory *mem, const Code *codes, uint32_t n, int max_degree)
 {
 	memset(mem, 0, sizeof(*mem));
 	mem->store = (QhStore) {.links = memory_store_links, .score = memory_store_score, .pair = memory_store_pair, .hint = memory_store_hint,
+		.hint_max = QH_HINT_MAX,
 		.max_degree = max_degree};
 	mem->codes = codes;
 	mem->n = n;
