@@ -11,7 +11,7 @@
 #include "codec/codec.h"
 
 /*
- * Codes scored in one piece: their factors and counts, 1.3 KB for 64, live on
+ * Codes scored in one piece: their factors and counts, 1 KB for 64, live on
  * the stack.  Measured at 768 bits (README.md, "Measurements"): 16 is slower, 128 and
  * 256 are not faster.
  */

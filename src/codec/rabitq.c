@@ -21,24 +21,17 @@
 typedef struct QvRabitqQuery
 {
 	QvQuery		head;
-	int32_t		code_ndims;
-	int32_t		level_sum;		/* of the quantised query */
-	/* <r,q'> = norm * inv_x0 * (step * (2S - level_sum) + low * (2 nset - D)) */
-	float		step;
-	float		low;
-	QvWeights	weights;
+	QvEstimate	estimate;
 	/* sigma = norm * sqrt(error_sign * (inv_x0^2 - 1) + error_round * inv_x0^2) */
 	float		error_sign;
 	float		error_round;
 	_Alignas(64) uint8_t planes[];
 } QvRabitqQuery;
 
-/* What of a batch of slots the formulas need, one array a factor. */
+/* What of a batch of slots pairs need, one array a factor. */
 typedef struct FactorBatch
 {
 	float		norm[QV_BATCH];
-	float		inv_x0[QV_BATCH];	/* in steps */
-	int32_t		nset[QV_BATCH];
 	float		xc[QV_BATCH];	/* <x,c>; inner product only, else 0 */
 } FactorBatch;
 
@@ -287,6 +280,7 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 {
 	const QvRabitq *codec = (const QvRabitq *) codec_head;
 	QvRabitqQuery *query = (QvRabitqQuery *) head;
+	QvEstimate *estimate = &query->estimate;
 	uint32_t	n = codec->code_ndims;
 	const QvKernels *kernels = qv_kernels();
 	const QvResidual *residual = scratch;
@@ -294,25 +288,29 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 	float		low = residual->low;
 	float		step = (residual->high - low) / QUERY_MAX_LEVEL;
 	double		unit = INV_X0_STEPS * sqrt((double) n);
+	QvWeights	weights;
 	double		weight;
 
 	/* All numbers equal (a query at the centroid), or beyond float: the grid is one point. */
 	if (step >= FLT_MIN && step <= FLT_MAX)
-		query->level_sum = kernels->levels_f32(residual->rotated, n, low, 1.0f / step, QUERY_MAX_LEVEL, level);
+		estimate->level_sum = kernels->levels_f32(residual->rotated, n, low, 1.0f / step, QUERY_MAX_LEVEL, level);
 	else
 	{
 		memset(level, 0, n);
-		query->level_sum = 0;
+		estimate->level_sum = 0;
 		step = 0.0f;
 	}
 	for (int j = 0; j < 4; j++)
 		kernels->bits_u8(level, n, j, query->planes + (size_t) j * (n / 8));
 
-	query->weights = qv_rabitq_weights(codec, value, residual->sq);
-	query->code_ndims = (int32_t) n;
-	query->step = (float) (step / unit);
-	query->low = (float) (low / unit);
-	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
+	weights = qv_rabitq_weights(codec, value, residual->sq);
+	estimate->constant = weights.constant;
+	estimate->norm_weight = weights.norm_weight;
+	estimate->ip_weight = weights.ip_weight;
+	estimate->nbits = (int32_t) n;
+	estimate->step = (float) (step / unit);
+	estimate->low = (float) (low / unit);
+	weight = (double) weights.ip_weight * weights.ip_weight;
 	query->error_sign = (float) (weight * residual->sq / (n - 1));
 	query->error_round = (float) (weight * step * step / 12.0);
 }
@@ -328,8 +326,6 @@ load_factors(QvMetric metric, size_t nbytes, QvSlots run, int n, FactorBatch *ba
 
 		memcpy(&factors, qv_slot_at(run, i) + nbytes, sizeof(factors));
 		batch->norm[i] = factors.norm;
-		batch->inv_x0[i] = (float) factors.inv_x0;
-		batch->nset[i] = factors.nset;
 		batch->xc[i] = 0.0f;
 	}
 	if (metric == QV_METRIC_IP)
@@ -344,24 +340,22 @@ rabitq_score(const QvQuery *head, QvSlots run, int n, float *dist)
 {
 	const QvRabitqQuery *query = (const QvRabitqQuery *) head;
 	const QvKernels *kernels = qv_kernels();
-	FactorBatch batch;
+	QvFactors	factors[QV_BATCH];
+	float		xc[QV_BATCH];
 	uint32_t	sum[QV_BATCH];
 
+	for (int i = 0; i < n; i++)
+		memcpy(&factors[i], qv_slot_at(run, i) + head->nbytes, sizeof(QvFactors));
+	if (head->metric == QV_METRIC_IP)
+	{
+		for (int i = 0; i < n; i++)
+			memcpy(&xc[i], qv_slot_at(run, i) + head->nbytes + sizeof(QvFactors), sizeof(float));
+	}
 	if (run.slots != NULL)
 		kernels->planes4_many(query->planes, run.slots, n, head->nbytes, sum);
 	else
 		kernels->planes4_strided(query->planes, run.base, run.stride, n, head->nbytes, sum);
-	load_factors(head->metric, head->nbytes, run, n, &batch);
-
-	for (int i = 0; i < n; i++)
-	{
-		float		steps = (float) (2 * (int32_t) sum[i] - query->level_sum);
-		float		excess = (float) (2 * batch.nset[i] - query->code_ndims);
-		float		norm = batch.norm[i];
-		float		ip = norm * batch.inv_x0[i] * (query->step * steps + query->low * excess);
-
-		dist[i] = qv_distance_of(&query->weights, norm, ip + batch.xc[i]);
-	}
+	kernels->estimate(&query->estimate, sum, factors, head->metric == QV_METRIC_IP ? xc : NULL, n, dist);
 }
 
 static float

@@ -20,14 +20,6 @@
  */
 #define INV_X0_STEPS	4096
 
-/* What follows the sign plane in a slot; members and order are the format (README.md, "Slots"). */
-typedef struct QvFactors
-{
-	float		norm;			/* |r| */
-	uint16_t	inv_x0;			/* |r| sqrt(D) / |r|_1, in steps of 1/INV_X0_STEPS */
-	uint16_t	nset;			/* bits set in the sign plane */
-} QvFactors;
-
 _Static_assert(sizeof(QvFactors) == 8, "QvFactors is an on-disk layout");
 _Static_assert(QV_RABITQ_MAX_NDIMS <= UINT16_MAX, "nset must hold every count");
 

@@ -8,6 +8,8 @@
  * those already counted masked off, shorter runs go word by word.  See
  * README.md, "The batch kernels" and "Same bits at every level".
  */
+#include <float.h>
+
 #include "kernel/levels.h"
 
 #ifdef QV_HAVE_X86_LEVELS
@@ -362,6 +364,40 @@ avx2_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, 
 					 size_t nbytes, uint32_t *out)
 {
 	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+/* Eight distances. */
+AVX2 QV_INLINE __m256
+estimate_eight(const QvEstimate *how, __m256i sums, const QvFactors *factors, __m256 xc)
+{
+	__m256		first = _mm256_castsi256_ps(load(factors));
+	__m256		second = _mm256_castsi256_ps(load(factors + 4));
+	/* every other word of either, in each half of the registers; then the quarters are put in order */
+	__m256d		norms = _mm256_castps_pd(_mm256_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0)));
+	__m256i		words = _mm256_castps_si256(_mm256_shuffle_ps(first, second, _MM_SHUFFLE(3, 1, 3, 1)));
+	__m256		norm = _mm256_castpd_ps(_mm256_permute4x64_pd(norms, _MM_SHUFFLE(3, 1, 2, 0)));
+	__m256i		packed = _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0));
+	__m256		inv_x0 = _mm256_cvtepi32_ps(_mm256_and_si256(packed, _mm256_set1_epi32(0xFFFF)));
+	__m256i		nset_twice = _mm256_slli_epi32(_mm256_srli_epi32(packed, 16), 1);
+	__m256		excess = _mm256_cvtepi32_ps(_mm256_sub_epi32(nset_twice, _mm256_set1_epi32(how->nbits)));
+	__m256		steps = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_slli_epi32(sums, 1), _mm256_set1_epi32(how->level_sum)));
+	__m256		total = _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(how->step), steps), _mm256_mul_ps(_mm256_set1_ps(how->low), excess));
+	__m256		ip = _mm256_add_ps(_mm256_mul_ps(_mm256_mul_ps(norm, inv_x0), total), xc);
+	__m256		square = _mm256_mul_ps(_mm256_mul_ps(_mm256_set1_ps(how->norm_weight), norm), norm);
+	__m256		dist = _mm256_add_ps(_mm256_add_ps(_mm256_set1_ps(how->constant), square),
+									 _mm256_mul_ps(_mm256_set1_ps(how->ip_weight), ip));
+
+	return _mm256_max_ps(_mm256_min_ps(dist, _mm256_set1_ps(FLT_MAX)), _mm256_set1_ps(-FLT_MAX));
+}
+
+AVX2 static void
+avx2_estimate(const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist)
+{
+	int			i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		_mm256_storeu_ps(dist + i, estimate_eight(how, load(sums + i), factors + i, xc != NULL ? _mm256_loadu_ps(xc + i) : _mm256_setzero_ps()));
+	qv_kernels_scalar.estimate(how, sums + i, factors + i, xc != NULL ? xc + i : NULL, n - i, dist + i);
 }
 
 /* ---- signed bytes ---- */
@@ -1013,6 +1049,7 @@ const QvKernels qv_kernels_avx2 = {
 	.intersection_strided = avx2_intersection_strided,
 	.planes4_many = avx2_planes4_many,
 	.planes4_strided = avx2_planes4_strided,
+	.estimate = avx2_estimate,
 	.dot_i8 = avx2_dot_i8,
 	.l2sq_i8 = avx2_l2sq_i8,
 	.l1_i8 = avx2_l1_i8,

@@ -8,6 +8,8 @@
  * which adds nothing to any sum here.  See README.md, "The batch kernels" and
  * "Same bits at every level".
  */
+#include <float.h>
+
 #include "kernel/levels.h"
 
 #ifdef QV_HAVE_X86_LEVELS
@@ -100,10 +102,11 @@ avx512_intersection(const uint8_t *a, const uint8_t *b, size_t nbytes)
 
 /*
  * Eight sums, in order, of registers that hold two each: the first of a pair in
- * the low words of the 64-bit lanes, the second in the high ones.
+ * the low words of the 64-bit lanes, the second in the high ones.  The upper four
+ * lanes count 2^high_shift times.
  */
 AVX512 QV_INLINE __m256i
-sum_pairs(__m512i pair01, __m512i pair23, __m512i pair45, __m512i pair67)
+sum_pairs(__m512i pair01, __m512i pair23, __m512i pair45, __m512i pair67, const int high_shift)
 {
 	__m512i		quad0 = _mm512_add_epi32(_mm512_unpacklo_epi64(pair01, pair23),
 										 _mm512_unpackhi_epi64(pair01, pair23));
@@ -112,9 +115,9 @@ sum_pairs(__m512i pair01, __m512i pair23, __m512i pair45, __m512i pair67)
 	__m512i		lanes = _mm512_add_epi32(_mm512_shuffle_i64x2(quad0, quad4, _MM_SHUFFLE(2, 0, 2, 0)),
 										 _mm512_shuffle_i64x2(quad0, quad4, _MM_SHUFFLE(3, 1, 3, 1)));
 
-	/* lanes holds 128-bit parts of codes 0-3, 0-3, 4-7, 4-7 */
+	/* lanes holds 128-bit parts of codes 0-3, 0-3, 4-7, 4-7: of the lower half of the registers and of the upper */
 	return _mm256_add_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(2, 0, 2, 0))),
-							_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(3, 1, 3, 1))));
+							_mm256_slli_epi32(_mm512_castsi512_si256(_mm512_shuffle_i64x2(lanes, lanes, _MM_SHUFFLE(3, 1, 3, 1))), high_shift));
 }
 
 /*
@@ -123,12 +126,12 @@ sum_pairs(__m512i pair01, __m512i pair23, __m512i pair45, __m512i pair67)
  * sums, where eight separate reductions take some 60.
  */
 AVX512 QV_INLINE __m256i
-sum_eight(const __m512i *s)
+sum_eight(const __m512i *s, const int high_shift)
 {
 	return sum_pairs(_mm512_add_epi64(s[0], _mm512_slli_epi64(s[1], 32)),
 					 _mm512_add_epi64(s[2], _mm512_slli_epi64(s[3], 32)),
 					 _mm512_add_epi64(s[4], _mm512_slli_epi64(s[5], 32)),
-					 _mm512_add_epi64(s[6], _mm512_slli_epi64(s[7], 32)));
+					 _mm512_add_epi64(s[6], _mm512_slli_epi64(s[7], 32)), high_shift);
 }
 
 /* Store the first n <= 8 of eight sums. */
@@ -168,7 +171,7 @@ count_two_words(QvBitOp op, const uint8_t *query, QvCodeList list, int first, in
 							  count(op, high, load_last(code[k], nbytes, nbytes - 64)));
 	QV_REPEAT8(SUM)
 #undef SUM
-	return sum_eight(sum);
+	return sum_eight(sum, 0);
 }
 
 /* op of query and each of n <= 8 codes; ones gets the codes' own counts unless NULL. */
@@ -221,8 +224,8 @@ count_eight(QvBitOp op, const uint8_t *query, QvCodeList list, int first, int n,
 	}
 #undef ADD
 	if (ones != NULL)
-		store_eight(ones + first, sum_eight(one), n);
-	return sum_eight(sum);
+		store_eight(ones + first, sum_eight(one, 0), n);
+	return sum_eight(sum, 0);
 }
 
 AVX512 QV_INLINE void
@@ -511,6 +514,53 @@ load_twice(const uint8_t *p, size_t nbytes)
 	return _mm512_broadcast_i64x4(_mm256_maskz_loadu_epi8((__mmask32) low_bits(nbytes), p));
 }
 
+/*
+ * The planes for codes of 33 to 48 bytes: the first 32 bytes of two in a register, and the last 16 of all four in another, without those among the
+ * first 32.  Planes 0 and 2 are in its lower half, 1 and 3 in the upper.
+ */
+typedef struct ShortPlanes
+{
+	__m512i		first01;
+	__m512i		first23;
+	__m512i		last0213;
+} ShortPlanes;
+
+AVX512 QV_INLINE ShortPlanes
+load_short_planes(const uint8_t *planes, size_t nbytes)
+{
+	__mmask16	is_new = (__mmask16) (0xFFFF << (48 - nbytes));
+	const uint8_t *last = planes + nbytes - 16;
+	__m512i		all = _mm512_castsi128_si512(_mm_maskz_loadu_epi8(is_new, last));
+
+	all = _mm512_inserti64x2(all, _mm_maskz_loadu_epi8(is_new, last + 2 * nbytes), 1);
+	all = _mm512_inserti64x2(all, _mm_maskz_loadu_epi8(is_new, last + nbytes), 2);
+	all = _mm512_inserti64x2(all, _mm_maskz_loadu_epi8(is_new, last + 3 * nbytes), 3);
+	return (ShortPlanes) {load_two_halves(planes, planes + nbytes, 32), load_two_halves(planes + 2 * nbytes, planes + 3 * nbytes, 32), all};
+}
+
+/* Counts get the weights 1 and 4 here, and the upper half of the lanes counts twice at the end. */
+AVX512 QV_INLINE void
+short_planes_group(const ShortPlanes *planes, QvCodeList list, int first, int n, size_t nbytes, uint32_t *out)
+{
+	__m512i		four = _mm512_set1_epi64(4);
+	__m512i		last_weights = _mm512_set_epi64(4, 4, 1, 1, 4, 4, 1, 1);
+	const uint8_t *code[8];
+	__m512i		sum[8];
+
+	group_codes(code, list, first, n);
+#define SUM(k) \
+	{ \
+		__m512i		twice = load_twice(code[k], 32); \
+		__m512i		last = _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *) (code[k] + nbytes - 16))); \
+		\
+		sum[k] = add_weighted(count(QV_BITS_AND, planes->first01, twice), count(QV_BITS_AND, planes->first23, twice), four); \
+		sum[k] = add_weighted(sum[k], count(QV_BITS_AND, planes->last0213, last), last_weights); \
+	}
+	QV_REPEAT8(SUM)
+#undef SUM
+	store_eight(out + first, sum_eight(sum, 1), n);
+}
+
 AVX512 QV_INLINE void
 planes_group(const uint8_t *planes, QvCodeList list, int first, int n, size_t nbytes,
 			 uint32_t *out)
@@ -563,7 +613,7 @@ planes_group(const uint8_t *planes, QvCodeList list, int first, int n, size_t nb
 		}
 #undef HALF
 	}
-	store_eight(out + first, sum_eight(sum), n);
+	store_eight(out + first, sum_eight(sum, 0), n);
 }
 
 AVX512 QV_INLINE void
@@ -571,6 +621,16 @@ planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, u
 {
 	int			i = 0;
 
+	if (nbytes > 32 && nbytes <= 48)
+	{
+		ShortPlanes short_planes = load_short_planes(planes, nbytes);
+
+		for (; i + 8 <= ncodes; i += 8)
+			short_planes_group(&short_planes, list, i, 8, nbytes, out);
+		if (i < ncodes)
+			short_planes_group(&short_planes, list, i, ncodes - i, nbytes, out);
+		return;
+	}
 	for (; i + 8 <= ncodes; i += 8)
 		planes_group(planes, list, i, 8, nbytes, out);
 	if (i < ncodes)
@@ -613,6 +673,40 @@ avx512_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
 		sum = add_planes(sum, &word, load_tail(code + i, nbytes - i));
 	}
 	return (uint32_t) _mm512_reduce_add_epi64(sum);
+}
+
+/* The distances of n <= 8 codes. */
+AVX512 QV_INLINE void
+estimate_group(const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist)
+{
+	__mmask8	mask = (__mmask8) low_bits((size_t) n);
+	__m256i		sum = n == 8 ? _mm256_loadu_si256((const __m256i *) sums) : _mm256_maskz_loadu_epi32(mask, sums);
+	__m512i		words = n == 8 ? load(factors) : _mm512_maskz_loadu_epi64(mask, factors);
+	__m256		norm = _mm256_castsi256_ps(_mm512_cvtepi64_epi32(words));
+	__m256i		packed = _mm512_cvtepi64_epi32(_mm512_srli_epi64(words, 32));
+	__m256		inv_x0 = _mm256_cvtepi32_ps(_mm256_and_si256(packed, _mm256_set1_epi32(0xFFFF)));
+	__m256i		nset_twice = _mm256_slli_epi32(_mm256_srli_epi32(packed, 16), 1);
+	__m256		excess = _mm256_cvtepi32_ps(_mm256_sub_epi32(nset_twice, _mm256_set1_epi32(how->nbits)));
+	__m256		steps = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_slli_epi32(sum, 1), _mm256_set1_epi32(how->level_sum)));
+	__m256		total = _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(how->step), steps), _mm256_mul_ps(_mm256_set1_ps(how->low), excess));
+	__m256		ip = _mm256_add_ps(_mm256_mul_ps(_mm256_mul_ps(norm, inv_x0), total),
+								   xc != NULL ? _mm256_maskz_loadu_ps(mask, xc) : _mm256_setzero_ps());
+	__m256		square = _mm256_mul_ps(_mm256_mul_ps(_mm256_set1_ps(how->norm_weight), norm), norm);
+	__m256		x = _mm256_add_ps(_mm256_add_ps(_mm256_set1_ps(how->constant), square), _mm256_mul_ps(_mm256_set1_ps(how->ip_weight), ip));
+
+	x = _mm256_max_ps(_mm256_min_ps(x, _mm256_set1_ps(FLT_MAX)), _mm256_set1_ps(-FLT_MAX));
+	store_eight((uint32_t *) (void *) dist, _mm256_castps_si256(x), n);
+}
+
+AVX512 static void
+avx512_estimate(const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist)
+{
+	int			i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		estimate_group(how, sums + i, factors + i, xc != NULL ? xc + i : NULL, 8, dist + i);
+	if (i < n)
+		estimate_group(how, sums + i, factors + i, xc != NULL ? xc + i : NULL, n - i, dist + i);
 }
 
 /* ---- signed bytes ---- */
@@ -773,7 +867,7 @@ dot_i8_group(const int8_t *query, QvCodeList list, int first, int n, size_t nbyt
 #undef TAIL
 	}
 	sums = sum_pairs(pair_words(sum[0], sum[1]), pair_words(sum[2], sum[3]),
-					 pair_words(sum[4], sum[5]), pair_words(sum[6], sum[7]));
+					 pair_words(sum[4], sum[5]), pair_words(sum[6], sum[7]), 0);
 	sums = _mm256_sub_epi32(sums, _mm256_set1_epi32(_mm512_reduce_add_epi32(over)));
 	store_eight((uint32_t *) out + first, sums, n);
 }
@@ -1337,6 +1431,7 @@ const QvKernels qv_kernels_avx512 = {
 	.intersection_strided = avx512_intersection_strided,
 	.planes4_many = avx512_planes4_many,
 	.planes4_strided = avx512_planes4_strided,
+	.estimate = avx512_estimate,
 	.dot_i8 = avx512_dot_i8,
 	.l2sq_i8 = avx512_l2sq_i8,
 	.l1_i8 = avx512_l1_i8,

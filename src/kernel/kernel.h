@@ -64,6 +64,30 @@ typedef struct QvCodeRun
 	QvAhead		ahead;
 } QvCodeRun;
 
+/* What a code of bits has behind its bits; members and order are the format (src/codec/README.md, "Slots"). */
+typedef struct QvFactors
+{
+	float		norm;			/* |r| */
+	uint16_t	inv_x0;			/* |r| sqrt(D) / |r|_1, in steps of 1/4096 */
+	uint16_t	nset;			/* bits set */
+} QvFactors;
+
+/*
+ * How counted bits and factors make a distance (src/codec/README.md, "Estimates"):
+ *		ip = norm * inv_x0 * (step * (2 * sum - level_sum) + low * (2 * nset - nbits)) + xc
+ *		distance = constant + norm_weight * norm * norm + ip_weight * ip
+ */
+typedef struct QvEstimate
+{
+	int32_t		nbits;			/* of a code */
+	int32_t		level_sum;		/* of the quantised query */
+	float		step;
+	float		low;
+	float		constant;
+	float		norm_weight;
+	float		ip_weight;
+} QvEstimate;
+
 typedef struct QvKernels
 {
 	const char *name;			/* "scalar", "avx2", "avx512", "neon" */
@@ -86,6 +110,12 @@ typedef struct QvKernels
 	void		(*intersection_strided) (const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits);
 	void		(*planes4_many) (const uint8_t *planes, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out);
 	void		(*planes4_strided) (const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, uint32_t *out);
+
+	/*
+	 * The distances n sums of planes4 stand for, each operation rounded by itself, from left to right, and what is no finite number
+	 * clamped to one.  xc is NULL for zeros.
+	 */
+	void		(*estimate) (const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist);
 
 	/*
 	 * hamming of each of nqueries codes and each of ncodes, both stride bytes

@@ -7,6 +7,8 @@
  * zeroed register.  See README.md, "The batch kernels" and "Same bits at every
  * level".
  */
+#include <float.h>
+
 #include "kernel/levels.h"
 
 #ifdef QV_HAVE_NEON_LEVEL
@@ -225,6 +227,47 @@ neon_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, 
 					 size_t nbytes, uint32_t *out)
 {
 	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+}
+
+/* x where it is less, or more; the instructions of these names would make NaN of a NaN. */
+QV_INLINE float32x4_t
+lesser(float32x4_t x, float32x4_t than)
+{
+	return vbslq_f32(vcltq_f32(x, than), x, than);
+}
+
+QV_INLINE float32x4_t
+greater(float32x4_t x, float32x4_t than)
+{
+	return vbslq_f32(vcgtq_f32(x, than), x, than);
+}
+
+/* Four distances. */
+QV_INLINE float32x4_t
+estimate_four(const QvEstimate *how, uint32x4_t sums, const QvFactors *factors, float32x4_t xc)
+{
+	uint32x4x2_t words = vld2q_u32((const uint32_t *) (const void *) factors);
+	float32x4_t norm = vreinterpretq_f32_u32(words.val[0]);
+	float32x4_t inv_x0 = vcvtq_f32_u32(vandq_u32(words.val[1], vdupq_n_u32(0xFFFF)));
+	int32x4_t	nset = vreinterpretq_s32_u32(vshrq_n_u32(words.val[1], 16));
+	float32x4_t excess = vcvtq_f32_s32(vsubq_s32(vshlq_n_s32(nset, 1), vdupq_n_s32(how->nbits)));
+	float32x4_t steps = vcvtq_f32_s32(vsubq_s32(vshlq_n_s32(vreinterpretq_s32_u32(sums), 1), vdupq_n_s32(how->level_sum)));
+	float32x4_t total = vaddq_f32(vmulq_f32(vdupq_n_f32(how->step), steps), vmulq_f32(vdupq_n_f32(how->low), excess));
+	float32x4_t ip = vaddq_f32(vmulq_f32(vmulq_f32(norm, inv_x0), total), xc);
+	float32x4_t square = vmulq_f32(vmulq_f32(vdupq_n_f32(how->norm_weight), norm), norm);
+	float32x4_t dist = vaddq_f32(vaddq_f32(vdupq_n_f32(how->constant), square), vmulq_f32(vdupq_n_f32(how->ip_weight), ip));
+
+	return greater(lesser(dist, vdupq_n_f32(FLT_MAX)), vdupq_n_f32(-FLT_MAX));
+}
+
+static void
+neon_estimate(const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist)
+{
+	int			i = 0;
+
+	for (; i + 4 <= n; i += 4)
+		vst1q_f32(dist + i, estimate_four(how, vld1q_u32(sums + i), factors + i, xc != NULL ? vld1q_f32(xc + i) : vdupq_n_f32(0)));
+	qv_kernels_scalar.estimate(how, sums + i, factors + i, xc != NULL ? xc + i : NULL, n - i, dist + i);
 }
 
 /* ---- signed bytes ---- */
@@ -735,19 +778,6 @@ neon_turn_f32(float *a, float *b, size_t n)
 	}
 }
 
-/* x where it is less, or more; the instructions of these names would make NaN of a NaN. */
-QV_INLINE float32x4_t
-lesser(float32x4_t x, float32x4_t than)
-{
-	return vbslq_f32(vcltq_f32(x, than), x, than);
-}
-
-QV_INLINE float32x4_t
-greater(float32x4_t x, float32x4_t than)
-{
-	return vbslq_f32(vcgtq_f32(x, than), x, than);
-}
-
 static void
 neon_range_f32(const float *x, size_t n, float *low, float *high)
 {
@@ -874,6 +904,7 @@ const QvKernels qv_kernels_neon = {
 	.intersection_strided = neon_intersection_strided,
 	.planes4_many = neon_planes4_many,
 	.planes4_strided = neon_planes4_strided,
+	.estimate = neon_estimate,
 	.dot_i8 = neon_dot_i8,
 	.l2sq_i8 = neon_l2sq_i8,
 	.l1_i8 = neon_l1_i8,

@@ -6,6 +6,7 @@
  * nothing is known.  Other levels are tested for equality with these functions,
  * these against naive definitions.  See README.md, "Same bits at every level".
  */
+#include <float.h>
 #include <math.h>
 
 #include "kernel/levels.h"
@@ -111,6 +112,27 @@ scalar_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncode
 					size_t nbytes, uint32_t *out)
 {
 	hamming_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+}
+
+static float
+clamp_finite(float x)
+{
+	x = x < FLT_MAX ? x : FLT_MAX;
+	return x > -FLT_MAX ? x : -FLT_MAX;
+}
+
+static void
+scalar_estimate(const QvEstimate *how, const uint32_t *sums, const QvFactors *factors, const float *xc, int n, float *dist)
+{
+	for (int i = 0; i < n; i++)
+	{
+		float		norm = factors[i].norm;
+		float		steps = (float) (int32_t) (2 * sums[i] - (uint32_t) how->level_sum);
+		float		excess = (float) (2 * factors[i].nset - how->nbits);
+		float		ip = norm * (float) factors[i].inv_x0 * (how->step * steps + how->low * excess) + (xc != NULL ? xc[i] : 0.0f);
+
+		dist[i] = clamp_finite(how->constant + how->norm_weight * norm * norm + how->ip_weight * ip);
+	}
 }
 
 static void
@@ -526,6 +548,7 @@ const QvKernels qv_kernels_scalar = {
 	.intersection_strided = scalar_intersection_strided,
 	.planes4_many = scalar_planes4_many,
 	.planes4_strided = scalar_planes4_strided,
+	.estimate = scalar_estimate,
 	.dot_i8 = scalar_dot_i8,
 	.l2sq_i8 = scalar_l2sq_i8,
 	.l1_i8 = scalar_l1_i8,

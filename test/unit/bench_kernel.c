@@ -121,6 +121,16 @@ run_hamming_block(Bench *b)
 	b->level->hamming_block(b->base, 16, b->base, b->n, BLOCK, b->n, b->out);
 }
 
+/* In batches, as codes are scored; the factors are any bytes. */
+static void
+run_estimate(Bench *b)
+{
+	const QvEstimate how = {.nbits = 320, .level_sum = 2400, .step = 0.3f, .low = -7.3f, .norm_weight = 0.5f, .ip_weight = -1.0f};
+
+	for (int i = 0; i + BATCH <= NCODES; i += BATCH)
+		b->level->estimate(&how, b->out, (const QvFactors *) (const void *) b->base + i, NULL, BATCH, (float *) (void *) b->out2);
+}
+
 static void
 run_below_f32(Bench *b)
 {
@@ -270,6 +280,7 @@ static const struct
 	{"planes4", run_planes4, NCODES, {96, 128, 256}},
 	{"planes4_many", run_planes4_many, NCODES / BATCH * BATCH, {40, 96, 128, 256}},
 	{"planes4_strided", run_planes4_strided, NCODES, {40, 96, 128, 256}},
+	{"estimate", run_estimate, NCODES / BATCH * BATCH, {1}},
 	{"dot_i8", run_dot_i8, 16, {768, 1024}},
 	{"dot_i8_strided", run_dot_i8_strided, NCODES / 4, {768, 1024}},
 	{"l2sq_i8", run_l2sq_i8, 16, {768, 1024}},

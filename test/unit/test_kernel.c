@@ -1111,6 +1111,67 @@ test_conversions_definition(void)
 	report(scalar, "levels and words by definition");
 }
 
+/* ---- estimates ---- */
+
+/* By the formula, in double: the scalar level is right to the rounding of floats. */
+static void
+test_estimate_definition(void)
+{
+	const QvEstimate how = {.nbits = 320, .level_sum = 2400, .step = 0.002f, .low = -0.01f, .constant = 0.7f, .norm_weight = 0.5f, .ip_weight = -1.0f};
+	uint64_t	seed = 43;
+
+	for (int i = 0; i < 1000; i++)
+	{
+		float		x = (float) check_uniform(&seed);
+		uint32_t	sum = (uint32_t) (check_random(&seed) % 2400);
+		QvFactors	factors = {.norm = x, .inv_x0 = (uint16_t) check_random(&seed), .nset = (uint16_t) (check_random(&seed) % 320)};
+		double		ip = (double) x * factors.inv_x0 * (0.002 * (2.0 * sum - 2400) - 0.01 * (2.0 * factors.nset - 320)) + x;
+		float		got;
+
+		scalar->estimate(&how, &sum, &factors, &x, 1, &got);
+		expect(fabs(got - (0.7 + 0.5 * x * x - ip)) <= 1e-5 * (1 + x * factors.inv_x0), "estimate", 1, 0, 0);
+	}
+	report(scalar, "estimates by definition");
+}
+
+/* Factors of any bits: infinities and NaNs among them. */
+static void
+test_estimate(const QvKernels *level)
+{
+	const QvEstimate how = {.nbits = 320, .level_sum = 2400, .step = 0.3f, .low = -7.3f, .constant = 0.7f, .norm_weight = 0.5f, .ip_weight = -1.0f};
+	GuardedMemory mf = guarded_alloc(MAX_CODES * sizeof(QvFactors));
+	GuardedMemory mo = guarded_alloc(MAX_CODES * sizeof(float));
+	uint32_t	sums[MAX_CODES];
+	float		xc[MAX_CODES];
+	float		expected[MAX_CODES];
+	uint64_t	seed = 47;
+
+	for (int round = 0; round < 2000; round++)
+	{
+		int			n = round % (MAX_CODES + 1);
+		size_t		nbytes = (size_t) n * sizeof(QvFactors);
+		QvFactors  *factors = (QvFactors *) (void *) place(&mf, nbytes, PLACE_END);
+		float	   *dist = (float *) (void *) place(&mo, (size_t) n * sizeof(float), PLACE_END);
+
+		fill_bytes((uint8_t *) factors, nbytes, 0, 0, &seed);
+		fill_bytes((uint8_t *) sums, sizeof(sums), 0, 0, &seed);
+		fill_floats(xc, MAX_CODES, round % NPATTERNS, &seed);
+		for (int i = 0; i < n; i++)
+			sums[i] >>= round % 32;
+		for (int with = 0; with < 2; with++)
+		{
+			scalar->estimate(&how, sums, factors, with ? xc : NULL, n, expected);
+			level->estimate(&how, sums, factors, with ? xc : NULL, n, dist);
+			expect(memcmp(dist, expected, (size_t) n * sizeof(float)) == 0, "estimate", (size_t) n, with, round);
+			for (int i = 0; i < n; i++)
+				expect(isfinite(dist[i]), "estimate, finite", (size_t) n, with, round);
+		}
+	}
+	report(level, "estimates");
+	guarded_free(&mf);
+	guarded_free(&mo);
+}
+
 /* ---- elements below a limit ---- */
 
 static void
@@ -1258,6 +1319,7 @@ main(void)
 	ok(usable && strcmp(scalar->name, "scalar") == 0, "level 0 is scalar and always runs");
 	test_fht_definition();
 	test_conversions_definition();
+	test_estimate_definition();
 	for (int i = 0; (level = qv_kernels_level(i, &usable)) != NULL; i++)
 	{
 		if (!usable)
@@ -1277,6 +1339,7 @@ main(void)
 		test_fht(level);
 		test_signs(level);
 		test_conversions(level);
+		test_estimate(level);
 		test_below(level);
 		test_sort(level);
 	}
