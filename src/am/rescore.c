@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "store/table_ahead.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /*
@@ -82,6 +83,23 @@ is_fetched(const QhScan *scan)
 	return scan->rescore || scan->filter;
 }
 
+/* Look up the function of the distance operator: once for all rescans. */
+static void
+find_distance(QhScan *scan, Relation index)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator;
+
+	if (OidIsValid(scan->distance.fn_oid))
+		return;
+	operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	fmgr_info_cxt(get_opcode(operator), &scan->distance, scan->cxt);
+	scan->collation = index->rd_indcollation[0];
+}
+
 void
 qh_rescore_begin(IndexScanDesc desc)
 {
@@ -96,6 +114,7 @@ qh_rescore_begin(IndexScanDesc desc)
 		qh_plan_begin_filter(&scan->plan);
 	if (is_fetched(scan))
 	{
+		find_distance(scan, desc->indexRelation);
 		scan->index_info = BuildIndexInfo(desc->indexRelation);
 		scan->estate = CreateExecutorState();
 		scan->slot = table_slot_create(desc->heapRelation, NULL);

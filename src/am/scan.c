@@ -20,7 +20,6 @@
 #include "store/readahead.h"
 #include "store/table_ahead.h"
 #include "type/bitvec.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /*
@@ -57,19 +56,11 @@ qhnswbeginscan(Relation index, int nkeys, int norderbys)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw scan",
 											  ALLOCSET_DEFAULT_SIZES);
 	QhScan	   *scan = MemoryContextAllocZero(cxt, sizeof(QhScan));
-	Oid			type = index->rd_opcintype[0];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type,
-											   QH_DISTANCE_STRATEGY);
 
-	if (!OidIsValid(operator))
-		elog(ERROR, "operator class of index \"%s\" has no distance operator",
-			 RelationGetRelationName(index));
 	scan->cxt = cxt;
 	scan->query_cxt = AllocSetContextCreate(cxt, "qhnsw query", ALLOCSET_DEFAULT_SIZES);
 	scan->tuple_cxt = AllocSetContextCreate(cxt, "qhnsw row", ALLOCSET_DEFAULT_SIZES);
 	scan->column = qh_column(index);
-	fmgr_info_cxt(get_opcode(operator), &scan->distance, cxt);
-	scan->collation = index->rd_indcollation[0];
 	desc->opaque = scan;
 	return desc;
 }

@@ -257,6 +257,22 @@ load(Relation index)
 }
 
 /*
+ * The counter of the entry page, if it can be read without pin and lock.  If it is being changed, some of its bytes may be
+ * new already: then it is not what it was, and the list is read again.
+ */
+static bool
+glance_at_changes(const QhIndex *ix, Relation index, uint32 *nchanges)
+{
+	QhGlance	glance;
+	const char *page = qh_glance_begin(ix, index, QH_ENTRY_BLKNO, &glance);
+
+	if (!qh_optimistic_read || page == NULL || !qh_page_is((Page) page, QH_PAGE_ENTRY, 0))
+		return false;
+	*nchanges = QhPageGetEntry((Page) page)->nchanges;
+	return qh_glance_end(&glance);
+}
+
+/*
  * Have the entry points changed since they were read?  Asked for every scan: an
  * invalidation would come only when the change commits, and not at all if it does not.
  */
@@ -266,12 +282,14 @@ entries_changed(QhIndex *ix, Relation index)
 	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
 	uint32		nchanges;
 
+	if (glance_at_changes(ix, index, &nchanges))
+		return nchanges != ix->nentry_changes;
 	if (buf == InvalidBuffer || !qh_usage_is_full(buf) ||
 		!ReadRecentBuffer(qh_locator(index), MAIN_FORKNUM, QH_ENTRY_BLKNO, buf))
 		buf = ReadBuffer(index, QH_ENTRY_BLKNO);
-	ix->hints[QH_ENTRY_BLKNO] = buf;
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	qh_page_check(index, QH_ENTRY_BLKNO, BufferGetPage(buf), QH_PAGE_ENTRY, 0);
+	ix->hints[QH_ENTRY_BLKNO] = buf;
 	nchanges = QhPageGetEntry(BufferGetPage(buf))->nchanges;
 	UnlockReleaseBuffer(buf);
 	return nchanges != ix->nentry_changes;

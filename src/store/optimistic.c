@@ -99,14 +99,14 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 }
 
 const char *
-qh_glance_begin(QhRelStore *rs, BlockNumber blkno, QhGlance *glance)
+qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
 {
-	Buffer		buf = rs->ix->hints[blkno];
+	Buffer		buf = ix->hints[blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
 	glance->desc = GetBufferDescriptor(buf - 1);
-	qh_buffer_tag_init(&glance->tag, qh_locator(rs->index), MAIN_FORKNUM, blkno);
+	qh_buffer_tag_init(&glance->tag, qh_locator(index), MAIN_FORKNUM, blkno);
 	if (!may_glance(&glance->tag, glance->desc, blkno))
 		return NULL;
 	pg_read_barrier();

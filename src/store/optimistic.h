@@ -39,7 +39,7 @@ typedef struct QhGlance
  * Where the page is, if it may be read without a pin now, or NULL.  What is read of it means something only if
  * qh_glance_end() says that it was there all the time.  Takes no pin and no lock.
  */
-extern const char *qh_glance_begin(QhRelStore *rs, BlockNumber blkno, QhGlance *glance);
+extern const char *qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance);
 extern bool qh_glance_end(QhGlance *glance);
 
 #endif							/* QH_OPTIMISTIC_H */

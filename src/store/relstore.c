@@ -462,7 +462,7 @@ glance_at_state(QhRelStore *rs, QhNode node, QhSlotState *state)
 	if (!qh_optimistic_read || node >= rs->ix->nslots)
 		return false;
 	addr = qh_slot_address(&rs->ix->geo, array, node);
-	page = qh_glance_begin(rs, addr.blkno, &glance);
+	page = qh_glance_begin(rs->ix, rs->index, addr.blkno, &glance);
 	if (page == NULL)
 		return false;
 	*state = (QhSlotState) slot_states(rs, array, (Page) page)[addr.index];

@@ -211,7 +211,7 @@ static bool
 score_unpinned(const QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)
 {
 	QhGlance	glance;
-	const char *bytes = qh_glance_begin(sweep->rs, page->addr.blkno, &glance);
+	const char *bytes = qh_glance_begin(sweep->rs->ix, sweep->rs->index, page->addr.blkno, &glance);
 
 	if (bytes == NULL)
 		return false;
