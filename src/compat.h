@@ -77,6 +77,16 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_buffer_state(desc) pg_atomic_read_u32(&(desc)->state)
 #endif
 
+/*
+ * Does nobody hold the content lock of a buffer, or wait for it?  Up to version 18 it is an LWLock, and what its state says is not for others to know;
+ * but so much is: what it is like before anybody took it.  From version 19 on the answer is no.  Needs storage/buf_internals.h.
+ */
+#if PG_VERSION_NUM >= 190000
+#define qh_content_lock_is_free(desc, free_state) ((void) (desc), (void) (free_state), false)
+#else
+#define qh_content_lock_is_free(desc, free_state) (pg_atomic_read_u32(&BufferDescriptorGetContentLock(desc)->state) == (free_state))
+#endif
+
 /* Since version 17 a read stream reads a sequence of pages that is known beforehand; needs storage/read_stream.h. */
 #if PG_VERSION_NUM >= 170000
 #define QH_HAVE_READ_STREAM

@@ -5,7 +5,8 @@
  * A pin costs two atomic operations on a buffer descriptor, more than scoring a code does.  Here
  * the descriptor is only read, before and after: if it says both times that the buffer holds the page,
  * valid, then what lay between was the page.  A wrong answer costs a search a detour and
- * nothing else.  Must not be used for anything that is returned or followed unchecked.  See
+ * nothing else.  Must not be used for anything that is returned or followed unchecked.  Pages that
+ * change are watched besides, so that what is read of them is of one moment.  See
  * README.md, section "Reading without pins".
  */
 #include "postgres.h"
@@ -118,4 +119,50 @@ qh_glance_end(QhGlance *glance)
 {
 	pg_read_barrier();
 	return is_there(&glance->tag, glance->desc, glance->tag.blockNum);
+}
+
+/* The state of a content lock that nobody holds or waits for. */
+static inline uint32
+free_lock_state(void)
+{
+	static bool known = false;
+	static uint32 state;
+
+	if (unlikely(!known))
+	{
+		LWLock		lock;
+
+		LWLockInitialize(&lock, LWTRANCHE_FIRST_USER_DEFINED);
+		state = pg_atomic_read_u32(&lock.state);
+		known = true;
+	}
+	return state;
+}
+
+const char *
+qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
+{
+	if (!RelationNeedsWAL(rs->index))
+		return NULL;			/* its pages do not say that they were changed */
+	watch->page = qh_glance_begin(rs->ix, rs->index, blkno, &watch->glance);
+	if (watch->page == NULL || !qh_content_lock_is_free(watch->glance.desc, free_lock_state()))
+		return NULL;
+	pg_read_barrier();
+	watch->lsn = PageGetLSN((Page) watch->page);
+	pg_read_barrier();
+	return watch->page;
+}
+
+/*
+ * Whoever changes a page locks it, changes it, notes in it where the change is logged, and unlocks it.  With the lock free
+ * before and after, a change that was not over before began and ended between, and its note is there to be read after that.
+ */
+bool
+qh_watch_end(QhWatch *watch)
+{
+	pg_read_barrier();
+	if (!qh_content_lock_is_free(watch->glance.desc, free_lock_state()))
+		return false;
+	pg_read_barrier();
+	return PageGetLSN((Page) watch->page) == watch->lsn && qh_glance_end(&watch->glance);
 }

@@ -42,4 +42,19 @@ typedef struct QhGlance
 extern const char *qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance);
 extern bool qh_glance_end(QhGlance *glance);
 
+/* A page that others may change, read without pin and lock. */
+typedef struct QhWatch
+{
+	QhGlance	glance;
+	const char *page;
+	XLogRecPtr	lsn;			/* of its last change */
+} QhWatch;
+
+/*
+ * The same of a page that others change: what is read means something only if qh_watch_end() says that nobody did, and is then
+ * what a share lock would have shown.  NULL also where somebody holds the page's lock, or changes of the index are not logged.
+ */
+extern const char *qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch);
+extern bool qh_watch_end(QhWatch *watch);
+
 #endif							/* QH_OPTIMISTIC_H */

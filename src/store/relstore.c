@@ -3,7 +3,7 @@
  *		A graph store over the pages of an index: reading.
  *
  * Codes are read under a pin alone, in batches; links and row pointers change and are
- * read under a share lock.  Must not know the graph's algorithms.  See README.md,
+ * read under a share lock, or so as if they were.  Must not know the graph's algorithms.  See README.md,
  * sections "Reading" and "Locks".
  */
 #include "postgres.h"
@@ -131,6 +131,7 @@ prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 
 		if (page == NULL)
 			continue;
+		qv_prefetch(page);		/* the LSN */
 		qv_prefetch(page + ix->geo.state_offset[array] + addr.index);
 		prefetch_slot(page + addr.offset, Min(ix->geo.slot_nbytes[array], MAX_PREFETCH_NBYTES));
 	}
@@ -164,16 +165,62 @@ relstore_hint(QhStore *store, const QhNode *nodes, int n)
 	store->hint_max = rs->nmisses > 0 ? QH_HINT_MAX : LINKS_AHEAD;
 }
 
+/* Does the slot of a node in this state hold a packed list? */
+static inline bool
+is_packed(QhRelStore *rs, QhNode node, QhSlotState state)
+{
+	return qh_link_packed(&rs->ix->geo, node) && state != QH_SLOT_POSTING;
+}
+
+/* Copy what a slot holds; false where a packed list is none. */
+static bool
+copy_slot(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, QhLink *links)
+{
+	if (!is_packed(rs, node, state))
+	{
+		memcpy(links, slot, qh_link_nbytes(&rs->ix->geo, node));
+		return true;
+	}
+	memset(links, 0xFF, rs->store.max_degree * sizeof(QhLink)); /* QH_INVALID_NODE */
+	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+		return true;
+	return qh_unpack_links(node, slot, qh_link_nbytes(&rs->ix->geo, node), rs->store.max_degree, links) >= 0;
+}
+
+/* Read a slot of links as qh_read_slot() does, but without pin and lock; false where that cannot be, or the slot is not sound. */
+static bool
+glance_at_slot(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
+{
+	QhArray		array;
+	QhSlotAddress addr;
+	QhWatch		watch;
+	const char *page;
+	bool		sound;
+
+	if (!qh_optimistic_read || node >= rs->ix->nslots)
+		return false;
+	array = qh_link_array(&rs->ix->geo, node);
+	addr = qh_slot_address(&rs->ix->geo, array, node);
+	page = qh_watch_begin(rs, addr.blkno, &watch);
+	if (page == NULL || !qh_page_is((Page) page, qh_array_page_kind(array), qh_divide(node, rs->ix->geo.by_group_nslots)))
+		return false;
+	*state = (QhSlotState) slot_states(rs, array, (Page) page)[addr.index];
+	sound = copy_slot(rs, node, *state, (const uint8 *) page + addr.offset, links);
+	return qh_watch_end(&watch) && sound;
+}
+
 static int
 relstore_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
-	QhSlotState state = qh_read_slot(rs, node, out);
+	QhSlotState state;
 	int			max_degree = store->max_degree;
 	QhNode		last = 0;		/* of the ids linked to */
 	int			n = 0;
 
 	rs->nlinks++;
+	if (!glance_at_slot(rs, node, &state, out))
+		state = qh_read_slot(rs, node, out);
 	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
 		return 0;
 	for (; n < max_degree && out[n] != QH_INVALID_NODE; n++)
@@ -504,28 +551,6 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 	pfree(nodes);
 	pfree(nearest);
 	return nseeds;
-}
-
-/* Does the slot of a node in this state hold a packed list? */
-static inline bool
-is_packed(QhRelStore *rs, QhNode node, QhSlotState state)
-{
-	return qh_link_packed(&rs->ix->geo, node) && state != QH_SLOT_POSTING;
-}
-
-/* Copy what a slot holds; false where a packed list is none. */
-static bool
-copy_slot(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, QhLink *links)
-{
-	if (!is_packed(rs, node, state))
-	{
-		memcpy(links, slot, qh_link_nbytes(&rs->ix->geo, node));
-		return true;
-	}
-	memset(links, 0xFF, rs->store.max_degree * sizeof(QhLink)); /* QH_INVALID_NODE */
-	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
-		return true;
-	return qh_unpack_links(node, slot, qh_link_nbytes(&rs->ix->geo, node), rs->store.max_degree, links) >= 0;
 }
 
 QhSlotState
