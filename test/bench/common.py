@@ -160,7 +160,19 @@ class Server:
         $bits stand for the query's columns; settings are set while it runs; {name}
         in either is filled in from the keywords, {dims} besides.
         """
-        fill['dims'] = self.dims
+        return self.measure_in_turns(statement, settings, [fill])[0]
+
+    def measure_in_turns(self, statement, settings, fills):
+        """measure() for each of several sets of keywords, a run of each in turn: what slows the machine for a while slows no set's every run."""
+        runs = [[] for _ in fills]
+        for _ in range(self.args.repeat):
+            for fill, rows in zip(fills, runs):
+                rows.append(self.run_queries(statement, settings, {**fill, 'dims': self.dims}))
+        # Of several runs the fastest of each query: the rest is the machine's noise.
+        return [(numpy.min([[row[1] for row in run] for run in rows], axis=0), [row[2] or [] for row in rows[0]]) for rows in runs]
+
+    def run_queries(self, statement, settings, fill):
+        """One run: number, milliseconds, row numbers and counters of every query."""
         settings = dict(settings)
         body = statement.format(**fill)
         for column in QUERY_COLUMNS:
@@ -184,16 +196,12 @@ class Server:
         for setting, value in settings.items():
             self.run(f"SET {setting} = '{value.format(**fill)}'")
         self.run(f'SELECT count(*) FROM (SELECT * FROM measure() LIMIT {WARM_UP}) s')
-        rows = []
-        for _ in range(self.args.repeat):
-            self.cursor.execute('SELECT number, ms, ids, did FROM measure() ORDER BY number')
-            rows.append(self.cursor.fetchall())
+        self.cursor.execute('SELECT number, ms, ids, did FROM measure() ORDER BY number')
+        rows = self.cursor.fetchall()
         for setting in settings:
             self.run(f'RESET {setting}')
-        # Of several runs the fastest of each query: the rest is the machine's noise.
-        ms = numpy.min([[row[1] for row in run] for run in rows], axis=0)
-        self.counters = {name: float(numpy.mean([row[3][name] for row in rows[0]])) for name in rows[0][0][3]}
-        return ms, [row[2] or [] for row in rows[0]]
+        self.counters = {name: float(numpy.mean([row[3][name] for row in rows])) for name in rows[0][3]}
+        return rows
 
     def chosen_plan(self, statement, **fill):
         """The index that the planner chooses by itself, or None."""
