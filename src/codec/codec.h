@@ -94,8 +94,8 @@ extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *sl
 extern const char *qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot);
 
 /*
- * Prepare a query in caller's memory of qv_query_sizeof() bytes (64-byte aligned); value and
- * scratch as for encode, but value may be a zero vector.  The query does not need the codec afterwards.
+ * Prepare a query in caller's memory of qv_query_sizeof() bytes; value and scratch as for encode, but value may be a
+ * zero vector, and both mem and scratch are 64-byte aligned.  The query does not need the codec afterwards.
  */
 extern size_t qv_query_sizeof(const QvCodec *codec);
 extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value, void *scratch);
