@@ -38,6 +38,10 @@ METHODS = {
         ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
          # what it refines is its width: no window behind that
          {'qhnsw.ef_search': '1', 'qhnsw.oversample': '{oversample}', 'qhnsw.rescore': 'off'}, (10, 15, 20, 40, 80)),
+    'qvec real[] 32x, int8, exact order':
+        ('qvec', 'cosine', 'SELECT id FROM q ORDER BY embedding <=> $1 LIMIT 10', 'embedding',
+         # twelve rows are fetched, chosen by the finer code
+         {'qhnsw.ef_search': '1', 'qhnsw.oversample': '{oversample}'}, (15, 20, 40, 80)),
     'pgvector bit':
         ('pgvector', 'hamming', 'SELECT id FROM v ORDER BY code <~> $1 LIMIT 10', 'bits',
          {'hnsw.ef_search': '{ef}'}, (10, 20, 30, 40, 60, 80)),
@@ -51,7 +55,7 @@ INDEXES = {
     'q_code': ('qvec', 'CREATE INDEX q_code ON q USING qhnsw (code)', ('qvec bitvec',)),
     'q_embedding': ('qvec', 'CREATE INDEX q_embedding ON q USING qhnsw (embedding)', ('qvec real[] 32x', 'qvec real[] 32x, narrow')),
     'q_refined': ('qvec', "CREATE INDEX q_refined ON q USING qhnsw (embedding) WITH (refine = 'int8')",
-                  ('qvec real[] 32x, int8 in the index',)),
+                  ('qvec real[] 32x, int8 in the index', 'qvec real[] 32x, int8, exact order')),
     'v_code': ('pgvector', 'CREATE INDEX v_code ON v USING hnsw (code bit_hamming_ops)', ('pgvector bit',)),
     'v_half': ('pgvector', 'CREATE INDEX v_half ON v USING hnsw ((embedding::halfvec({dims})) halfvec_cosine_ops)',
                ('pgvector halfvec',)),
@@ -61,7 +65,8 @@ INDEXES = {
 PAIRS = (('qvec bitvec', 'pgvector bit'),
          ('qvec real[] 32x', 'pgvector halfvec'),
          ('qvec real[] 32x, narrow', 'pgvector halfvec'),
-         ('qvec real[] 32x, int8 in the index', 'pgvector halfvec'))
+         ('qvec real[] 32x, int8 in the index', 'pgvector halfvec'),
+         ('qvec real[] 32x, int8, exact order', 'pgvector halfvec'))
 
 QUERY_TYPES = {'code': 'bitvec', 'embedding': 'real[]', 'vector': 'vector', 'bits': 'bit({dims})'}
 
