@@ -209,18 +209,25 @@ glance_at_slot(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
 	return qh_watch_end(&watch) && sound;
 }
 
+/* qh_read_slot(), without pin and lock where that can be. */
+static QhSlotState
+read_links(QhRelStore *rs, QhNode node, QhLink *links)
+{
+	QhSlotState state;
+
+	return glance_at_slot(rs, node, &state, links) ? state : qh_read_slot(rs, node, links);
+}
+
 static int
 relstore_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
-	QhSlotState state;
+	QhSlotState state = read_links(rs, node, out);
 	int			max_degree = store->max_degree;
 	QhNode		last = 0;		/* of the ids linked to */
 	int			n = 0;
 
 	rs->nlinks++;
-	if (!glance_at_slot(rs, node, &state, out))
-		state = qh_read_slot(rs, node, out);
 	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
 		return 0;
 	for (; n < max_degree && out[n] != QH_INVALID_NODE; n++)
@@ -494,28 +501,6 @@ nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 	return n;
 }
 
-/*
- * The state of a slot, if it can be read without pin and lock.  One byte is never half written, and whoever expands the node
- * reads it again, under the lock.
- */
-static bool
-glance_at_state(QhRelStore *rs, QhNode node, QhSlotState *state)
-{
-	QhArray		array = qh_link_array(&rs->ix->geo, node);
-	QhSlotAddress addr;
-	QhGlance	glance;
-	const char *page;
-
-	if (!qh_optimistic_read || node >= rs->ix->nslots)
-		return false;
-	addr = qh_slot_address(&rs->ix->geo, array, node);
-	page = qh_glance_begin(rs->ix, rs->index, addr.blkno, &glance);
-	if (page == NULL)
-		return false;
-	*state = (QhSlotState) slot_states(rs, array, (Page) page)[addr.index];
-	return qh_glance_end(&glance);
-}
-
 /* Of n candidates those that are nodes still: vacuum may have freed them since the list was read. */
 static int
 nodes_still(QhRelStore *rs, const QhCandidate *cands, int n, QhCandidate *out)
@@ -525,10 +510,8 @@ nodes_still(QhRelStore *rs, const QhCandidate *cands, int n, QhCandidate *out)
 
 	for (int i = 0; i < n; i++)
 	{
-		QhSlotState state;
+		QhSlotState state = read_links(rs, cands[i].node, links);
 
-		if (!glance_at_state(rs, cands[i].node, &state))
-			state = qh_read_slot(rs, cands[i].node, links);
 		if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
 			out[nout++] = cands[i];
 	}
