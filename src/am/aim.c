@@ -34,6 +34,15 @@
 #define EXPANDED_MOST			2
 
 /*
+ * Where pages are spared (README.md, section "Cold"): so many times as many nodes are expanded, for near the query that takes hardly a page more;
+ * of the rows wanted the neighbours of the first half do not wait.  Until SPARED times the candidates were taken, what lies beyond is
+ * likely to be a few more for the same rows.
+ */
+#define EXPANDED_SPARING		(4.0 / 3)
+#define WHOLE_SHARE				0.5
+#define SPARED					2
+
+/*
  * Candidates a search keeps behind the last one taken, in units of ef_search: the last of a window are the
  * worst found.  Finer codes that have the last word are held to more, as their order is nearly that of the
  * values: bge-base embeddings, LIMIT 10, qhnsw.rescore = off, recall .958 at half, .991 at three (4x).
@@ -143,6 +152,7 @@ reach_for(QvMetric metric, double ef, double rank)
 void
 qh_scan_take_aim(QhScan *scan)
 {
+	bool		sparing = scan->rs.store.place != NULL;
 	uint64		ef;
 
 	memset(&scan->aim, 0, sizeof(scan->aim));
@@ -151,6 +161,11 @@ qh_scan_take_aim(QhScan *scan)
 	if (scan->ncandidates == 0)
 		return;
 	ef = expanded_for_wanted(scan, (uint64) scan->ncandidates);
+	if (sparing)
+	{
+		ef = (uint64) (EXPANDED_SPARING * ef);
+		scan->aim.whole_total = (uint64) ceil(WHOLE_SHARE * Max(scan->wanted, QH_LEAST_WANTED));
+	}
 	scan->aim.ef_total = ef;
 	scan->aim.found_total = (uint64) scan->ncandidates;
 	scan->aim.reach = (float) reach_for(scan->column->metric, ef, scan->wanted);
@@ -176,7 +191,8 @@ qh_scan_next_aim(const QhScan *scan, int *max)
 		return (QhAim) {.ef_total = scan->ef};
 	if (next > known)
 		/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
-		return (QhAim) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next};
+		return (QhAim) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next,
+			.whole_total = next <= SPARED * known ? aim.whole_total : 0};
 	*max = (int) Min((uint64) *max, known - scan->npulled);
 	aim.found_total = Max(next, aim.found_total);
 	return aim;

@@ -94,6 +94,8 @@ struct QhStore
 	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
 	int			hint_max;		/* hint() is told so many nodes at most, from 1 to QH_HINT_MAX; the store may change it at any time */
 	bool		at_once;		/* score neighbours before the next node is chosen: a node expanded for nothing costs more than latency */
+	/* The place of a node's code, named by a node there: once one code of a place was read, others cost little.  NULL: all cost the same. */
+	QhNode		(*place) (QhStore *store, QhNode node);
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;
 	QhNode		nnodes;			/* ids are below it, but for nodes inserted since it was set; 0 = not known */
@@ -140,6 +142,12 @@ typedef struct QhAim
 	uint64_t	most_total;
 	uint64_t	rank;
 	float		reach;
+
+	/*
+	 * Where the store has places, a neighbour at a place that the search has not read waits until a second node links to it; those of the nearest
+	 * whole_total nodes found, as far as they are in order, do not wait.  0: nobody waits, from now on; an aim with another number is heeded from a search's first on only.
+	 */
+	uint64_t	whole_total;
 } QhAim;
 
 extern QhSearch *qh_search_create(const QhAlloc *alloc, QhStore *store);

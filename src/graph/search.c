@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "graph/order.h"
-#include "graph/visited.h"
+#include "graph/waiting.h"
 
 /*
  * Entry of the window or the overflow: the distance, as an integer that orders as it does, in the high half, the node
@@ -41,6 +41,13 @@ typedef uint64_t Entry;
 
 /* How far to look ahead for the nodes that are passed to hint(); chosen by hand. */
 #define HINT_REACH			32
+
+/*
+ * Neighbours wait once so many nodes were expanded since a nearer one than all before was found: until then the search is on its way to where the
+ * near ones are.  And the most whose neighbours do not wait.  README.md, "Neighbours that wait".
+ */
+#define SPARE_AFTER			3
+#define WHOLE_MAX			64
 
 /* Entries copied at once: copying may write as many beyond the last. */
 #define COPIED				8
@@ -87,6 +94,13 @@ struct QhSearch
 	size_t		nheap;
 
 	QhVisited	visited;
+
+	/* Neighbours that wait, while places are spared. */
+	bool		sparing;
+	QhWaiting	waiting;
+	float		nearest;		/* distance of the nearest node found, */
+	uint64_t	nearest_since;	/* and of those expanded so many were when it was */
+	size_t		nwhole;			/* of the window: nodes whose neighbours do not wait */
 
 	/* One hop. */
 	QhLink	   *links;			/* max_degree of each, a batch included */
@@ -349,7 +363,7 @@ bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
 		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
-		qh_visited_nbytes(&search->visited) +
+		qh_visited_nbytes(&search->visited) + qh_waiting_nbytes(&search->waiting) +
 		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
 }
 
@@ -373,11 +387,15 @@ hop_allowed(QhSearch *search)
 			held += visited_nbytes;
 		if (search->limits.resumable && noverflow > search->overflow_capacity)
 			held += 2 * search->overflow_capacity * sizeof(Entry);
+		if (search->sparing && qh_waiting_nbytes_for(&search->waiting, degree) > qh_waiting_nbytes(&search->waiting))
+			held += qh_waiting_nbytes_for(&search->waiting, degree);
 		if (held > search->limits.max_nbytes)
 			return false;
 	}
 	if (grows)
 		qh_visited_reserve(&search->visited, degree);
+	if (search->sparing)
+		qh_waiting_reserve(&search->waiting, degree);
 	if (search->limits.resumable)
 		overflow_reserve(search, noverflow);
 	return true;
@@ -427,7 +445,33 @@ expect_nodes(QhSearch *search, size_t size)
 		qh_visited_reserve(&search->visited, n);
 }
 
-/* Gather the unvisited neighbours of a node, and have what scoring them takes asked for. */
+/* Have what scoring a batch takes asked for. */
+static void
+ask(QhSearch *search, int place)
+{
+	QhStore    *store = search->store;
+	Batch	   *batch = &search->batch[place];
+
+	if (store->fetch != NULL && batch->n > 0)
+		store->fetch(store, place, batch->nodes, batch->n);
+	search->stats.nscored += (uint64_t) batch->n;
+}
+
+/* Is the search where the near nodes are, as far as can be told? */
+static bool
+has_arrived(QhSearch *search)
+{
+	float		nearest = search->count > 0 ? entry_dist(search->window[search->head]) : INFINITY;
+
+	if (nearest < search->nearest)
+	{
+		search->nearest = nearest;
+		search->nearest_since = search->stats.nexpanded;
+	}
+	return search->stats.nexpanded >= search->nearest_since + SPARE_AFTER;
+}
+
+/* Gather the unvisited neighbours of a node, those that do not wait, and have what scoring them takes asked for. */
 static void
 gather(QhSearch *search, QhNode node, int place)
 {
@@ -435,10 +479,15 @@ gather(QhSearch *search, QhNode node, int place)
 	Batch	   *batch = &search->batch[place];
 	int			nlinks = store->links(store, node, search->links);
 
-	batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
-	if (store->fetch != NULL && batch->n > 0)
-		store->fetch(store, place, batch->nodes, batch->n);
-	search->stats.nscored += (uint64_t) batch->n;
+	if (search->sparing && has_arrived(search))
+		batch->n = qh_waiting_sort_out(&search->waiting, store, &search->visited, node, search->links, nlinks, batch->nodes);
+	else
+	{
+		batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
+		if (search->sparing)
+			qh_waiting_note_read(&search->waiting, store, batch->nodes, batch->n);
+	}
+	ask(search, place);
 	search->stats.nexpanded++;
 }
 
@@ -543,9 +592,57 @@ is_due(QhSearch *search)
 	return entry_dist(window[search->cursor]) <= search->bound;
 }
 
-/* Expand what is to be expanded of the window, until a limit is met. */
+/* Score some of those that wait for these nodes, or for any where there are none given.  False if nobody does, or a limit is met. */
+static bool
+call_in(QhSearch *search, size_t size, const QhNode *owners, int nowners)
+{
+	int			next = !search->turn;
+	Batch	   *batch = &search->batch[next];
+
+	if (search->waiting.n == 0 || !goes_on(search))
+		return false;
+	batch->n = qh_waiting_take(&search->waiting, search->store, &search->visited, owners, nowners, search->store->max_degree, batch->nodes);
+	if (batch->n == 0)
+		return false;
+	ask(search, next);
+	take_in(search, size);
+	search->turn = next;
+	take_in(search, size);
+	return true;
+}
+
+/* Is all that was found expanded, or returned? */
+static inline bool
+ran_out(const QhSearch *search)
+{
+	return search->cursor == search->count && search->noverflow == 0;
+}
+
+/* Does anybody wait? */
+static inline bool
+has_waiting(const QhSearch *search)
+{
+	return search->sparing && search->waiting.n > 0;
+}
+
+/* Likewise those that wait for the nearest nodes of the window; or all, where no other node is left to be expanded. */
+static bool
+call_in_near(QhSearch *search, size_t size)
+{
+	const Entry *window = search->window + search->head;
+	QhNode		nearest[WHOLE_MAX];
+	int			n = 0;
+
+	if (ran_out(search))
+		return call_in(search, size, NULL, 0);
+	for (; n < WHOLE_MAX && (size_t) n < search->nwhole && (size_t) n < search->count; n++)
+		nearest[n] = entry_node(window[n]);
+	return n > 0 && call_in(search, size, nearest, n);
+}
+
+/* Expand what is due of the window, until a limit is met. */
 static void
-settle(QhSearch *search, size_t size)
+expand_due(QhSearch *search, size_t size)
 {
 	for (;;)
 	{
@@ -565,6 +662,15 @@ settle(QhSearch *search, size_t size)
 		window[search->cursor] |= EXPANDED;
 		expand(search, node, size);
 	}
+}
+
+/* Expand what is to be expanded, and score those that wait for what has come out nearest. */
+static void
+settle(QhSearch *search, size_t size)
+{
+	do
+		expand_due(search, size);
+	while (has_waiting(search) && call_in_near(search, size));
 }
 
 /* The front was returned and is not expanded: note it, for a search that is asked for more. */
@@ -623,6 +729,7 @@ reset_memory(QhSearch *search)
 	qh_give(&search->alloc, search->overflow);
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
+	qh_waiting_free(&search->waiting);
 	search->owed = NULL;
 	search->owed_capacity = 0;
 	search->capacity = WINDOW_MIN;
@@ -641,6 +748,7 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->alloc = *alloc;
 	search->store = store;
 	qh_visited_init(&search->visited, alloc);
+	qh_waiting_init(&search->waiting, alloc);
 	reset_memory(search);
 	place_hop(search);
 	search->stats.nbytes = bytes_held(search);
@@ -655,6 +763,7 @@ qh_search_destroy(QhSearch *search)
 	qh_give(&search->alloc, search->overflow);
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
+	qh_waiting_free(&search->waiting);
 	qh_give(&search->alloc, search);
 }
 
@@ -666,6 +775,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->nreturned = 0;
 	search->ef_total = 0;
 	search->bound = INFINITY;
+	search->sparing = false;
 	search->head = 0;
 	search->count = 0;
 	search->cursor = 0;
@@ -718,7 +828,27 @@ take_aim(QhSearch *search, const QhAim *aim)
 		size = search->nexpand = search->nmost = 1;
 	search->reach = aim->reach;
 	search->rank = not_returned(search, aim->rank);
+	search->nwhole = not_returned(search, aim->whole_total);
 	return size;
+}
+
+/* Places are spared from the first aim on that says so, if it is the search's first, until one that does not. */
+static void
+choose_sparing(QhSearch *search, const QhAim *aim, size_t size)
+{
+	if (search->stats.nexpanded == 0 && aim->whole_total > 0 && search->store->place != NULL)
+	{
+		qh_waiting_clear(&search->waiting, search->store->nnodes, search->limits.max_nbytes);
+		search->sparing = true;
+		search->nearest = INFINITY;
+		search->nearest_since = 0;
+	}
+	if (search->sparing && aim->whole_total == 0)
+	{
+		while (call_in(search, size, NULL, 0))
+			;
+		search->sparing = search->waiting.n > 0;
+	}
 }
 
 /* Take the front of the window. */
@@ -747,6 +877,7 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 	if (search->stats.nexpanded == 0)
 		expect_nodes(search, search->nexpand);
 	window_fill(search, size);
+	choose_sparing(search, aim, size);
 	if (!search->limits.resumable)
 	{
 		/* seeds beyond the first window's size are not wanted any more */
@@ -759,10 +890,10 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 	while (search->count == 0 && pay(search, size))
 		settle(search, size);
 	search->stats.nbytes = bytes_held(search);
-	search->stats.exhausted = search->cursor == search->count && search->noverflow == 0 && search->first_owed == search->nowed;
+	search->stats.exhausted = ran_out(search) && search->first_owed == search->nowed && !has_waiting(search);
 
 	/* none of those that are in order leaves anything to be done before the next of them */
-	while (n < max && (size_t) n < size && search->count > 0)
+	while (n < max && (size_t) n < size && search->count > 0 && (n == 0 || !(has_waiting(search) && ran_out(search))))
 		out[n++] = pop_front(search);
 	return n;
 }

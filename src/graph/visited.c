@@ -212,3 +212,16 @@ qh_visited_add(QhVisited *visited, const QhLink *links, int n, QhNode *out)
 {
 	return visited->bits != NULL ? add_bits(visited, links, n, out) : add_all_to_table(visited, links, n, out);
 }
+
+bool
+qh_visited_has(const QhVisited *visited, QhNode node)
+{
+	size_t		slot;
+
+	if (visited->bits != NULL)
+		return node < visited->nbits && (visited->bits[node / 64] >> node % 64 & 1);
+	slot = (node * QH_SPREAD) >> visited->shift;
+	while (visited->slots[slot] != QH_INVALID_NODE && visited->slots[slot] != node)
+		slot = (slot + 1) & (visited->nslots - 1);
+	return visited->slots[slot] == node;
+}

@@ -45,5 +45,6 @@ extern void qh_visited_reserve(QhVisited *visited, size_t n);
  * which has room for n; returns how many.
  */
 extern int qh_visited_add(QhVisited *visited, const QhLink *links, int n, QhNode *out);
+extern bool qh_visited_has(const QhVisited *visited, QhNode node);
 
 #endif							/* QH_VISITED_H */

@@ -435,6 +435,15 @@ relstore_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	}
 }
 
+/* The first node whose code is on the page. */
+static QhNode
+relstore_place(QhStore *store, QhNode node)
+{
+	const QhRelStore *rs = (const QhRelStore *) store;
+
+	return node - qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, node).index;
+}
+
 void
 qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 {
@@ -455,6 +464,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.nnodes = ix->nslots;
 	/* not by what is cached at the moment: a search is to find the same whether its pages are or not */
 	rs->store.at_once = ix->nblocks > (BlockNumber) NBuffers;
+	rs->store.place = rs->store.at_once ? relstore_place : NULL;
 }
 
 bool

@@ -98,7 +98,28 @@ typedef struct Naive
 	float		reach;
 	QhNode		waiting[100];	/* neighbours of the node expanded last, not scored yet */
 	int			nwaiting;
+
+	/* while places are spared */
+	bool		sparing;
+	int			nexpanded;
+	float		nearest;		/* of those not returned, whenever a node was about to be expanded; so many were before it was found: */
+	int			nearest_since;
+	uint8_t		met[CODE_NBYTES * 8];
+	uint8_t		read[CODE_NBYTES * 8];	/* by place */
+	QhNode		owner[CODE_NBYTES * 8]; /* for whom a node waits, QH_INVALID_NODE where it does not */
+	QhNode		queue[CODE_NBYTES * 8]; /* all that ever waited, in order */
+	int			nqueue;
+	uint64_t	whole_total;
+	uint64_t	size;			/* of those not returned, so many are in order */
 } Naive;
+
+/* Eight nodes have a place together. */
+static QhNode
+place_of_eight(QhStore *store, QhNode node)
+{
+	(void) store;
+	return node - node % 8;
+}
 
 static void
 naive_add(Naive *naive, Memory *mem, QhNode node)
@@ -139,6 +160,25 @@ naive_bound(const Naive *naive, uint64_t k)
 	return INFINITY;
 }
 
+/* Has a neighbour that was not scored yet to wait?  Notes it if so. */
+static bool
+naive_waits(Naive *naive, QhNode owner, QhNode node)
+{
+	if (!naive->sparing || naive->nexpanded < naive->nearest_since + 3 || naive->met[node] || naive->read[place_of_eight(NULL, node)])
+		return false;
+	naive->met[node] = 1;
+	naive->owner[node] = owner;
+	naive->queue[naive->nqueue++] = node;
+	return true;
+}
+
+static void
+naive_visit(Naive *naive, QhNode node)
+{
+	naive->visited[node] = 1;
+	naive->read[place_of_eight(NULL, node)] = naive->sparing;
+}
+
 static void
 naive_expand(Naive *naive, Memory *mem, uint32_t i)
 {
@@ -147,14 +187,22 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 	int			nmet = 0;
 
 	naive->expanded[i] = 1;
+	for (uint32_t j = 0; j < naive->nfound; j++)
+		if (!naive->returned[j] && naive->found[j].dist < naive->nearest)
+		{
+			naive->nearest = naive->found[j].dist;
+			naive->nearest_since = naive->nexpanded;
+		}
 	for (int link = 0; link < memory_nlinks(mem, node); link++)
 	{
 		QhNode		neighbour = qh_link_node(memory_links(mem, node)[link]);
 
-		if (!naive->visited[neighbour])
-			met[nmet++] = neighbour;
-		naive->visited[neighbour] = 1;
+		if (naive->visited[neighbour] || naive_waits(naive, node, neighbour))
+			continue;
+		met[nmet++] = neighbour;
+		naive_visit(naive, neighbour);
 	}
+	naive->nexpanded++;
 	naive_take_in(naive, mem);
 	memcpy(naive->waiting, met, (size_t) nmet * sizeof(QhNode));
 	naive->nwaiting = nmet;
@@ -175,6 +223,52 @@ naive_reach(Naive *naive, const QhAim *aim)
 	if (left > 0)
 		naive->reach = naive_bound(naive, left) * aim->reach;
 	return most < naive->reach ? most : naive->reach;
+}
+
+/* Does somebody wait, not having been scored since? */
+static bool
+naive_is_waiting(const Naive *naive, QhNode node)
+{
+	return naive->owner[node] != QH_INVALID_NODE && !naive->visited[node];
+}
+
+/* Score some of those that wait for nodes nearer than bound, as many as a batch holds.  False where nobody does. */
+static bool
+naive_call_in(Naive *naive, Memory *mem, float bound)
+{
+	int			n = 0;
+
+	for (int i = 0; i < naive->nqueue && n < mem->store.max_degree; i++)
+	{
+		QhNode		node = naive->queue[i];
+
+		for (uint32_t j = 0; j < naive->nfound && naive_is_waiting(naive, node); j++)
+		{
+			/* whoever was returned has no say, unless all have */
+			if (naive->found[j].node != naive->owner[node] || (bound < INFINITY && (naive->returned[j] || naive->found[j].dist > bound)))
+				continue;
+			naive_visit(naive, node);
+			naive_add(naive, mem, node);
+			n++;
+		}
+	}
+	return n > 0;
+}
+
+/* Likewise once nothing is to be expanded: of the nearest, or of all where all that was found is expanded. */
+static bool
+naive_call_in_near(Naive *naive, Memory *mem)
+{
+	uint64_t	nwhole = naive->whole_total > naive->nreturned ? naive->whole_total - naive->nreturned : 0;
+	uint32_t	nleft = 0;
+
+	for (uint32_t i = 0; i < naive->nfound; i++)
+		nleft += !naive->returned[i] && !naive->expanded[i];
+	if (nleft == 0 && naive->nfound - naive->nreturned <= naive->size)
+		return naive_call_in(naive, mem, INFINITY);
+	if (nwhole > naive->size)
+		nwhole = naive->size;
+	return nwhole > 0 && naive->nfound > naive->nreturned && naive_call_in(naive, mem, fminf(naive_bound(naive, nwhole), 1e9f));
 }
 
 /*
@@ -205,6 +299,8 @@ naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhAim *aim)
 			naive_take_in(naive, mem);
 			best = 0;
 		}
+		else if (naive->sparing && naive_call_in_near(naive, mem))
+			best = 0;
 	}
 }
 
@@ -234,6 +330,17 @@ naive_next(Naive *naive, Memory *mem, const QhAim *aim, QhCandidate *out)
 	uint64_t	k = aim->ef_total > naive->nreturned ? aim->ef_total - naive->nreturned : !more;
 	int64_t		best = -1;
 
+	if (naive->nexpanded == 0)
+		naive->sparing = aim->whole_total > 0 && mem->store.place != NULL;
+	naive->whole_total = aim->whole_total;
+	naive->size = k;
+	if (aim->found_total > naive->nreturned + naive->size)
+		naive->size = aim->found_total - naive->nreturned;
+	if (aim->rank > 0 && aim->most_total > naive->nreturned + naive->size)
+		naive->size = aim->most_total - naive->nreturned;
+	while (aim->whole_total == 0 && naive->sparing && naive_call_in(naive, mem, INFINITY))
+		;
+	naive->sparing = naive->sparing && aim->whole_total > 0;
 	while (naive_pay(naive, mem, aim->ef_total))
 		;
 	naive_settle(naive, mem, k, aim);
@@ -291,7 +398,7 @@ test_against_naive(void)
 		Memory		mem;
 		QhSearch   *search;
 		QhSearchLimits limits = {.resumable = true};
-		Naive		naive = {.found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
+		Naive		naive = {.nearest = INFINITY, .found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
 		QhAim		aim = {.ef_total = 1 + round % 40, .found_total = round % 3 * 20};
 		QhCandidate b;
 
@@ -303,7 +410,14 @@ test_against_naive(void)
 			aim.reach = 1 + 0.1F * (float) (round % 6);
 			aim.most_total = aim.ef_total + round % 9 * 8;
 		}
-		mem.store.at_once = round % 7 == 6;
+		mem.store.at_once = round % 7 >= 5;
+		for (QhNode node = 0; node < N; node++)
+			naive.owner[node] = QH_INVALID_NODE;
+		if (round % 7 >= 4)
+		{
+			mem.store.place = place_of_eight;
+			aim.whole_total = round % 11;
+		}
 		if (round % 5 > 1)
 		{
 			mem.store.fetch = memory_store_fetch;
@@ -338,6 +452,9 @@ test_against_naive(void)
 				/* until the rank-th and many more were returned */
 				if (returned == 60 + round)
 					aim.rank = 0;
+				/* no more waiting from here on */
+				if (returned == 30 + round)
+					aim.whole_total = 0;
 				if (returned % 5 == 4)
 					wrong += qh_search_stats(search)->limited;
 			}
@@ -541,6 +658,152 @@ test_seeds(const Code *codes, uint32_t n, QhNode nnodes)
 	ok(counted.held == 0, "gives all memory back");
 }
 
+/* ---- places ---- */
+
+/* A store that counts the places it is read at: PLACE nodes that follow each other in the graph's order have one together. */
+#define PLACE	32
+
+typedef struct Places
+{
+	Memory		mem;			/* first: the functions cast */
+	const QhNode *order;
+	uint32_t   *rank;
+	uint8_t    *read;
+	uint64_t	nread;
+} Places;
+
+static QhNode
+places_place(QhStore *store, QhNode node)
+{
+	const Places *places = (const Places *) store;
+
+	return places->order[places->rank[node] / PLACE * PLACE];
+}
+
+static void
+places_score(QhStore *store, const QhNode *nodes, int n, float *dist)
+{
+	Places	   *places = (Places *) store;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint8_t    *read = &places->read[places->rank[nodes[i]] / PLACE];
+
+		places->nread += !*read;
+		*read = 1;
+	}
+	memory_store_score(store, nodes, n, dist);
+}
+
+/* Ten neighbours of each of some queries: recall, by distance, and places read for them. */
+static double
+places_search(Places *places, QhSearch *search, const QhAim *aim, uint64_t *nread)
+{
+	Memory	   *mem = &places->mem;
+	QhSearchLimits limits = {.resumable = true};
+	uint64_t	random = 5;
+	uint64_t	nfound = 0;
+	enum
+	{
+		NQUERIES = 200
+	};
+
+	*nread = 0;
+	for (int q = 0; q < NQUERIES; q++)
+	{
+		Code		query = code_flip(mem->codes[check_random(&random) % mem->n], 6, &random);
+		int			histogram[CODE_NBYTES * 8 + 1] = {0};
+		int			tenth = 0;
+		QhCandidate found[10];
+
+		for (QhNode i = 0; i < mem->n; i++)
+			histogram[(int) code_distance(&query, &mem->codes[i])]++;
+		for (int n = histogram[0]; n < 10; n += histogram[tenth])
+			tenth++;
+		memset(places->read, 0, mem->n);
+		places->nread = 0;
+		memory_start(mem, search, &query, &limits);
+		for (int n = qh_search_next_aimed(search, aim, 10, found); n-- > 0;)
+			nfound += found[n].dist <= (float) tenth;
+		*nread += places->nread;
+	}
+	return (double) nfound / (10 * NQUERIES);
+}
+
+static void
+test_places(const Code *codes, uint32_t n, QhNode nnodes)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhSpace		space = space_of(codes, n);
+	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096};
+	QhGraph    *graph = qh_build(&alloc, &space, &params);
+	Places		places = {.order = graph->order, .rank = calloc(n, sizeof(uint32_t)), .read = calloc(n, 1)};
+	QhSearchLimits limits = {.resumable = true, .max_nbytes = 100000};
+	QhAim		aim;
+	uint8_t    *seen = calloc(n, 1);
+	uint32_t	nreturned = 0,
+				twice = 0;
+	QhSearch   *search;
+	QhCandidate found;
+	size_t		before;
+	uint64_t	nread,
+				nspared;
+	double		recall,
+				spared;
+
+	for (uint32_t i = 0; i < n; i++)
+		places.rank[graph->order[i]] = i;
+	memory_load(&places.mem, codes, graph);
+	places.mem.store.score = places_score;
+	places.mem.store.place = places_place;
+	places.mem.store.at_once = true;
+	places.mem.store.nnodes = nnodes;
+	search = qh_search_create(&alloc, &places.mem.store);
+
+	recall = places_search(&places, search, &(QhAim) {.ef_total = 10, .found_total = 10}, &nread);
+	spared = places_search(&places, search, &(QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}, &nspared);
+	ok(nspared <= nread && spared > recall + 0.03, "where neighbours wait %llu places are enough for recall %.3f, else %llu for %.3f",
+	   (unsigned long long) nspared, spared, (unsigned long long) nread, recall);
+
+	/* whoever waits comes in the end, whether the search is told to let nobody wait or finds nothing else */
+	for (int told = 0; told < 2; told++)
+	{
+		memory_start(&places.mem, search, &codes[1], &(QhSearchLimits) {.resumable = true});
+		memset(seen, 0, n);
+		nreturned = twice = 0;
+		for (aim = (QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_aimed(search, &aim, 1, &found) > 0; nreturned++)
+		{
+			twice += seen[found.node];
+			seen[found.node] = 1;
+			aim.ef_total++;
+			aim.found_total++;
+			if (told && nreturned == 100)
+				aim.whole_total = 0;
+		}
+		ok(nreturned == n && twice == 0 && qh_search_stats(search)->nexpanded == n && qh_search_stats(search)->exhausted,
+		   "each of %u nodes is returned once, %s", n, told ? "as if none had waited" : "those that wait too");
+	}
+
+	/* a limit on memory counts what waiting takes */
+	qh_search_destroy(search);
+	before = counted.peak = counted.held;
+	search = qh_search_create(&alloc, &places.mem.store);
+	memory_start(&places.mem, search, &codes[77], &limits);
+	for (aim = (QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_aimed(search, &aim, 1, &found) > 0; aim.ef_total++)
+		;
+	ok(qh_search_stats(search)->limited && counted.peak - before <= limits.max_nbytes,
+	   "a limit on memory holds while nodes wait (%zu bytes at the peak)", counted.peak - before);
+
+	qh_search_destroy(search);
+	memory_free(&places.mem);
+	qh_graph_free(&alloc, graph);
+	ok(counted.held == 0, "gives all memory back");
+	free(seen);
+	free(places.read);
+	free(places.rank);
+}
+
 int
 main(void)
 {
@@ -560,6 +823,8 @@ main(void)
 	test_limits(codes, 20000, 20000);
 	test_seeds(codes, 5000, 0);
 	test_seeds(codes, 5000, 5000);
+	test_places(codes, 20000, 20000);
+	test_places(codes, 20000, 0);
 	free(codes);
 	return done_testing();
 }
