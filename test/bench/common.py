@@ -160,20 +160,12 @@ class Server:
         $bits stand for the query's columns; settings are set while it runs; {name}
         in either is filled in from the keywords, {dims} besides.
         """
-        return self.measure_in_turns(statement, settings, [fill])[0]
+        return fastest_of([self.run_queries(statement, settings, **fill) for _ in range(self.args.repeat)])
 
-    def measure_in_turns(self, statement, settings, fills):
-        """measure() for each of several sets of keywords, a run of each in turn: what slows the machine for a while slows no set's every run."""
-        runs = [[] for _ in fills]
-        for _ in range(self.args.repeat):
-            for fill, rows in zip(fills, runs):
-                rows.append(self.run_queries(statement, settings, {**fill, 'dims': self.dims}))
-        # Of several runs the fastest of each query: the rest is the machine's noise.
-        return [(numpy.min([[row[1] for row in run] for run in rows], axis=0), [row[2] or [] for row in rows[0]]) for rows in runs]
-
-    def run_queries(self, statement, settings, fill):
-        """One run: number, milliseconds, row numbers and counters of every query."""
+    def run_queries(self, statement, settings=(), **fill):
+        """One of measure()'s runs: milliseconds and row numbers of every query."""
         settings = dict(settings)
+        fill = {**fill, 'dims': self.dims}
         body = statement.format(**fill)
         for column in QUERY_COLUMNS:
             body = body.replace('$' + column, 'query.' + column)
@@ -201,7 +193,12 @@ class Server:
         for setting in settings:
             self.run(f'RESET {setting}')
         self.counters = {name: float(numpy.mean([row[3][name] for row in rows])) for name in rows[0][3]}
-        return rows
+        return numpy.array([row[1] for row in rows]), [row[2] or [] for row in rows]
+
+    def show_only(self, relation):
+        """Let the planner see one index of our tables and no other: it could not choose among several of one column."""
+        self.run(f"""UPDATE pg_index SET indisvalid = indexrelid = '{relation}'::regclass
+            WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = '{SCHEMA}'::regnamespace)""")
 
     def chosen_plan(self, statement, **fill):
         """The index that the planner chooses by itself, or None."""
@@ -226,6 +223,11 @@ class Server:
         if not self.args.keep:
             self.run(f'DROP SCHEMA {SCHEMA} CASCADE')
         self.connection.close()
+
+
+def fastest_of(runs):
+    """The fastest of each query of several runs, for the rest is the machine's noise, and what the first of them answered."""
+    return numpy.min([ms for ms, _ in runs], axis=0), runs[0][1]
 
 
 def start(args, arrange=lambda base: base):

@@ -15,8 +15,8 @@ import time
 import numpy
 
 import exact
-from common import (WARM_UP, at_equal_recall, faiss_binary_hnsw, parser, print_columns, print_heading, print_promises, progress,
-                    say, start, truths, value_at)
+from common import (WARM_UP, at_equal_recall, faiss_binary_hnsw, fastest_of, parser, print_columns, print_heading, print_promises,
+                    progress, say, start, truths, value_at)
 
 LEVELS = (0.90, 0.95, 0.98, 0.99)       # recalls at which times are compared
 BYTES_PROMISED = 260                    # a vector of 768 bits, m = 16
@@ -64,8 +64,7 @@ METHODS = {
          {'hnsw.ef_search': '{ef}'}),
 }
 
-# index name -> (engine, statement, relation).  Each is dropped when its methods
-# are measured: the planner could not choose among several of one column.
+# index name -> (engine, statement, relation).
 INDEXES = {
     'qvec real[] 32x': ('qvec', 'CREATE INDEX q_embedding ON q USING qhnsw (embedding real_cosine_ops)', 'q_embedding'),
     'qvec real[] 32x + int8': ('qvec', 'CREATE INDEX q_int8 ON q USING qhnsw (embedding real_cosine_ops) '
@@ -95,6 +94,7 @@ PAIRS = (
     ('qvec bitvec', 'qvec bitvec, pins only'),
 )
 
+BY_DEFAULT = 'qvec real[] 32x'
 IN_PROCESS = 'faiss binary (in process)'
 FLOATS_OF_PGVECTOR = ('pgvector vector', 'pgvector halfvec', 'pgvector bit + rerank')
 EXACT_ORDER = ('qvec real[] 32x, all of ef rescored', 'qvec real[] 32x + int8', 'qvec real[] 32x + int4')
@@ -119,30 +119,78 @@ def speed_promises(inline):
     )
 
 
-# --------------------------------------------------------------------- faiss
+# ------------------------------------------------------------------- indexes
 
-def measure_faiss(base, queries, widths, repeat):
-    """(seconds, bytes, {ef: (ms, row numbers)}) of IndexBinaryHNSW, or None without faiss; runs in turns, as the server's are."""
-    built = faiss_binary_hnsw(numpy.packbits(base > 0, axis=1))
-    if built is None:
-        return None
-    index, seconds, nbytes = built
-    asked = numpy.packbits(queries > 0, axis=1)
-    curve = {}
-    for _ in range(repeat):
-        for ef in widths:
-            index.hnsw.efSearch = ef
-            index.search(asked[:WARM_UP], exact.K)
-            ms = []
-            answers = []
-            for i in range(len(asked)):
-                started = time.perf_counter()
-                _, ids = index.search(asked[i:i + 1], exact.K)
-                ms.append(1000 * (time.perf_counter() - started))
-                answers.append([x for x in ids[0] if x >= 0])
-            ms = numpy.array(ms)
-            curve[ef] = numpy.minimum(ms, curve[ef][0]) if ef in curve else ms, answers
-    return seconds, nbytes, curve
+class ServerIndex:
+    """An index of INDEXES and the methods that search it."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self.engine, self.create, self.relation = INDEXES[name]
+        self.methods = [method for method, (index, *_) in METHODS.items() if index == name]
+
+    def build(self):
+        """Seconds and bytes."""
+        return self.server.build(self.create, self.relation)
+
+    def run(self, method, ef):
+        """Milliseconds and row numbers of every query."""
+        _, _, statement, settings = METHODS[method]
+        return self.server.run_queries(statement, settings, **knobs(ef))
+
+    def take_turn(self, widths):
+        """A run of each method at each width: (method, ef, milliseconds, row numbers)."""
+        self.server.show_only(self.relation)
+        self.run(self.methods[0], max(widths))      # the server has to get to know an index anew that was hidden
+        for method in self.methods:
+            for ef in widths:
+                yield method, ef, *self.run(method, ef)
+
+    def chosen_plan(self):
+        """The index that the planner chooses by itself for the method of the same name."""
+        return self.server.chosen_plan(METHODS[self.name][2], **knobs(40))
+
+    def drop(self):
+        self.server.run(f'DROP INDEX {self.relation}')
+
+
+class FaissIndex:
+    """IndexBinaryHNSW in process, one thread."""
+
+    def __init__(self, base, queries):
+        self.codes = numpy.packbits(base > 0, axis=1)
+        self.asked = numpy.packbits(queries > 0, axis=1)
+        self.name = IN_PROCESS
+        self.engine = 'faiss'
+        self.index = None
+
+    def build(self):
+        """Seconds and bytes, or None without faiss."""
+        built = faiss_binary_hnsw(self.codes)
+        if built is None:
+            return None
+        self.index = built[0]
+        return built[1:]
+
+    def run(self, ef):
+        self.index.hnsw.efSearch = ef
+        self.index.search(self.asked[:WARM_UP], exact.K)
+        ms = []
+        answers = []
+        for i in range(len(self.asked)):
+            started = time.perf_counter()
+            _, ids = self.index.search(self.asked[i:i + 1], exact.K)
+            ms.append(1000 * (time.perf_counter() - started))
+            answers.append([x for x in ids[0] if x >= 0])
+        return numpy.array(ms), answers
+
+    def take_turn(self, widths):
+        for ef in widths if self.index is not None else ():
+            yield self.name, ef, *self.run(ef)
+
+    def drop(self):
+        self.index = None
 
 
 # -------------------------------------------------------------------- report
@@ -266,6 +314,8 @@ def parse_arguments():
     arguments = parser(__doc__)
     arguments.add_argument('--ef', default='6,8,10,14,20,40,80,100,160,320',
                            help='widths of search, of all engines; 40 and 100 are always measured')
+    arguments.add_argument('--one-at-a-time', action='store_true',
+                           help='build, measure and drop one index after the other, where shared buffers do not hold all of them')
     args = arguments.parse_args()
     args.widths = sorted({int(x) for x in args.ef.split(',')} | {40, 100})
     return args
@@ -276,6 +326,28 @@ def knobs(ef):
     return {'ef': ef, 'tenth': max(1.0, min(100.0, ef / exact.K))}
 
 
+def build_all(indexes):
+    """{name: (seconds, bytes)} of those that can be built."""
+    builds = {}
+    for index in indexes:
+        progress(f'building {index.name}')
+        built = index.build()
+        if built is not None:
+            builds[index.name] = built
+    return builds
+
+
+def measure_all(indexes, widths, repeat):
+    """{(method, ef): [(milliseconds, row numbers) of a run]}: the indexes take turns, so that what slows the machine for a while slows no one's every run."""
+    runs = {}
+    for turn in range(repeat):
+        for index in indexes:
+            progress(f'turn {turn + 1} of {index.name}')
+            for method, ef, *run in index.take_turn(widths):
+                runs.setdefault((method, ef), []).append(run)
+    return runs
+
+
 def main():
     args = parse_arguments()
     server, base, queries = start(args)
@@ -284,41 +356,28 @@ def main():
     print_heading(args, base, queries)
     say(f'{server.describe()}; m = 16, ef_construction = 64 everywhere')
 
+    indexes = [ServerIndex(server, name) for name, (engine, *_) in INDEXES.items() if engine in server.engines]
+    if 'faiss' not in args.skip:
+        indexes.append(FaissIndex(base, queries))
     builds = {}
     curves = {}
     orders = {}
-    def judge(name, order, ef, ms, answers):
-        share = truth[order].recall(answers)
-        orders[name] = order
-        curves.setdefault(name, {})[ef] = share, float(numpy.median(ms)), float(numpy.mean(ms))
-        progress(f'{name}, ef {ef}: recall {share:.4f}, {numpy.median(ms):.3f} ms')
-
     plans = {}
-    for index, (engine, create, relation) in INDEXES.items():
-        if engine not in server.engines:
-            continue
-        progress(f'building {index}')
-        builds[index] = server.build(create, relation)
-        for name, (uses, order, statement, settings) in METHODS.items():
-            if uses == index:
-                results = server.measure_in_turns(statement, settings, [knobs(ef) for ef in args.widths])
-                for ef, result in zip(args.widths, results):
-                    judge(name, order, ef, *result)
-        if index in METHODS and engine == 'qvec':
-            plans[index] = server.chosen_plan(METHODS[index][2], **knobs(40))
-        if index == 'qvec real[] 32x':
-            preparation = measure_preparation(server)
-        server.run(f'DROP INDEX {relation}')
+    for together in [[index] for index in indexes] if args.one_at_a_time else [indexes]:
+        builds |= build_all(together)
+        for (method, ef), runs in measure_all(together, args.widths, args.repeat).items():
+            ms, answers = fastest_of(runs)
+            orders[method] = METHODS[method][1] if method in METHODS else 'hamming'
+            curves.setdefault(method, {})[ef] = truth[orders[method]].recall(answers), float(numpy.median(ms)), float(numpy.mean(ms))
+        for index in together:
+            if index.engine == 'qvec':
+                server.show_only(index.relation)
+                plans[index.name] = index.chosen_plan()
+            if index.name == BY_DEFAULT:
+                preparation = measure_preparation(server)
+        for index in together:
+            index.drop()
     server.finish()
-
-    if 'faiss' not in args.skip:
-        progress('faiss IndexBinaryHNSW, in process, one thread')
-        result = measure_faiss(base, queries, args.widths, args.repeat)
-        if result is not None:
-            name = 'faiss binary (in process)'
-            builds[name] = result[:2]
-            for ef, (ms, answers) in result[2].items():
-                judge(name, 'hamming', ef, ms, answers)
 
     print_builds(builds, rows)
     print_curves(curves, orders)
