@@ -97,7 +97,7 @@ struct QhSearch
 
 	/* Neighbours that wait, while places are spared. */
 	bool		sparing;
-	QhWaiting	waiting;
+	QhWaiting  *waiting;		/* made at need, for most searches spare none */
 	float		nearest;		/* distance of the nearest node found, */
 	uint64_t	nearest_since;	/* and of those expanded so many were when it was */
 	size_t		nwhole;			/* of the window: nodes whose neighbours do not wait */
@@ -363,7 +363,7 @@ bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
 		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
-		qh_visited_nbytes(&search->visited) + qh_waiting_nbytes(&search->waiting) +
+		qh_visited_nbytes(&search->visited) + (search->waiting != NULL ? qh_waiting_nbytes(search->waiting) : 0) +
 		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
 }
 
@@ -387,15 +387,15 @@ hop_allowed(QhSearch *search)
 			held += visited_nbytes;
 		if (search->limits.resumable && noverflow > search->overflow_capacity)
 			held += 2 * search->overflow_capacity * sizeof(Entry);
-		if (search->sparing && qh_waiting_nbytes_for(&search->waiting, degree) > qh_waiting_nbytes(&search->waiting))
-			held += qh_waiting_nbytes_for(&search->waiting, degree);
+		if (search->sparing && qh_waiting_nbytes_for(search->waiting, degree) > qh_waiting_nbytes(search->waiting))
+			held += qh_waiting_nbytes_for(search->waiting, degree);
 		if (held > search->limits.max_nbytes)
 			return false;
 	}
 	if (grows)
 		qh_visited_reserve(&search->visited, degree);
 	if (search->sparing)
-		qh_waiting_reserve(&search->waiting, degree);
+		qh_waiting_reserve(search->waiting, degree);
 	if (search->limits.resumable)
 		overflow_reserve(search, noverflow);
 	return true;
@@ -480,12 +480,12 @@ gather(QhSearch *search, QhNode node, int place)
 	int			nlinks = store->links(store, node, search->links);
 
 	if (search->sparing && has_arrived(search))
-		batch->n = qh_waiting_sort_out(&search->waiting, store, &search->visited, node, search->links, nlinks, batch->nodes);
+		batch->n = qh_waiting_sort_out(search->waiting, store, &search->visited, node, search->links, nlinks, batch->nodes);
 	else
 	{
 		batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
 		if (search->sparing)
-			qh_waiting_note_read(&search->waiting, store, batch->nodes, batch->n);
+			qh_waiting_note_read(search->waiting, store, batch->nodes, batch->n);
 	}
 	ask(search, place);
 	search->stats.nexpanded++;
@@ -599,9 +599,9 @@ call_in(QhSearch *search, size_t size, const QhNode *owners, int nowners)
 	int			next = !search->turn;
 	Batch	   *batch = &search->batch[next];
 
-	if (search->waiting.n == 0 || !goes_on(search))
+	if (search->waiting->n == 0 || !goes_on(search))
 		return false;
-	batch->n = qh_waiting_take(&search->waiting, search->store, &search->visited, owners, nowners, search->store->max_degree, batch->nodes);
+	batch->n = qh_waiting_take(search->waiting, search->store, &search->visited, owners, nowners, search->store->max_degree, batch->nodes);
 	if (batch->n == 0)
 		return false;
 	ask(search, next);
@@ -622,7 +622,7 @@ ran_out(const QhSearch *search)
 static inline bool
 has_waiting(const QhSearch *search)
 {
-	return search->sparing && search->waiting.n > 0;
+	return search->sparing && search->waiting->n > 0;
 }
 
 /* Likewise those that wait for the nearest nodes of the window; or all, where no other node is left to be expanded. */
@@ -720,6 +720,15 @@ place_hop(QhSearch *search)
 	search->dist = (float *) (search->batch[1].nodes + degree);
 }
 
+static void
+free_waiting(QhSearch *search)
+{
+	if (search->waiting != NULL)
+		qh_waiting_free(search->waiting);
+	qh_give(&search->alloc, search->waiting);
+	search->waiting = NULL;
+}
+
 /* Throw away what the arrays hold and make them small again. */
 static void
 reset_memory(QhSearch *search)
@@ -729,7 +738,7 @@ reset_memory(QhSearch *search)
 	qh_give(&search->alloc, search->overflow);
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
-	qh_waiting_free(&search->waiting);
+	free_waiting(search);
 	search->owed = NULL;
 	search->owed_capacity = 0;
 	search->capacity = WINDOW_MIN;
@@ -748,7 +757,6 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->alloc = *alloc;
 	search->store = store;
 	qh_visited_init(&search->visited, alloc);
-	qh_waiting_init(&search->waiting, alloc);
 	reset_memory(search);
 	place_hop(search);
 	search->stats.nbytes = bytes_held(search);
@@ -763,7 +771,7 @@ qh_search_destroy(QhSearch *search)
 	qh_give(&search->alloc, search->overflow);
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
-	qh_waiting_free(&search->waiting);
+	free_waiting(search);
 	qh_give(&search->alloc, search);
 }
 
@@ -838,7 +846,12 @@ choose_sparing(QhSearch *search, const QhAim *aim, size_t size)
 {
 	if (search->stats.nexpanded == 0 && aim->whole_total > 0 && search->store->place != NULL)
 	{
-		qh_waiting_clear(&search->waiting, search->store->nnodes, search->limits.max_nbytes);
+		if (search->waiting == NULL)
+		{
+			search->waiting = qh_take(&search->alloc, sizeof(QhWaiting));
+			qh_waiting_init(search->waiting, &search->alloc);
+		}
+		qh_waiting_clear(search->waiting, search->store->nnodes, search->limits.max_nbytes);
 		search->sparing = true;
 		search->nearest = INFINITY;
 		search->nearest_since = 0;
@@ -847,7 +860,7 @@ choose_sparing(QhSearch *search, const QhAim *aim, size_t size)
 	{
 		while (call_in(search, size, NULL, 0))
 			;
-		search->sparing = search->waiting.n > 0;
+		search->sparing = search->waiting->n > 0;
 	}
 }
 

@@ -52,13 +52,13 @@ capacity_for(const QhWaiting *waiting, size_t n)
 size_t
 qh_waiting_nbytes(const QhWaiting *waiting)
 {
-	return qh_visited_nbytes(&waiting->met) + qh_visited_nbytes(&waiting->places) + waiting->capacity * sizeof(QhWaiter);
+	return sizeof(QhWaiting) + qh_visited_nbytes(&waiting->met) + qh_visited_nbytes(&waiting->places) + waiting->capacity * sizeof(QhWaiter);
 }
 
 size_t
 qh_waiting_nbytes_for(const QhWaiting *waiting, size_t n)
 {
-	return qh_visited_nbytes_for(&waiting->met, n) + qh_visited_nbytes_for(&waiting->places, n) + capacity_for(waiting, n) * sizeof(QhWaiter);
+	return sizeof(QhWaiting) + qh_visited_nbytes_for(&waiting->met, n) + qh_visited_nbytes_for(&waiting->places, n) + capacity_for(waiting, n) * sizeof(QhWaiter);
 }
 
 void
