@@ -852,7 +852,11 @@ choose_sparing(QhSearch *search, const QhAim *aim, size_t size)
 			qh_waiting_init(search->waiting, &search->alloc);
 		}
 		qh_waiting_clear(search->waiting, search->store->nnodes, search->limits.max_nbytes);
-		search->sparing = true;
+		/* not where there would be little memory left to search with */
+		search->sparing = search->limits.max_nbytes == 0 ||
+			qh_waiting_nbytes_for(search->waiting, (size_t) search->store->max_degree) <= search->limits.max_nbytes / 4;
+		if (!search->sparing)
+			free_waiting(search);
 		search->nearest = INFINITY;
 		search->nearest_since = 0;
 	}

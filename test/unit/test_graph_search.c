@@ -795,6 +795,19 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 	ok(qh_search_stats(search)->limited && counted.peak - before <= limits.max_nbytes,
 	   "a limit on memory holds while nodes wait (%zu bytes at the peak)", counted.peak - before);
 
+	/* and where there is little, nobody waits: a search is not to end for it that would not end without */
+	limits.max_nbytes = nnodes > 0 ? 25000 : 40000;
+	for (int whole = 0; whole < 2; whole++)
+	{
+		aim = (QhAim) {.ef_total = 10, .found_total = 10, .whole_total = whole ? 5 : 0};
+		memory_start(&places.mem, search, &codes[77], &limits);
+		for (nreturned = 0; nreturned < 10 && qh_search_next_aimed(search, &aim, 1, &found) > 0;)
+			nreturned++;
+		nread = whole ? nread : qh_search_stats(search)->nscored;
+	}
+	ok(nreturned == 10 && !qh_search_stats(search)->limited && qh_search_stats(search)->nscored == nread,
+	   "with little memory nobody waits (%llu scored)", (unsigned long long) nread);
+
 	qh_search_destroy(search);
 	memory_free(&places.mem);
 	qh_graph_free(&alloc, graph);
