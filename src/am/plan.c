@@ -1,23 +1,25 @@
 /*
  * plan.c
- *		What the plan knows of a scan and the access method is not told: its LIMIT and its filter.
+ *		Find a scan in the plan that the executor is running, and who takes its rows.
  *
- * The executor's tree is searched for the node that runs the scan.  A Limit node that takes its
- * rows, through nodes that drop none, knows how many it takes; the node's own qualification says
- * which rows it will drop.  Both only help to look at the right number of candidates: a scan goes
- * on for as long as rows are asked for, and the executor filters what it is given once more.
- * See README.md, section "Rows wanted".
+ * An access method is told neither LIMIT nor WHERE.  A hook of ExecutorRun notes which query is running and how
+ * many rows were asked for; the scan is found there by its descriptor.  What follows from where it stands is told
+ * by plan_wanted.c, plan_filter.c and plan_bounds.c.  See README.md, section "Rows wanted".
  */
 #include "postgres.h"
 
 #include "am/scan.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
 
-/* The query that the executor is running: the innermost one. */
+/* More takers than that are not looked for: CTEs that read each other multiply. */
+#define MOST_TAKERS		256
+
+/* The query that the executor is running: the innermost one, and the rows this call of it is to give at most. */
 static QueryDesc *running = NULL;
+static uint64 running_count = 0;
 
 static ExecutorRun_hook_type next_run_hook = NULL;
 
@@ -25,8 +27,10 @@ static void
 note_running(QH_EXECUTOR_RUN_PARAMETERS)
 {
 	QueryDesc  *outer = running;
+	uint64		outer_count = running_count;
 
 	running = query;
+	running_count = count;
 	PG_TRY();
 	{
 		if (next_run_hook)
@@ -37,6 +41,7 @@ note_running(QH_EXECUTOR_RUN_PARAMETERS)
 	PG_FINALLY();
 	{
 		running = outer;
+		running_count = outer_count;
 	}
 	PG_END_TRY();
 }
@@ -48,123 +53,160 @@ qh_plan_init(void)
 	ExecutorRun_hook = note_running;
 }
 
-static bool runs_below(PlanState *node, const PlanState *scan);
-
-static bool
-runs_in_any(PlanState **nodes, int nnodes, const PlanState *scan)
-{
-	bool		found = false;
-
-	for (int i = 0; i < nnodes && !found; i++)
-		found = runs_below(nodes[i], scan);
-	return found;
-}
-
-/* Does the node return all rows of the scan, and no others but those of its like? */
-static bool
-runs_below(PlanState *node, const PlanState *scan)
-{
-	if (node == NULL || node == scan)
-		return node == scan;
-	if (node->qual != NULL)
-		return false;
-	switch (nodeTag(node))
-	{
-		case T_ResultState:
-		case T_LockRowsState:
-			return runs_below(outerPlanState(node), scan);
-		case T_SubqueryScanState:
-			return runs_below(castNode(SubqueryScanState, node)->subplan, scan);
-		case T_AppendState:
-			return runs_in_any(castNode(AppendState, node)->appendplans, castNode(AppendState, node)->as_nplans, scan);
-		case T_MergeAppendState:
-			return runs_in_any(castNode(MergeAppendState, node)->mergeplans, castNode(MergeAppendState, node)->ms_nplans, scan);
-		default:
-			return false;
-	}
-}
-
 typedef struct FindContext
 {
-	IndexScanDesc desc;
-	PlanState  *scan;
-	LimitState *limit;
+	IndexScanDesc desc;			/* of the scan that is searched for, or */
+	PlanState  *target;			/* the node itself */
+	List	   *path;			/* once it is found: nodes above it, the root last */
 } FindContext;
 
 static bool
-find_scan(PlanState *node, void *context)
+find_path(PlanState *node, void *context)
 {
 	FindContext *find = (FindContext *) context;
 
-	if (IsA(node, IndexScanState) && castNode(IndexScanState, node)->iss_ScanDesc == find->desc)
-	{
-		find->scan = node;
+	if (find->desc && IsA(node, IndexScanState) && castNode(IndexScanState, node)->iss_ScanDesc == find->desc)
+		find->target = node;
+	if (node == find->target)
 		return true;
-	}
-	return planstate_tree_walker(node, find_scan, context);
+	if (!planstate_tree_walker(node, find_path, context))
+		return false;
+	find->path = lappend(find->path, node);
+	return true;
 }
 
-static bool
-find_limit(PlanState *node, void *context)
+typedef struct ReaderContext
 {
-	FindContext *find = (FindContext *) context;
+	PlanState  *cte;
+	List	   *readers;
+} ReaderContext;
 
-	if (IsA(node, LimitState) && runs_below(outerPlanState(node), find->scan))
+static bool
+find_readers(PlanState *node, void *context)
+{
+	ReaderContext *find = (ReaderContext *) context;
+
+	if (IsA(node, CteScanState) && castNode(CteScanState, node)->cteplanstate == find->cte)
+		find->readers = lappend(find->readers, node);
+	return planstate_tree_walker(node, find_readers, context);
+}
+
+static SubPlanState *
+subplan_among(List *subplans, const PlanState *plan)
+{
+	ListCell   *cell;
+
+	foreach(cell, subplans)
 	{
-		find->limit = castNode(LimitState, node);
-		return true;
+		SubPlanState *subplan = lfirst_node(SubPlanState, cell);
+
+		if (subplan->planstate == plan)
+			return subplan;
 	}
-	return planstate_tree_walker(node, find_limit, context);
+	return NULL;
+}
+
+static QhTaker *takers_of(PlanState *root, const FindContext *found, int *left);
+
+static QhTaker *
+new_taker(PlanState *node, PlanState *from, int *left)
+{
+	QhTaker    *taker = palloc0(sizeof(QhTaker));
+
+	taker->node = node;
+	taker->from = from;
+	--*left;
+	return taker;
+}
+
+/* Those who read a CTE take its rows, not the node that its plan hangs on. */
+static QhTaker *
+readers_of(PlanState *root, PlanState *cte, int *left)
+{
+	ReaderContext find = {cte, NIL};
+	QhTaker    *all = NULL;
+	ListCell   *cell;
+
+	check_stack_depth();
+	(void) find_readers(root, &find);
+	foreach(cell, find.readers)
+	{
+		FindContext reader = {NULL, lfirst(cell), NIL};
+		QhTaker    *taker;
+
+		if (*left <= 0)
+			break;
+		(void) find_path(root, &reader);
+		taker = new_taker(reader.target, cte, left);
+		taker->above = takers_of(root, &reader, left);
+		taker->other = all;
+		all = taker;
+	}
+	if (all == NULL || *left <= 0)
+		return new_taker(NULL, cte, left);
+	return all;
+}
+
+/* Who takes the rows of the node found: one for each node above it, from the root down. */
+static QhTaker *
+takers_of(PlanState *root, const FindContext *found, int *left)
+{
+	QhTaker    *above = NULL;
+
+	for (int i = list_length(found->path) - 1; i >= 0; i--)
+	{
+		PlanState  *node = list_nth(found->path, i);
+		PlanState  *from = i > 0 ? list_nth(found->path, i - 1) : found->target;
+		SubPlanState *via = subplan_among(node->initPlan, from);
+		QhTaker    *taker;
+
+		if (via == NULL)
+			via = subplan_among(node->subPlan, from);
+		if (via && via->subplan->subLinkType == CTE_SUBLINK)
+			above = readers_of(root, from, left);
+		else
+		{
+			taker = new_taker(node, from, left);
+			taker->via = via;
+			taker->above = above;
+			qh_plan_read_run_condition(taker);
+			above = taker;
+		}
+	}
+	return above;
 }
 
 void
 qh_plan_find(QhPlan *plan, IndexScanDesc desc)
 {
-	FindContext find = {desc, NULL, NULL};
+	FindContext find = {desc, NULL, NIL};
+	int			left = MOST_TAKERS;
+	MemoryContext old;
 
 	if (plan->searched)
 		return;
 	plan->searched = true;
-	if (running == NULL || running->planstate == NULL || !find_scan(running->planstate, &find))
+	if (running == NULL || running->planstate == NULL)
 		return;
-	plan->scan = find.scan;
-	(void) find_limit(running->planstate, &find);
-	plan->limit = find.limit;
-	plan->filters = find.scan->qual != NULL &&
-		!contain_volatile_functions((Node *) find.scan->plan->qual);
-}
-
-double
-qh_plan_limit(const QhPlan *plan)
-{
-	if (plan->limit == NULL || plan->limit->noCount)
-		return 0;
-	return (double) plan->limit->count + (double) plan->limit->offset;
-}
-
-void
-qh_plan_begin_filter(QhPlan *plan)
-{
-	plan->econtext = CreateExprContext(plan->scan->state);
-}
-
-void
-qh_plan_end_filter(QhPlan *plan)
-{
-	if (plan->econtext)
-		FreeExprContext(plan->econtext, true);
-	plan->econtext = NULL;
+	old = MemoryContextSwitchTo(((QhScan *) desc->opaque)->cxt);
+	if (find_path(running->planstate, &find))
+	{
+		plan->query = running;
+		plan->takers = takers_of(running->planstate, &find, &left);
+		plan->scan = find.target;
+		plan->filters = qh_plan_may_filter(plan->scan);
+		qh_plan_read_bounds(plan);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 bool
-qh_plan_passes(QhPlan *plan, TupleTableSlot *slot)
+qh_plan_rows_left(const QhPlan *plan, double *rows)
 {
-	bool		passes;
-
-	plan->econtext->ecxt_scantuple = slot;
-	passes = ExecQual(plan->scan->qual, plan->econtext);
-	if (!passes)
-		InstrCountFiltered1(plan->scan, 1);
-	ResetExprContext(plan->econtext);
-	return passes;
+	if (plan->scan == NULL || plan->query != running)
+		return false;
+	*rows = 0;
+	if (running_count > 0)
+		*rows = running_count > running->estate->es_processed ? (double) (running_count - running->estate->es_processed) : 1;
+	return true;
 }
