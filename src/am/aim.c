@@ -55,41 +55,51 @@
 #define BEHIND_WANTED			2
 
 /*
- * In strict order a row that is found late is lost.  Where it is not known how many rows are wanted,
+ * In strict order a row that is found late cannot be put in its place.  Beyond the rows that the plan is known to take,
  * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_CAUTION of their
- * standard errors, reached at the 56th row.  Measured: README.md, section "Strict order".
+ * standard errors, reached at the 75th row.  Measured: README.md, section "Strict order".
  */
 #define BEHIND_DEEP				2
 #define CAUTION_SLOPE			4.0
-#define MAX_CAUTION				3.0
+#define MAX_CAUTION				3.5
+
+/*
+ * Beyond so many rows that no plan told of, and one in so many of all slots, a pass over all codes costs less than what was
+ * returned already, and finds every node: chosen by hand.
+ */
+#define DEEP_LEAST				100
+#define DEEP_FRACTION			3000
+
+/*
+ * Where a stage takes this many candidates or more of all slots, a pass over all codes is preferred: in order a
+ * code costs an eighth of one at a random place.
+ */
+#define FLAT_CODES_DEEP			100
 
 double
-qh_scan_candidates(const QhScan *scan)
+qh_scan_candidates(const QhScan *scan, double rank)
 {
-	double		n = scan->wanted;
-
-	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || n == 0)
+	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return 0;
 	if (scan->ix->refine_codec != NULL)
-		return qh_refine_candidates(scan, Max(n, QH_LEAST_WANTED));
+		return qh_refine_candidates(scan, rank);
 	if (scan->rescore)
-		return qh_rescore_candidates(scan, Max(n, QH_LEAST_WANTED));
-	return n;
+		return qh_rescore_candidates(scan, rank);
+	return rank;
 }
 
 bool
 qh_scan_is_deep_and_strict(const QhScan *scan)
 {
-	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && scan->wanted == 0 &&
-		scan->stats.nreturned >= QH_LEAST_WANTED;
+	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && !scan->planned && scan->ntaken >= QH_LEAST_WANTED;
 }
 
 double
-qh_scan_caution(const QhScan *scan, double rank)
+qh_scan_caution(const QhScan *scan)
 {
-	if (qhnsw_iterative_scan != QH_ITERATIVE_STRICT || scan->wanted > 0 || rank <= QH_LEAST_WANTED)
+	if (!qh_scan_is_deep_and_strict(scan))
 		return 0;
-	return Min(CAUTION_SLOPE * log10(rank / QH_LEAST_WANTED), MAX_CAUTION);
+	return Min(CAUTION_SLOPE * log10(scan->stage / QH_LEAST_WANTED), MAX_CAUTION);
 }
 
 /* Candidates to be known behind the next one before it is taken. */
@@ -104,8 +114,8 @@ candidates_behind(const QhScan *scan)
 		behind = scan->ef;
 	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
 		behind = BEHIND_FINER * scan->ef;
-	if (!scan->rescore && !refines && scan->wanted > QH_LEAST_WANTED)
-		behind = Max(behind, (uint64) (BEHIND_WANTED * scan->wanted));
+	if (!scan->rescore && !refines && scan->stage > QH_LEAST_WANTED)
+		behind = Max(behind, (uint64) (BEHIND_WANTED * scan->stage));
 	if (qh_scan_is_deep_and_strict(scan))
 		behind = Max(behind, BEHIND_DEEP * Max(scan->npulled, (uint64) scan->ef));
 	return behind;
@@ -119,7 +129,7 @@ expanded_for_wanted(const QhScan *scan, uint64 nfound)
 	{
 		double		ef = scan->column->metric == QV_METRIC_IP ? EXPANDED_REFINED_IP * scan->ef : scan->ef;
 
-		return (uint64) Max(ef + scan->wanted, EXPANDED_SHARE_REFINED * scan->oversample * scan->wanted);
+		return (uint64) Max(ef + scan->stage, EXPANDED_SHARE_REFINED * scan->oversample * scan->stage);
 	}
 	if (scan->rescore)
 		return (uint64) (EXPANDED_BESIDES * scan->ef + EXPANDED_SHARE * nfound);
@@ -149,14 +159,15 @@ reach_for(QvMetric metric, double ef, double rank)
 	return 0;
 }
 
-void
-qh_scan_take_aim(QhScan *scan)
+/* What the graph search is to do for the stage. */
+static void
+take_aim(QhScan *scan)
 {
 	bool		sparing = scan->rs.store.place != NULL;
 	uint64		ef;
 
 	memset(&scan->aim, 0, sizeof(scan->aim));
-	scan->ncandidates = qh_scan_candidates(scan);
+	scan->ncandidates = qh_scan_candidates(scan, scan->stage);
 	scan->most_near = 0;
 	if (scan->ncandidates == 0)
 		return;
@@ -164,18 +175,52 @@ qh_scan_take_aim(QhScan *scan)
 	if (sparing)
 	{
 		ef = (uint64) (EXPANDED_SPARING * ef);
-		scan->aim.whole_total = (uint64) ceil(WHOLE_SHARE * Max(scan->wanted, QH_LEAST_WANTED));
+		scan->aim.whole_total = (uint64) ceil(WHOLE_SHARE * scan->stage);
 	}
 	scan->aim.ef_total = ef;
 	scan->aim.found_total = (uint64) scan->ncandidates;
-	scan->aim.reach = (float) reach_for(scan->column->metric, ef, scan->wanted);
+	scan->aim.reach = (float) reach_for(scan->column->metric, ef, scan->stage);
 	if (scan->aim.reach == 0)
 		return;
-	scan->aim.rank = (uint64) ceil(scan->wanted);
+	scan->aim.rank = (uint64) scan->stage;
+	if (scan->npulled >= scan->aim.rank && scan->source == QH_SOURCE_GRAPH)
+		scan->aim.rank_dist = scan->pulled[scan->aim.rank - 1].dist;
 	scan->aim.ef_total = Max((uint64) (EXPANDED_LEAST * ef), Min(ef, scan->aim.rank));
 	scan->aim.most_total = EXPANDED_MOST * ef;
 	if (scan->ix->refine_codec != NULL)
 		scan->most_near = scan->aim.most_total;
+}
+
+/* The first rank at which a stage ends behind ntaken rows: 10, 15, 20, 30, 50, 70, 100, 150 and so on. */
+static double
+stage_end(uint64 ntaken)
+{
+	static const double steps[] = {1, 1.5, 2, 3, 5, 7};
+
+	for (double scale = QH_LEAST_WANTED;; scale *= 10)
+	{
+		for (int i = 0; i < lengthof(steps); i++)
+		{
+			if (scale * steps[i] > ntaken)
+				return scale * steps[i];
+		}
+	}
+}
+
+void
+qh_scan_next_stage(QhScan *scan)
+{
+	uint64		nslots = scan->ix->nslots;
+
+	scan->stage = stage_end((uint64) Max(scan->ntaken, scan->stage));
+	scan->planned = scan->wanted > scan->ntaken;
+	take_aim(scan);
+	if (scan->source != QH_SOURCE_GRAPH || scan->ncandidates == 0)
+		return;
+	if (scan->stage > QH_LEAST_WANTED && nslots <= FLAT_CODES_DEEP * scan->ncandidates)
+		scan->leaves_graph = true;
+	if (qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, nslots / DEEP_FRACTION))
+		scan->leaves_graph = true;
 }
 
 QhAim

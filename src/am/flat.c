@@ -24,6 +24,8 @@
 /* By hand: so many times the rows that the plan wants, for some are deleted; so many times ef, where no plan says. */
 #define PER_WANTED	4
 #define PER_EF		16
+/* Behind a lower bound, of the candidates taken from the graph: those before the bound and those near it. */
+#define PER_BOUND	8
 
 static inline bool
 before(QhCandidate a, QhCandidate b)
@@ -82,8 +84,8 @@ sift_up(QhCandidate *heap, int i)
 static int
 compare_nodes(const void *a, const void *b)
 {
-	QhNode		x = *(const QhNode *) a;
-	QhNode		y = *(const QhNode *) b;
+	QhNode		x = ((const QhCandidate *) a)->node;
+	QhNode		y = ((const QhCandidate *) b)->node;
 
 	return (x > y) - (x < y);
 }
@@ -92,8 +94,10 @@ compare_nodes(const void *a, const void *b)
 static bool
 was_pulled(const QhScan *scan, QhNode node)
 {
+	QhCandidate sought = {0, node};
+
 	return scan->npulled > 0 &&
-		bsearch(&node, scan->pulled_nodes, scan->npulled, sizeof(QhNode), compare_nodes) != NULL;
+		bsearch(&sought, scan->pulled, scan->npulled, sizeof(QhCandidate), compare_nodes) != NULL;
 }
 
 static inline void
@@ -159,6 +163,9 @@ first_pass(const QhScan *scan, double ncandidates)
 {
 	double		n = ncandidates > 0 ? PER_WANTED * ncandidates : PER_EF * scan->ef;
 
+	if (scan->bounded && scan->bounds.has_lower)
+		n = Max(n, PER_BOUND * Max(scan->npulled, FIRST_PASS));
+
 	return Max(Max(n, FIRST_PASS), scan->npulled);
 }
 
@@ -179,7 +186,7 @@ qh_flat_start(QhScan *scan, double ncandidates)
 
 	/* what the graph has returned already must not come twice */
 	if (scan->npulled > 0)
-		qsort(scan->pulled_nodes, scan->npulled, sizeof(QhNode), compare_nodes);
+		qsort(scan->pulled, scan->npulled, sizeof(QhCandidate), compare_nodes);
 	run_pass(scan);
 }
 

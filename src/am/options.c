@@ -111,8 +111,8 @@ define_settings(void)
 							 QH_ITERATIVE_STRICT, iterative_scan_values, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("qhnsw.max_scan_tuples",
 							"Sets the number of codes after which a graph search goes no further.",
-							NULL, &qhnsw_max_scan_tuples,
-							20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+							"0 lets no number end it.", &qhnsw_max_scan_tuples,
+							0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("qhnsw.scan_mem_multiplier",
 							 "Sets the memory a scan may use, as a multiple of work_mem.",
 							 NULL, &qhnsw_scan_mem_multiplier,

@@ -11,7 +11,6 @@
 #include <math.h>
 
 #include "am/scan.h"
-#include "utils/memutils.h"
 
 /* Looked at beyond oversample times the rows wanted: more than in rescore.c, for it costs a hundredth.  Measured: README.md, section "Refining". */
 #define LOOKAHEAD		20
@@ -19,50 +18,51 @@
 /* So many at once, where it is not known how many will be. */
 #define REFINE_FEW		8
 
-static void
-push(QhScan *scan, QhRefined cand)
+/* Node and first estimate of a candidate, as the queue keeps them. */
+static inline uint64
+pack(QhNode node, float coarse)
 {
-	int			i;
+	uint32		bits;
 
-	if (scan->nrefined == scan->max_refined)
-	{
-		int			max = Max(64, 2 * scan->max_refined);
-		QhRefined  *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhRefined) * (Size) max);
-
-		if (scan->nrefined > 0)
-			memcpy(grown, scan->refined, sizeof(QhRefined) * scan->nrefined);
-		if (scan->refined)
-			pfree(scan->refined);
-		scan->refined = grown;
-		scan->max_refined = max;
-	}
-	for (i = scan->nrefined++; i > 0 && scan->refined[(i - 1) / 2].dist > cand.dist; i = (i - 1) / 2)
-		scan->refined[i] = scan->refined[(i - 1) / 2];
-	scan->refined[i] = cand;
+	memcpy(&bits, &coarse, sizeof(bits));
+	return (uint64) node << 32 | bits;
 }
 
-static QhRefined
-pop(QhScan *scan)
+static inline QhRefined
+unpack(QhQueued row)
 {
-	QhRefined	top = scan->refined[0];
-	QhRefined	last = scan->refined[--scan->nrefined];
-	int			i = 0;
+	QhRefined	cand = {.dist = (float) row.dist, .node = (QhNode) (row.what >> 32)};
+	uint32		bits = (uint32) row.what;
 
-	for (;;)
+	memcpy(&cand.coarse, &bits, sizeof(bits));
+	return cand;
+}
+
+int
+qh_refine_peek(const QhScan *scan, int max, QhNode *out)
+{
+	const QhQueue *queue = &scan->refined;
+	double		dist[QH_ROWS_AHEAD];
+	int			n = 0;
+
+	Assert(max <= QH_ROWS_AHEAD);
+	for (int i = 0; i < queue->nheap && max > 0; i++)
 	{
-		int			child = 2 * i + 1;
+		QhQueued	row = queue->heap[i];
+		int			at;
 
-		if (child >= scan->nrefined)
-			break;
-		if (child + 1 < scan->nrefined && scan->refined[child + 1].dist < scan->refined[child].dist)
-			child++;
-		if (last.dist <= scan->refined[child].dist)
-			break;
-		scan->refined[i] = scan->refined[child];
-		i = child;
+		if (n == max && row.dist >= dist[n - 1])
+			continue;
+		at = n < max ? n++ : n - 1;
+		for (; at > 0 && dist[at - 1] > row.dist; at--)
+		{
+			dist[at] = dist[at - 1];
+			out[at] = out[at - 1];
+		}
+		dist[at] = row.dist;
+		out[at] = unpack(row).node;
 	}
-	scan->refined[i] = last;
-	return top;
+	return n;
 }
 
 /* Score up to n more candidates by their finer codes. */
@@ -90,18 +90,24 @@ refine_batch(QhScan *scan, int n)
 	for (int i = 0; i < ncands; i++)
 	{
 		if (!isinf(dist[i]))
-			push(scan, (QhRefined) {dist[i], cands[i].dist, cands[i].node});
+			qh_queue_add(&scan->refined, dist[i], pack(cands[i].node, cands[i].dist));
 	}
 	scan->nrefine_taken += ncands;
 	if (ncands > 0)
+	{
 		scan->refine_front = cands[ncands - 1].dist;
+		scan->refine_front_node = cands[ncands - 1].node;
+	}
 }
 
 /* May a candidate that is still to come be nearer than the nearest of those refined? */
 static bool
-is_doubtful(const QhScan *scan, double caution)
+is_doubtful(QhScan *scan, double caution)
 {
-	return caution > 0 && scan->refine_front - caution * scan->rows_error < scan->refined[0].dist;
+	QhQueued	first;
+
+	return caution > 0 && qh_queue_peek(&scan->refined, &first) &&
+		scan->refine_front - caution * scan->refine_error < first.dist;
 }
 
 /* May the next candidate be one of those that are refined because they are near? */
@@ -118,32 +124,24 @@ qh_refine_candidates(const QhScan *scan, double rank)
 	return scan->oversample * rank + LOOKAHEAD;
 }
 
-/* Candidates to be scored before another is handed on: those for the rows wanted, or for more where more were asked for. */
+/* Candidates to be scored before another is handed on: those for the rows of the stage, or for more where more were asked for. */
 static double
 candidates_due(const QhScan *scan)
 {
-	double		rank = Max(scan->wanted, QH_LEAST_WANTED);
-	double		more = scan->nrefine_given + 1 - qh_rescore_candidates(scan, rank);
+	double		more = scan->nrefine_given + 1 - qh_rescore_candidates(scan, scan->stage);
 
-	return qh_refine_candidates(scan, rank + Max(more, 0));
-}
-
-/* Is there memory for another batch?  For one there always is. */
-static bool
-may_refine_more(const QhScan *scan)
-{
-	return scan->nrefined == 0 || scan->nrefined + REFINE_BATCH <= scan->max_refined ||
-		2 * scan->max_refined * sizeof(QhRefined) <= qh_scan_memory(QH_REFINE_MEMORY);
+	return qh_refine_candidates(scan, scan->stage + Max(more, 0));
 }
 
 bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
 	double		wanted = candidates_due(scan);
-	double		caution = qh_scan_caution(scan, scan->stats.nreturned + 1);
+	double		caution = qh_scan_caution(scan);
+	QhQueued	first;
 
-	while (!scan->no_candidates && may_refine_more(scan) &&
-		   (scan->nrefine_taken < wanted || scan->nrefined == 0 || is_near(scan) || is_doubtful(scan, caution)))
+	while (!scan->no_candidates &&
+		   (scan->nrefine_taken < wanted || scan->refined.count == 0 || is_near(scan) || is_doubtful(scan, caution)))
 	{
 		double		missing = ceil(wanted - scan->nrefine_taken);
 
@@ -153,10 +151,12 @@ qh_refine_next(QhScan *scan, QhRefined *out)
 		if (scan->nrefine_taken < scan->most_near)
 			missing = Min(missing, scan->most_near - scan->nrefine_taken);
 		refine_batch(scan, (int) Min(missing, REFINE_BATCH));
+		if (caution > 0)
+			scan->refine_error = qh_scan_error(scan, scan->refine_front_node);
 	}
-	if (scan->nrefined == 0)
+	if (!qh_queue_pop(&scan->refined, &first))
 		return false;
-	*out = pop(scan);
+	*out = unpack(first);
 	scan->nrefine_given++;
 	return true;
 }

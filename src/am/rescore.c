@@ -12,6 +12,7 @@
 
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "am/recent.h"
 #include "am/scan.h"
 #include "catalog/index.h"
 #include "compat.h"
@@ -44,6 +45,8 @@
  * this many times ef_search of them, or times the rows wanted where none may come late; chosen by hand.
  */
 #define MAX_DOUBT		10
+/* Where rows at the very distance of the last are wanted, no number bounds the doubt, and it is this many standard errors. */
+#define TIES_CAUTION	4
 /* A row that came late shows that too few were looked at: it counts for this many. Chosen by hand. */
 #define LATE_WEIGHT		10
 
@@ -56,24 +59,47 @@
 
 #define FETCH_BATCH		QH_TABLE_AHEAD_MAX
 
-/* A row in the queue, which the allocator rounds up and gives a header, and its place among those decided. */
-#define QUEUED_NBYTES	(2 * sizeof(QhRescored) + sizeof(QhRescored *))
+/* Shares of a scan's memory; with that of the rows found late (scan.c) they come to QH_RESCORE_MEMORY. */
+#define POOL_MEMORY		0.15
+#define DECIDED_MEMORY	0.05
+#define WINDOW_MEMORY	0.05
+
+/* Most distances that are remembered for the next page, as a share of a scan's memory, each with what a hash table takes. */
+#define RECENT_MEMORY	0.05
+#define RECENT_NBYTES	64
+
+/*
+ * Candidates nearer than the lower bound by so many standard errors, or farther than the upper one, are not fetched; and behind a lower bound, where
+ * the rows wanted are those of ranks whose distances differ little, estimates are doubted by so many.  Words, 20 pages of ten rows
+ * by their distance: test/bench/paging.py.
+ */
+#define BOUND_CAUTION	3
+#define LOWER_CAUTION	2.5
+
+/* Estimates of which one is asked for its error, where bounds want to know. */
+#define ERROR_SAMPLING	16
 
 /* A candidate about to be fetched. */
 typedef struct Fetch
 {
 	ItemPointerData tid;
 	double		code_dist;		/* by its codes */
+	float		estimate;		/* by the first of them */
 } Fetch;
 
-static int
-compare_rescored(const pairingheap_node *a, const pairingheap_node *b, void *arg)
-{
-	double		x = pairingheap_const_container(QhRescored, node, a)->dist;
-	double		y = pairingheap_const_container(QhRescored, node, b)->dist;
+/* A row in the pool whose distance is remembered is fetched when its turn comes. */
+#define UNREAD			UINT64_C(1)
 
-	/* a max-heap: nearest on top, NaN last */
-	return float8_cmp_internal(y, x);
+static inline uint64
+as_read(const ItemPointerData *tid)
+{
+	return qh_tid_to_queue(tid) << 1;
+}
+
+static inline void
+tid_of(uint64 what, ItemPointer tid)
+{
+	qh_queue_to_tid(what >> 1, tid);
 }
 
 /* Are candidates fetched from the heap? */
@@ -106,10 +132,9 @@ qh_rescore_begin(IndexScanDesc desc)
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	MemoryContext old = MemoryContextSwitchTo(scan->query_cxt);
 
-	scan->queue = pairingheap_allocate(compare_rescored, NULL);
-	scan->nqueued = scan->npassed = 0;
-	scan->decided = NULL;
-	scan->ndecided = scan->next_decided = scan->max_decided = 0;
+	qh_queue_init(&scan->pool, scan->query_cxt, qh_scan_memory(POOL_MEMORY));
+	qh_queue_init(&scan->decided, scan->query_cxt, qh_scan_memory(DECIDED_MEMORY));
+	qh_queue_init(&scan->window, scan->query_cxt, qh_scan_memory(WINDOW_MEMORY));
 	if (scan->filter)
 		qh_plan_begin_filter(&scan->plan);
 	if (is_fetched(scan))
@@ -121,6 +146,10 @@ qh_rescore_begin(IndexScanDesc desc)
 		GetPerTupleExprContext(scan->estate)->ecxt_scantuple = scan->slot;
 		scan->fetch = table_index_fetch_begin(desc->heapRelation);
 	}
+	scan->remembers = scan->rescore && !scan->fetch_all;
+	if (scan->remembers)
+		qh_recent_begin(desc->indexRelation, RelationGetRelid(desc->heapRelation), scan->query,
+						(int) Min(qh_scan_memory(RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
 	MemoryContextSwitchTo(old);
 }
 
@@ -138,19 +167,34 @@ qh_rescore_end(QhScan *scan)
 	scan->slot = NULL;
 	scan->estate = NULL;
 	scan->index_info = NULL;
-	scan->queue = NULL;
+	qh_queue_end(&scan->pool);
+	qh_queue_end(&scan->decided);
+	qh_queue_end(&scan->window);
 }
 
 static void
-enqueue(QhScan *scan, ItemPointer tid, double dist)
+enqueue(QhScan *scan, const ItemPointerData *tid, double dist, uint64 flags)
 {
-	QhRescored *row = MemoryContextAlloc(scan->query_cxt, sizeof(QhRescored));
-
-	row->dist = dist;
-	row->tid = *tid;
-	pairingheap_add(scan->queue, &row->node);
-	scan->nqueued++;
+	qh_queue_add(&scan->pool, dist, as_read(tid) | flags);
 	scan->npassed++;
+}
+
+/* Is a distance nearer than any that the filter lets pass? */
+static bool
+is_before(const QhScan *scan, double dist)
+{
+	const QhBounds *bounds = &scan->bounds;
+
+	return scan->bounded && bounds->has_lower && (dist < bounds->lower || (dist == bounds->lower && bounds->lower_open));
+}
+
+/* Is it farther than any? */
+static bool
+is_beyond(const QhScan *scan, double dist)
+{
+	const QhBounds *bounds = &scan->bounds;
+
+	return scan->bounded && bounds->has_upper && (dist > bounds->upper || (dist == bounds->upper && bounds->upper_open));
 }
 
 static int
@@ -170,6 +214,7 @@ exact_distance(QhScan *scan, double *dist)
 	FormIndexDatum(scan->index_info, scan->slot, scan->estate, values, isnull);
 	if (scan->index_info->ii_Expressions != NIL)
 		scan->stats.nrecomputed++;
+	scan->stats.nvalues++;
 	if (!isnull[0])
 		*dist = DatumGetFloat8(FunctionCall2Coll(&scan->distance, scan->collation,
 												 values[0], scan->query));
@@ -178,26 +223,57 @@ exact_distance(QhScan *scan, double *dist)
 	return !isnull[0];
 }
 
-/* Put the row a TID leads to under the scan's snapshot into the queue, if there is one and the filter lets it pass. */
+/*
+ * Put the row in the slot into the pool if it may be returned.  One beyond the bounds may not, but tells how far the scan has come.
+ */
+static void
+judge_row(QhScan *scan, const Fetch *fetch)
+{
+	double		dist = fetch->code_dist;
+	bool		read = false;
+
+	scan->stats.nfetched++;
+	if (scan->rescore && scan->bounded)
+	{
+		if (!exact_distance(scan, &dist))
+			return;
+		read = true;
+	}
+	if (is_before(scan, dist))
+	{
+		scan->nbefore++;
+		scan->stats.nfiltered++;
+		qh_plan_count_dropped(&scan->plan);
+		if (scan->remembers)
+			qh_recent_put(&fetch->tid, fetch->estimate, dist);
+		return;
+	}
+	if (scan->filter && !is_beyond(scan, dist) && !qh_plan_passes(&scan->plan, scan->slot))
+	{
+		scan->stats.nfiltered++;
+		return;
+	}
+	if (scan->rescore && !read && !exact_distance(scan, &dist))
+		return;
+	if (scan->remembers)
+		qh_recent_put(&fetch->tid, fetch->estimate, dist);
+	enqueue(scan, &fetch->tid, dist, 0);
+}
+
+/* Judge the row a TID leads to under the scan's snapshot, if there is one. */
 static void
 fetch_row(IndexScanDesc desc, const Fetch *fetch)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	ItemPointerData root = fetch->tid;	/* the fetch moves it along the HOT chain */
-	ItemPointerData tid = fetch->tid;
 	bool		call_again = false;
 	bool		all_dead = false;
-	double		dist = fetch->code_dist;
 
 	qh_table_pin(&scan->rs, scan->fetch, ItemPointerGetBlockNumber(&root));
 	if (!table_index_fetch_tuple(scan->fetch, &root, desc->xs_snapshot, scan->slot,
 								 &call_again, &all_dead))
 		return;
-	scan->stats.nfetched++;
-	if (scan->filter && !qh_plan_passes(&scan->plan, scan->slot))
-		scan->stats.nfiltered++;
-	else if (!scan->rescore || exact_distance(scan, &dist))
-		enqueue(scan, &tid, dist);
+	judge_row(scan, fetch);
 	ExecClearTuple(scan->slot);
 }
 
@@ -219,6 +295,73 @@ fetch_rows(IndexScanDesc desc, Fetch *rows, int nrows)
 	}
 }
 
+/* An estimate in the unit of the operator. */
+static double
+as_distance(const QhScan *scan, double estimate)
+{
+	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
+}
+
+/* The standard error of estimates of late: rows of like distance have like ones. */
+static double
+typical_error(QhScan *scan)
+{
+	if (scan->nestimates++ % ERROR_SAMPLING == 0)
+		scan->typical_error = Max(0.9 * scan->typical_error, qh_scan_error(scan, scan->rows_node));
+	return scan->typical_error;
+}
+
+typedef enum Sight
+{
+	SIGHT_FETCH,				/* to be fetched */
+	SIGHT_KNOWN,				/* in the pool already */
+	SIGHT_OUT,					/* to be left out */
+	SIGHT_END					/* beyond the bounds, as are all to come */
+} Sight;
+
+/* What is to be done with a candidate, by what is known without its row. */
+static Sight
+look_at_bounds(QhScan *scan, const Fetch *row)
+{
+	double		estimate = row->code_dist;
+	double		dist;
+
+	if (scan->rescore && qh_recent_get(&row->tid, row->estimate, &dist))
+	{
+		if (is_before(scan, dist))
+		{
+			scan->nbefore++;
+			return SIGHT_OUT;
+		}
+		enqueue(scan, &row->tid, dist, UNREAD);
+		return SIGHT_KNOWN;
+	}
+	if (!scan->bounded)
+		return SIGHT_FETCH;
+	if (!scan->rescore)
+	{
+		if (is_before(scan, estimate))
+		{
+			scan->nbefore++;
+			return SIGHT_OUT;
+		}
+		/* candidates come in the order of estimates, which distances may round to */
+		if (!is_beyond(scan, estimate))
+			return SIGHT_FETCH;
+		return row->estimate > (float) scan->bounds.upper ? SIGHT_END : SIGHT_OUT;
+	}
+	if (is_before(scan, as_distance(scan, estimate)) &&
+		is_before(scan, as_distance(scan, estimate + BOUND_CAUTION * typical_error(scan))))
+	{
+		scan->nbefore++;
+		return SIGHT_OUT;
+	}
+	if (is_beyond(scan, as_distance(scan, estimate)) &&
+		is_beyond(scan, as_distance(scan, estimate - BOUND_CAUTION * typical_error(scan))))
+		return SIGHT_END;
+	return SIGHT_FETCH;
+}
+
 /* Look at n more candidates, as many as fit a batch. */
 static void
 look_at(IndexScanDesc desc, double n)
@@ -227,32 +370,41 @@ look_at(IndexScanDesc desc, double n)
 	Fetch		rows[FETCH_BATCH];
 	int			most = (int) Max(ceil(Min(n, FETCH_BATCH)), 1);
 	int			nrows = 0;
-	float		estimate;
+	bool		looks = scan->source != QH_SOURCE_ALL && (scan->bounded || (scan->remembers && scan->offset > 0));
 
-	while (nrows < most)
+	/* rows that are known count as if they were fetched, so that every page decides its rows from the same candidates */
+	for (int nknown = 0; nrows + nknown < most;)
 	{
-		if (!qh_scan_row(scan, &rows[nrows].tid, &estimate))
+		Fetch	   *row = &rows[nrows];
+		Sight		sight = SIGHT_FETCH;
+		float		estimate;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!qh_scan_row(scan, &row->tid, &estimate))
+			sight = SIGHT_END;
+		else
+		{
+			qh_scan_check_tid(desc, &row->tid);
+			row->code_dist = scan->rescore_codes ? scan->rows_exact : estimate;
+			row->estimate = estimate;
+			if (looks)
+				sight = look_at_bounds(scan, row);
+		}
+		if (sight == SIGHT_END)
 		{
 			scan->exhausted = true;
 			break;
 		}
-		qh_scan_check_tid(desc, &rows[nrows].tid);
-		rows[nrows++].code_dist = scan->rescore_codes ? scan->rows_exact : estimate;
+		nrows += sight == SIGHT_FETCH;
+		nknown += sight == SIGHT_KNOWN;
 	}
 	if (nrows > 0 && is_fetched(scan))
 		fetch_rows(desc, rows, nrows);
 	else
 	{
 		for (int i = 0; i < nrows; i++)
-			enqueue(scan, &rows[i].tid, rows[i].code_dist);
+			enqueue(scan, &rows[i].tid, rows[i].code_dist, 0);
 	}
-}
-
-/* An estimate in the unit of the operator. */
-static double
-as_distance(const QhScan *scan, float estimate)
-{
-	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
 }
 
 double
@@ -267,101 +419,129 @@ qh_rescore_candidates(const QhScan *scan, double rank)
 	return scan->oversample * rank + LOOKAHEAD;
 }
 
-/*
- * Is there memory for another batch of rows?  For one there always is, and for all of them
- * where no estimate puts them in order.
- */
-static bool
-may_queue_more(const QhScan *scan)
-{
-	return scan->nqueued == 0 || scan->fetch_all ||
-		(scan->nqueued + FETCH_BATCH) * QUEUED_NBYTES < qh_scan_memory(QH_RESCORE_MEMORY);
-}
-
-/* Take the nearest n rows, or all there are, from the queue; they are in order. */
-static void
-take_decided(QhScan *scan, uint64 n)
-{
-	n = Min(n, scan->nqueued);
-	if (n > scan->max_decided)
-	{
-		if (scan->decided)
-			pfree(scan->decided);
-		scan->decided = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhRescored *) * n);
-		scan->max_decided = n;
-	}
-	for (uint64 i = 0; i < n; i++)
-		scan->decided[i] = pairingheap_container(QhRescored, node, pairingheap_remove_first(scan->queue));
-	scan->nqueued -= n;
-	scan->ndecided = n;
-	scan->next_decided = 0;
-}
-
-static void
-give_back_decided(QhScan *scan)
-{
-	for (uint64 i = 0; i < scan->ndecided; i++)
-		pairingheap_add(scan->queue, &scan->decided[i]->node);
-	scan->nqueued += scan->ndecided;
-	scan->ndecided = 0;
-}
-
 /* Standard errors by which estimates are doubted. */
 static double
-caution_of(const QhScan *scan, double rank)
+caution_of(const QhScan *scan)
 {
 	if (scan->refine_prepared)
 		return 0;
+	if (scan->bounded && scan->bounds.has_lower && scan->nbefore > 0)
+		return LOWER_CAUTION;
 	if (scan->filter && scan->npassed > 0)
 		return Min(FILTER_CAUTION * log10(1 + (double) scan->stats.nfiltered / scan->npassed), FILTER_CAUTION);
-	return qh_scan_caution(scan, rank);
+	return qh_scan_caution(scan);
 }
 
 /*
- * May a candidate that is still to come be nearer than dist, that of the rank-th row, and is it worth
+ * May a candidate that is still to come be nearer than dist, that of the last row of the stage, and is it worth
  * looking at more than the wanted ones?  rows_dist is the distance of the last one by its codes, and those that
  * follow are no nearer by theirs.  Jaccard distances that round to the same float are told apart by the
  * distance itself.
  */
 static bool
-is_doubtful(const QhScan *scan, double dist, double rank, double wanted)
+is_doubtful(QhScan *scan, double dist, double wanted)
 {
 	double		caution;
 
 	if (scan->rescore_codes)
 		return scan->rows_dist <= (float) dist;
 	if (!scan->rescore)
-		return scan->rows_dist < dist;
-	caution = caution_of(scan, rank);
-	if (scan->npassed >= wanted + MAX_DOUBT * (caution > 0 ? Max(qhnsw_ef_search, rank) : qhnsw_ef_search))
+		return scan->rows_dist < dist || (scan->ties && scan->rows_dist == dist);
+	if (scan->ties)
+		return as_distance(scan, scan->rows_dist - TIES_CAUTION * qh_scan_error(scan, scan->rows_node)) <= dist;
+	caution = caution_of(scan);
+	if (scan->npassed >= wanted + MAX_DOUBT * (caution > 0 ? Max(Max(qhnsw_ef_search, scan->stage), scan->nbefore) : qhnsw_ef_search))
 		return false;
-	return as_distance(scan, scan->rows_dist - caution * scan->rows_error) < dist;
+	if (caution > 0)
+		caution *= qh_scan_error(scan, scan->rows_node);
+	return as_distance(scan, scan->rows_dist - caution) < dist;
+}
+
+/* Fetch a row of the pool whose distance was remembered.  It goes back there if it is still a row that may be returned. */
+static void
+read_unread(IndexScanDesc desc, const QhQueued *row)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+	Fetch		fetch = {.code_dist = row->dist, .estimate = NAN};
+
+	tid_of(row->what, &fetch.tid);
+	scan->npassed--;
+	fetch_row(desc, &fetch);
 }
 
 /*
- * Decide on the next rows: look at enough candidates for them, and at those that may be nearer than
+ * Take the nearest n rows, or all there are within the bounds, from the pool.  Returns the distance of the last, or of one beyond the
+ * bounds, which stays.
+ */
+static double
+take_from_pool(IndexScanDesc desc, uint64 n)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+	QhQueued	row = {0};
+
+	scan->reached_end = false;
+	while (scan->decided.count < n && qh_queue_peek(&scan->pool, &row))
+	{
+		if (is_beyond(scan, row.dist))
+		{
+			scan->reached_end = true;
+			break;
+		}
+		(void) qh_queue_pop(&scan->pool, &row);
+		if (row.what & UNREAD)
+			read_unread(desc, &row);
+		else
+			qh_queue_add(&scan->decided, row.dist, row.what);
+	}
+	return row.dist;
+}
+
+static void
+give_back(QhScan *scan)
+{
+	QhQueued	row;
+
+	while (qh_queue_pop(&scan->decided, &row))
+		qh_queue_add(&scan->pool, row.dist, row.what);
+}
+
+/*
+ * Decide on the rows of a stage: look at enough candidates for them, and at those that may be nearer than
  * the last of them.
  */
 static void
 decide(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
-	double		n = Max(scan->wanted - scan->stats.nreturned, 1);
-	double		rank = Max(scan->stats.nreturned + LATE_WEIGHT * scan->stats.nlate + n, QH_LEAST_WANTED);
-	double		wanted = qh_rescore_candidates(scan, rank);
+	uint64		n;
+	double		wanted;
 
-	while (!scan->exhausted && may_queue_more(scan))
+	if (scan->stage_decided)
+		qh_scan_next_stage(scan);
+	scan->stage_decided = true;
+	n = (uint64) scan->stage - scan->ntaken;
+	wanted = qh_rescore_candidates(scan, scan->stage + (scan->planned ? 0 : LATE_WEIGHT * scan->stats.nlate));
+	while (!scan->exhausted)
 	{
 		double		missing = wanted - scan->npassed;
 
-		if (scan->fetch_all || scan->nqueued == 0)
+		if (scan->fetch_all)
+			missing = FETCH_BATCH;
+		else if (scan->pool.count == 0)
 			missing = Max(missing, FETCH_BATCH / 8);
 		else if (missing <= 0)
 		{
-			take_decided(scan, (uint64) n);
-			if (!is_doubtful(scan, scan->decided[scan->ndecided - 1]->dist, rank, wanted))
+			double		last = take_from_pool(desc, n);
+
+			if (scan->reached_end && !is_doubtful(scan, scan->bounds.upper, wanted))
+			{
+				/* as far as a scan without the bound would look */
+				scan->exhausted = scan->stage >= scan->wanted;
 				return;
-			give_back_decided(scan);
+			}
+			if (scan->decided.count == n && !is_doubtful(scan, last, wanted))
+				return;
+			give_back(scan);
 			missing = Max(n, FETCH_BATCH) / 8;
 		}
 		/* as many more as would pass if they were like those looked at so far */
@@ -369,37 +549,63 @@ decide(IndexScanDesc desc)
 			missing *= 1 + (double) scan->stats.nfiltered / scan->npassed;
 		look_at(desc, missing);
 	}
-	take_decided(scan, (uint64) n);
+	(void) take_from_pool(desc, n);
+}
+
+/* The next row in the order of stages. */
+static bool
+next_decided(IndexScanDesc desc, QhQueued *row)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+
+	if (scan->decided.count == 0)
+		decide(desc);
+	if (!qh_queue_pop(&scan->decided, row))
+		return false;
+	scan->ntaken++;
+	return true;
+}
+
+/*
+ * The next row of those the plan takes, in their exact order; false where there is none, or they are all out.  Those that it passes over
+ * go out as they were decided, and the rest when the last of them is decided.
+ */
+static bool
+next_planned(IndexScanDesc desc, QhQueued *row)
+{
+	QhScan	   *scan = (QhScan *) desc->opaque;
+
+	while (!scan->window_closed && scan->ntaken < scan->wanted)
+	{
+		if (!next_decided(desc, row))
+			break;
+		/* rows of one stage come in order */
+		if (scan->ntaken <= scan->offset || (scan->stage >= scan->wanted && scan->window.count == 0))
+			return true;
+		qh_queue_add(&scan->window, row->dist, row->what);
+	}
+	scan->window_closed = true;
+	return qh_queue_pop(&scan->window, row);
 }
 
 bool
 qh_rescore_next(IndexScanDesc desc, ItemPointer tid)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
+	QhQueued	row;
 
-	for (;;)
+	if (next_planned(desc, &row))
 	{
-		QhRescored *row;
-		double		dist;
-
-		if (scan->next_decided == scan->ndecided)
-			decide(desc);
-		if (scan->ndecided == 0)
-			return false;
-		row = scan->decided[scan->next_decided++];
-		dist = row->dist;
-		*tid = row->tid;
-		pfree(row);
-
-		if (scan->have_last && float8_lt(dist, scan->last_dist) &&
-			qhnsw_iterative_scan == QH_ITERATIVE_STRICT)
-		{
-			/* what would have had to come before a row that is out already */
-			scan->stats.nlate++;
-			continue;
-		}
-		scan->last_dist = dist;
-		scan->have_last = true;
+		scan->last_dist = row.dist;
+		scan->have_last = scan->window_closed || scan->ntaken > scan->offset;
+		tid_of(row.what, tid);
 		return true;
 	}
+	while (next_decided(desc, &row))
+	{
+		tid_of(row.what, tid);
+		if (qh_scan_is_in_order(scan, tid, row.dist))
+			return true;
+	}
+	return qh_scan_next_late(scan, tid);
 }

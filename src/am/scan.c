@@ -20,6 +20,7 @@
 #include "store/readahead.h"
 #include "store/table_ahead.h"
 #include "type/bitvec.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 /*
@@ -29,11 +30,8 @@
  */
 #define FLAT_CODES_PER_EF	20
 
-/*
- * Where more rows are wanted than a search usually takes, a pass over all codes is preferred up to so many
- * for each candidate: in order a code costs an eighth of one at a random place.
- */
-#define FLAT_CODES_DEEP		100
+/* The same where vacuum has left few rows in so many times as many slots: in order a code costs a tenth of one at a random place. */
+#define FLAT_FREE_SLOTS		8
 
 /* A graph search that has scored one code in so many goes on as a pass over all: in order they cost a tenth of one at a random place. */
 #define FLAT_FRACTION		16
@@ -41,11 +39,11 @@
 /* Seeds a search starts with: the nearest entry points. More of them cost an expansion each and save none (test/bench). */
 #define MAX_SEEDS			4
 
+/* The most rows that are taken to be wanted where the planner's estimates say so. */
+#define MOST_GUESSED		1000
+
 /* The most candidates that are looked at before the first row is returned, however many rows are wanted. */
 #define MOST_CANDIDATES		10000
-
-/* More rows were asked for than the plan told: half as many again are decided next. */
-#define WANTED_GROWTH		1.5
 
 QhScanStats qh_last_scan;
 
@@ -83,20 +81,29 @@ qh_scan_memory(double share)
 	return (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share);
 }
 
-/* Rows to be decided together, as far as that can be afforded, and whether they are filtered here. */
+/* Rows that the plan takes, as far as that can be afforded, and which of them are filtered here. */
 static void
 consult_plan(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
+	QhWanted	wanted;
 	double		ncandidates;
 
 	qh_plan_find(&scan->plan, desc);
-	scan->filter = scan->plan.filters;
-	scan->wanted = qh_plan_limit(&scan->plan);
-	ncandidates = qh_scan_candidates(scan);
+	qh_plan_bounds(&scan->plan, &scan->bounds);
+	wanted = qh_plan_wanted(&scan->plan);
+	scan->wanted = wanted.exact ? wanted.rows : Min(wanted.rows, MOST_GUESSED);
+	scan->offset = wanted.exact ? qh_plan_offset(&scan->plan) : 0;
+	scan->ties = wanted.with_ties;
+	ncandidates = qh_scan_candidates(scan, scan->wanted);
 	if (ncandidates > MOST_CANDIDATES)
-		scan->wanted *= MOST_CANDIDATES / ncandidates;
-	qh_scan_take_aim(scan);
+		scan->wanted = floor(scan->wanted * MOST_CANDIDATES / ncandidates);
+	scan->offset = Min(scan->offset, scan->wanted);
+
+	/* only distances that are those of the filter can be compared with its bounds */
+	scan->bounded = (scan->bounds.has_lower || scan->bounds.has_upper) &&
+		(scan->rescore || scan->column->kind == QV_CODE_BITS);
+	scan->filter = scan->plan.filters && !(scan->bounded && scan->bounds.complete);
 }
 
 /* Begin a graph search.  False if no entry point is known that could begin one. */
@@ -150,12 +157,45 @@ prepare_queries(QhScan *scan, const QhValue *value)
 	}
 }
 
+/* Rows of the table as the planner estimates them: by the density that was counted last.  Negative if none ever was. */
+static double
+table_rows(const QhScan *scan)
+{
+	Form_pg_class stats = scan->heap->rd_rel;
+
+	if (stats->reltuples < 0 || stats->relpages == 0)
+		return -1;
+	return (double) stats->reltuples / stats->relpages * RelationGetNumberOfBlocks(scan->heap);
+}
+
+/* Does a pass over all codes cost no more than a search?  Slots that vacuum freed are passed over quickly. */
+static bool
+is_small(const QhScan *scan)
+{
+	uint64		few = (uint64) FLAT_CODES_PER_EF * scan->ef;
+	uint64		nslots = scan->ix->nslots;
+	double		nrows;
+
+	if (nslots <= few || nslots > FLAT_FREE_SLOTS * few)
+		return nslots <= few;
+	nrows = table_rows(scan);
+	return nrows >= 0 && nrows <= few;
+}
+
+/* Candidates come from a pass over all codes, from now on. */
+static void
+start_flat(QhScan *scan)
+{
+	qh_flat_start(scan, qh_scan_candidates(scan, Max(scan->wanted, scan->stage)));
+	scan->source = QH_SOURCE_FLAT;
+}
+
 static void
 choose_source(QhScan *scan, const QhValue *value)
 {
 	QhIndex    *ix = scan->ix;
 
-	if (ix->meta.ndims == 0 || ix->nentries == 0)
+	if (ix->meta.ndims == 0 || ix->nentries == 0 || scan->bounds.never)
 	{
 		scan->source = QH_SOURCE_NONE;
 		return;
@@ -175,19 +215,31 @@ choose_source(QhScan *scan, const QhValue *value)
 	}
 
 	prepare_queries(scan, value);
-	if (qhnsw_flat || ix->nslots <= (uint64) FLAT_CODES_PER_EF * scan->ef ||
-		(scan->wanted > QH_LEAST_WANTED && ix->nslots <= FLAT_CODES_DEEP * scan->ncandidates) || !start_graph(scan))
-	{
-		qh_flat_start(scan, scan->ncandidates);
-		scan->source = QH_SOURCE_FLAT;
-	}
+	if (is_small(scan) || qhnsw_flat || scan->ties || !start_graph(scan))
+		start_flat(scan);
 }
 
-/* Do rows go through rescore.c's queue, rather than out in the order of their codes? */
+/*
+ * Do rows go through rescore.c's queues, rather than out in the order of their codes?  Where codes say all, the first stage
+ * comes in order by itself, and so do all from a pass over all codes.
+ */
 static bool
 is_queued(const QhScan *scan)
 {
-	return scan->rescore || scan->rescore_codes || scan->filter;
+	if (scan->rescore || scan->rescore_codes || scan->filter || scan->bounded)
+		return true;
+	if (scan->source != QH_SOURCE_GRAPH || qhnsw_iterative_scan == QH_ITERATIVE_OFF)
+		return false;
+	return scan->wanted == 0 ? qhnsw_iterative_scan == QH_ITERATIVE_STRICT : scan->wanted > QH_LEAST_WANTED;
+}
+
+/* Give back what outlives the memory of the query. */
+static void
+end_query(QhScan *scan)
+{
+	qh_rescore_end(scan);
+	qh_queue_end(&scan->refined);
+	qh_queue_end(&scan->late);
 }
 
 /* Everything a new query needs; put off until the first row is asked for. */
@@ -206,7 +258,7 @@ start(IndexScanDesc desc)
 						RelationGetRelationName(index)),
 				 errhint("Add ORDER BY with the distance operator of its operator class.")));
 
-	qh_rescore_end(scan);
+	end_query(scan);
 	MemoryContextReset(scan->query_cxt);
 	MemoryContextReset(scan->tuple_cxt);
 	old = MemoryContextSwitchTo(scan->query_cxt);
@@ -220,14 +272,21 @@ start(IndexScanDesc desc)
 	scan->ahead.n = 0;
 	scan->nahead = 0;
 	scan->npulled = 0;
-	scan->pulled_nodes = NULL;
-	scan->max_pulled_nodes = 0;
+	scan->pulled = NULL;
+	scan->max_pulled = 0;
+	scan->leaves_graph = false;
+	scan->source = QH_SOURCE_NONE;
+	scan->stage = 0;
+	scan->ntaken = scan->npassed = 0;
+	scan->planned = scan->stage_decided = scan->window_closed = false;
+	scan->nbefore = scan->nestimates = 0;
+	scan->typical_error = 0;
 	scan->exhausted = scan->have_last = scan->fetch_all = false;
 	scan->search = NULL;
 	scan->prepared = NULL;
 	scan->refine_prepared = NULL;
-	scan->refined = NULL;
-	scan->nrefined = scan->max_refined = 0;
+	qh_queue_init(&scan->refined, scan->query_cxt, qh_scan_memory(QH_REFINE_MEMORY));
+	qh_queue_init(&scan->late, scan->query_cxt, qh_scan_memory(QH_LATE_MEMORY));
 	scan->nrefine_taken = scan->nrefine_given = 0;
 	scan->no_candidates = false;
 
@@ -236,10 +295,11 @@ start(IndexScanDesc desc)
 	scan->rescore = scan->column->kind != QV_CODE_BITS && qhnsw_rescore;
 	scan->ix = qh_index_acquire(index, scan->query_cxt);
 	scan->oversample = qh_option_oversample(index, scan->ix->meta.code_nbits);
+	scan->heap = desc->heapRelation;
 	qh_relstore_init(&scan->rs, index, scan->ix);
 	consult_plan(desc);
+	qh_scan_next_stage(scan);
 
-	scan->heap = desc->heapRelation;
 	scan->query_null = (desc->orderByData[0].sk_flags & SK_ISNULL) != 0;
 	if (!scan->query_null)
 	{
@@ -254,7 +314,8 @@ start(IndexScanDesc desc)
 	}
 	choose_source(scan, &value);
 	scan->rescore_codes = scan->rescore_codes && scan->source != QH_SOURCE_ALL;
-	if (is_queued(scan))
+	scan->queued = is_queued(scan);
+	if (scan->queued)
 		qh_rescore_begin(desc);
 	MemoryContextSwitchTo(old);
 	scan->started = true;
@@ -274,20 +335,20 @@ outgrown(QhScan *scan)
 static void
 note_pulled(QhScan *scan, const QhCandidate *cands, int n)
 {
-	if (scan->npulled + n > scan->max_pulled_nodes)
+	if (scan->npulled + n > scan->max_pulled)
 	{
 		uint64		max = Max(64, 2 * (scan->npulled + n));
-		QhNode	   *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhNode) * max);
+		QhCandidate *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * max);
 
 		if (scan->npulled > 0)
-			memcpy(grown, scan->pulled_nodes, sizeof(QhNode) * scan->npulled);
-		if (scan->pulled_nodes)
-			pfree(scan->pulled_nodes);
-		scan->pulled_nodes = grown;
-		scan->max_pulled_nodes = max;
+			memcpy(grown, scan->pulled, sizeof(QhCandidate) * scan->npulled);
+		if (scan->pulled)
+			pfree(scan->pulled);
+		scan->pulled = grown;
+		scan->max_pulled = max;
 	}
-	for (int i = 0; i < n; i++)
-		scan->pulled_nodes[scan->npulled++] = cands[i].node;
+	memcpy(scan->pulled + scan->npulled, cands, sizeof(QhCandidate) * n);
+	scan->npulled += n;
 }
 
 /* Leave the graph for a pass over all codes. */
@@ -296,8 +357,7 @@ go_on_flat(QhScan *scan, QhCandidate *out)
 {
 	qh_search_destroy(scan->search);
 	scan->search = NULL;
-	qh_flat_start(scan, scan->ncandidates);
-	scan->source = QH_SOURCE_FLAT;
+	start_flat(scan);
 	return qh_flat_next(scan, out);
 }
 
@@ -311,7 +371,7 @@ graph_candidates(QhScan *scan, int max, QhCandidate *out)
 
 	if (!goes_on && scan->npulled >= (uint64) scan->ef)
 		return 0;
-	if (goes_on && outgrown(scan))
+	if (goes_on && (scan->leaves_graph || outgrown(scan)))
 		return go_on_flat(scan, out);
 	n = qh_search_next_aimed(scan->search, &aim, max, out);
 	stats = qh_search_stats(scan->search);
@@ -320,9 +380,12 @@ graph_candidates(QhScan *scan, int max, QhCandidate *out)
 	 * No more nodes are to be reached from where the search began, or there is no memory for them.  From the other
 	 * entry points there may be, so look at everything, before a row is returned that one of those should have come before.
 	 */
-	if (goes_on && (n == 0 || stats->exhausted || stats->limited) &&
-		!(stats->limited && stats->nscored >= (uint64) qhnsw_max_scan_tuples))
-		return go_on_flat(scan, out);
+	if (goes_on && (n == 0 || stats->exhausted || stats->limited))
+	{
+		scan->stats.limited = stats->limited && qhnsw_max_scan_tuples > 0 && stats->nscored >= (uint64) qhnsw_max_scan_tuples;
+		if (!scan->stats.limited)
+			return go_on_flat(scan, out);
+	}
 	note_pulled(scan, out, n);
 	return n;
 }
@@ -398,40 +461,17 @@ rows_ahead(const QhScan *scan)
 {
 	double		missing = scan->wanted - scan->stats.nreturned;
 
-	return is_queued(scan) || missing <= 0 ? QH_ROWS_AHEAD : (int) Min(ceil(missing), QH_ROWS_AHEAD);
+	return scan->queued || missing <= 0 ? QH_ROWS_AHEAD : (int) Min(ceil(missing), QH_ROWS_AHEAD);
 }
 
-/* Of the candidates refined, the nearest: at most max, in their order. */
-static int
-nearest_refined(const QhScan *scan, int max, QhNode *out)
+float
+qh_scan_error(QhScan *scan, QhNode node)
 {
-	float		dist[QH_ROWS_AHEAD];
-	int			n = 0;
+	uint8		code[QH_PAGE_NBYTES];
 
-	for (int i = 0; i < scan->nrefined && max > 0; i++)
-	{
-		const QhRefined *cand = &scan->refined[i];
-		int			at;
-
-		if (n == max && cand->dist >= dist[n - 1])
-			continue;
-		at = n < max ? n++ : n - 1;
-		for (; at > 0 && dist[at - 1] > cand->dist; at--)
-		{
-			dist[at] = dist[at - 1];
-			out[at] = out[at - 1];
-		}
-		dist[at] = cand->dist;
-		out[at] = cand->node;
-	}
-	return n;
-}
-
-/* Is the standard error wanted of the code that a row is found by? */
-static bool
-wants_error(const QhScan *scan)
-{
-	return scan->column->kind != QV_CODE_BITS && scan->source != QH_SOURCE_ALL && (qh_scan_is_deep_and_strict(scan) || scan->filter);
+	if (scan->column->kind == QV_CODE_BITS || scan->source == QH_SOURCE_ALL || !qh_read_code(&scan->rs, node, code))
+		return 0;
+	return qv_query_error(scan->prepared, code);
 }
 
 /* The rows of this node will be read next: read them, or ask for them, together with those of the nodes behind it. */
@@ -446,7 +486,7 @@ read_rows_ahead(QhScan *scan, QhNode node)
 		return;
 	max = rows_ahead(scan);
 	if (scan->refine_prepared != NULL)
-		n += nearest_refined(scan, max - n, nodes + n);
+		n += qh_refine_peek(scan, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_GRAPH)
 		n += qh_search_peek(scan->search, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_FLAT)
@@ -456,10 +496,10 @@ read_rows_ahead(QhScan *scan, QhNode node)
 	qh_rows_ahead(&scan->rs, nodes, n);
 
 	/* where more than its score is wanted of a code, it is read with the rows, one by one */
-	if (scan->source == QH_SOURCE_ALL || (is_queued(scan) && (scan->rescore_codes || wants_error(scan))))
+	if (scan->source == QH_SOURCE_ALL || scan->rescore_codes)
 		return;
 	qh_read_row_batch(&scan->rs, nodes, n, &scan->ahead);
-	if (!is_queued(scan))
+	if (!scan->queued)
 		qh_table_ahead(&scan->rs, scan->heap, scan->ahead.tids, scan->ahead.n);
 }
 
@@ -469,13 +509,12 @@ read_rows(QhScan *scan, const QhRefined *cand)
 {
 	uint8		code[QH_PAGE_NBYTES];
 
-	if (!wants_error(scan) && qh_rows_of_batch(&scan->ahead, cand->node, cand->coarse, &scan->rows))
+	scan->rows_node = cand->node;
+	if (qh_rows_of_batch(&scan->ahead, cand->node, cand->coarse, &scan->rows))
 		return;
 	if (qh_read_rows(&scan->rs, cand->node, &scan->rows, code) > 0 &&
 		!still_scored(scan, code, cand->coarse))
 		scan->rows.ntids = 0;
-	if (wants_error(scan))
-		scan->rows_error = qv_query_error(scan->prepared, code);
 	if (scan->rescore_codes)
 		scan->rows_exact = jaccard(scan, code);
 }
@@ -513,7 +552,33 @@ qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid)
 		qh_report_corrupt(desc->indexRelation, QH_META_BLKNO, "a row pointer leads past the end of the table");
 }
 
-/* The next row in code order; in strict order one that comes too late is left out. */
+bool
+qh_scan_is_in_order(QhScan *scan, ItemPointer tid, double dist)
+{
+	if (scan->have_last && float8_lt(dist, scan->last_dist) && qhnsw_iterative_scan == QH_ITERATIVE_STRICT)
+	{
+		/* what would have had to come before a row that is out already */
+		qh_queue_add(&scan->late, dist, qh_tid_to_queue(tid));
+		scan->stats.nlate++;
+		return false;
+	}
+	scan->last_dist = dist;
+	scan->have_last = true;
+	return true;
+}
+
+bool
+qh_scan_next_late(QhScan *scan, ItemPointer tid)
+{
+	QhQueued	row;
+
+	if (!qh_queue_pop(&scan->late, &row))
+		return false;
+	qh_queue_to_tid(row.what, tid);
+	return true;
+}
+
+/* The next row in the order of codes. */
 static bool
 next_by_code(IndexScanDesc desc, ItemPointer tid)
 {
@@ -523,17 +588,12 @@ next_by_code(IndexScanDesc desc, ItemPointer tid)
 	while (qh_scan_row(scan, tid, &dist))
 	{
 		qh_scan_check_tid(desc, tid);
-		if (scan->have_last && dist < scan->last_dist &&
-			qhnsw_iterative_scan == QH_ITERATIVE_STRICT)
-		{
-			scan->stats.nlate++;
-			continue;
-		}
-		scan->last_dist = dist;
-		scan->have_last = true;
-		return true;
+		if (++scan->ntaken >= scan->stage)
+			qh_scan_next_stage(scan);
+		if (qh_scan_is_in_order(scan, tid, dist))
+			return true;
 	}
-	return false;
+	return qh_scan_next_late(scan, tid);
 }
 
 static void
@@ -561,12 +621,7 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 		start(desc);
 		qh_count_index_scan(desc);
 	}
-	if (scan->wanted > 0 && scan->stats.nreturned >= scan->wanted)
-	{
-		scan->wanted *= WANTED_GROWTH;
-		qh_scan_take_aim(scan);
-	}
-	if (is_queued(scan))
+	if (scan->queued)
 		found = qh_rescore_next(desc, &desc->xs_heaptid);
 	else
 		found = next_by_code(desc, &desc->xs_heaptid);
@@ -587,7 +642,7 @@ qhnswendscan(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 
-	qh_rescore_end(scan);
+	end_query(scan);
 	MemoryContextDelete(scan->cxt);
 	desc->opaque = NULL;
 }

@@ -6,19 +6,18 @@
 #define QH_SCAN_H
 
 #include "am/am.h"
+#include "am/plan.h"
 #include "access/tableam.h"
-#include "lib/pairingheap.h"
+#include "am/row_queue.h"
 
-/*
- * At least this many rows are taken to be wanted.  Who takes more, and no plan told how many, is likely to
- * want many: from there on a scan in strict order looks further ahead, lest rows come late.
- */
+/* Rows of the first stage: at least so many are decided together (README.md, "Stages"). */
 #define QH_LEAST_WANTED		10
 
 /* Shares of a scan's memory: of the search or the pass over all codes, of candidates refined, of rows fetched. */
 #define QH_SEARCH_MEMORY	0.5
 #define QH_REFINE_MEMORY	0.2
-#define QH_RESCORE_MEMORY	0.3
+#define QH_RESCORE_MEMORY	0.25
+#define QH_LATE_MEMORY		0.05
 
 /* Where candidates come from. */
 typedef enum QhSourceKind
@@ -43,31 +42,13 @@ typedef struct QhFlat
 	uint64		npasses;
 } QhFlat;
 
-/* A candidate with its finer distance, waiting for its turn (refine.c). */
+/* A candidate with its finer distance (refine.c). */
 typedef struct QhRefined
 {
 	float		dist;			/* by the finer code */
 	float		coarse;			/* by the code it was found by */
 	QhNode		node;
 } QhRefined;
-
-/* What the plan says of the scan (plan.c). */
-typedef struct QhPlan
-{
-	bool		searched;
-	PlanState  *scan;			/* the node that runs it; NULL if it was not found */
-	struct LimitState *limit;	/* takes all its rows; NULL if none does */
-	bool		filters;		/* the node will drop rows, and which can be told beforehand */
-	ExprContext *econtext;		/* to tell that */
-} QhPlan;
-
-/* A row with its distance, waiting for its turn (rescore.c). */
-typedef struct QhRescored
-{
-	pairingheap_node node;
-	double		dist;
-	ItemPointerData tid;
-} QhRescored;
 
 typedef struct QhScanStats
 {
@@ -82,8 +63,10 @@ typedef struct QhScanStats
 	uint64		nrecomputed;	/* of these, rows for which the index's expression was evaluated */
 	uint64		nbatches;		/* in which they were fetched */
 	uint64		nreturned;		/* rows given to the executor */
-	uint64		nlate;			/* rows left out because they came after their place in the order */
+	uint64		nlate;			/* rows found after their place in the order; in strict order they come last */
 	uint64		nfiltered;		/* heap rows fetched that the query's filter drops */
+	uint64		nvalues;		/* vectors read from rows, or computed, to decide the order */
+	bool		limited;		/* qhnsw.max_scan_tuples ended the graph search */
 } QhScanStats;
 
 typedef struct QhScan
@@ -108,36 +91,48 @@ typedef struct QhScan
 	QhFlat		flat;
 	QhNode		next_node;		/* of QH_SOURCE_ALL */
 	uint64		npulled;		/* candidates taken from the source */
-	QhNode	   *pulled_nodes;	/* sorted once a pass over all codes took over from the graph */
-	uint64		max_pulled_nodes;
+	QhCandidate *pulled;		/* of the graph, as they came; sorted by node once a pass over all codes took over */
+	uint64		max_pulled;
 	int			ef;
-	double		ncandidates;	/* that the rows wanted take, and that are found before the first of them is returned; 0 = not known */
+	double		ncandidates;	/* that the rows of the stage take, and that are found before they are decided; 0 = not known */
 	QhAim		aim;			/* of the search until those are found */
+	bool		leaves_graph;	/* the next candidate comes from a pass over all codes */
 	uint64		most_near;		/* so many are taken more where they are near; 0 = none */
 	bool		exhausted;
 
 	QhPlan		plan;
-	double		wanted;			/* rows to be decided together, counted from the first one; 0 = not known */
+	QhBounds	bounds;			/* of the distance, by the filter */
+	bool		bounded;		/* there are some, and distances that rows are decided by can be compared with them */
+
+	/* README.md, "Stages" */
+	double		wanted;			/* rows that the plan takes, as far as it is known and can be afforded; 0 = not known */
+	double		offset;			/* so many of them first, which nobody will see */
+	double		stage;			/* rows are decided up to this one, counted from the first */
+	uint64		ntaken;			/* rows decided that were given out or put into the window */
+	bool		stage_decided;	/* the first was begun with the scan */
+	bool		planned;		/* the plan was known to take rows of this stage when it began */
+	bool		ties;			/* rows at the distance of the last one wanted are wanted too */
 
 	/* refining */
-	QhRefined  *refined;		/* min-heap by dist */
-	int			nrefined;
-	int			max_refined;
+	QhQueue		refined;		/* by the finer code */
 	uint64		nrefine_taken;	/* candidates refined, and */
 	uint64		nrefine_given;	/* handed on */
 	float		refine_rank;	/* estimate of the one whose rank is that of the last row wanted */
 	float		refine_front;	/* estimate of the last candidate refined: those that follow are no nearer */
+	QhNode		refine_front_node;	/* and its node */
+	float		refine_error;	/* standard error of that estimate, where it matters */
 	bool		no_candidates;	/* the source has no more */
 
 	QhRowList	rows;			/* of the current node */
+	QhNode		rows_node;
 	int			next_row;
 	QhRowBatch	ahead;			/* rows of the nodes that come next, as far as they were read together */
 	int			nahead;			/* nodes to be read before the next are asked for */
 	float		rows_dist;		/* by the finest code there is */
-	float		rows_error;		/* in strict order, once it matters: standard error of the code they were found by */
 	double		rows_exact;		/* Jaccard: the distance itself */
 
 	/* rescoring */
+	bool		queued;			/* rows go through the queues below */
 	bool		rescore;
 	bool		rescore_codes;	/* exact distances from the codes (Jaccard) */
 	bool		filter;			/* rows that the query's filter drops are not to be returned */
@@ -145,13 +140,17 @@ typedef struct QhScan
 	double		oversample;
 	FmgrInfo	distance;
 	Oid			collation;
-	pairingheap *queue;
-	uint64		nqueued;
-	uint64		npassed;		/* rows that came into the queue */
-	QhRescored **decided;		/* rows in their final order, nearest first */
-	uint64		ndecided;
-	uint64		next_decided;
-	uint64		max_decided;
+	QhQueue		pool;			/* rows looked at, not decided */
+	QhQueue		decided;		/* of the stage, nearest first */
+	QhQueue		window;			/* decided, of all stages that the plan takes rows of, until the last of these is */
+	QhQueue		late;			/* in strict order: found after their place */
+	bool		window_closed;	/* its rows are being given out */
+	bool		reached_end;	/* the nearest row of the pool lies beyond the bounds */
+	bool		remembers;		/* distances are remembered for the next page */
+	uint64		npassed;		/* rows that came into the pool */
+	uint64		nbefore;		/* candidates nearer than the bounds let pass */
+	float		typical_error;	/* standard error of the estimates of late, where bounds ask for it */
+	uint64		nestimates;		/* since it was looked at */
 	IndexInfo  *index_info;
 	EState	   *estate;
 	TupleTableSlot *slot;
@@ -168,17 +167,38 @@ extern int qh_scan_next_candidates(QhScan *scan, int max, QhCandidate *out);
 /* Next row in the order of the codes; code receives the node's code if not NULL. */
 extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
+/* Standard error of the code of a node, which is read for that; 0 for bits, and where it is gone. */
+extern float qh_scan_error(QhScan *scan, QhNode node);
+
 /* ---- aim.c ---- */
-/* Candidates that the rows wanted take. */
-extern double qh_scan_candidates(const QhScan *scan);
-/* The rows wanted are known, or have become more. */
-extern void qh_scan_take_aim(QhScan *scan);
+/* Candidates that so many rows take. */
+extern double qh_scan_candidates(const QhScan *scan, double rank);
+/* The next stage begins: rows are to be decided beyond those that were taken. */
+extern void qh_scan_next_stage(QhScan *scan);
 /* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the aim of. */
 extern QhAim qh_scan_next_aim(const QhScan *scan, int *max);
-/* Does the scan go beyond what most want and the plan told, in an order that a late row cannot be put into? */
+/* Does the scan go beyond the first stage and what the plan told, in an order that a late row cannot be put into? */
 extern bool qh_scan_is_deep_and_strict(const QhScan *scan);
-/* Standard errors of which an estimate may be wrong where the rank-th row is decided. */
-extern double qh_scan_caution(const QhScan *scan, double rank);
+/* Standard errors by which an estimate may be wrong where the rows of the stage are decided. */
+extern double qh_scan_caution(const QhScan *scan);
+
+/* Does the row come in its place?  One that does not is put off in strict order, and goes out in any other. */
+extern bool qh_scan_is_in_order(QhScan *scan, ItemPointer tid, double dist);
+/* The next of those that were put off. */
+extern bool qh_scan_next_late(QhScan *scan, ItemPointer tid);
+
+/* A row pointer as a queue keeps it, so that equal distances are in the order of the table. */
+static inline uint64
+qh_tid_to_queue(const ItemPointerData *tid)
+{
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 | ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static inline void
+qh_queue_to_tid(uint64 what, ItemPointer tid)
+{
+	ItemPointerSet(tid, (BlockNumber) (what >> 16), (OffsetNumber) (what & 0xFFFF));
+}
 
 /* Bytes that a share of the scan's memory comes to. */
 extern Size qh_scan_memory(double share);
@@ -188,18 +208,10 @@ extern void qh_scan_check_tid(IndexScanDesc desc, ItemPointer tid);
 
 /* ---- refine.c ---- */
 extern bool qh_refine_next(QhScan *scan, QhRefined *out);
+/* Of the candidates refined and not handed on, the nearest as things stand: at most max, in their order. */
+extern int qh_refine_peek(const QhScan *scan, int max, QhNode *out);
 /* Candidates that are refined before rank of them are handed on. */
 extern double qh_refine_candidates(const QhScan *scan, double rank);
-
-/* ---- plan.c ---- */
-/* Find the scan in the plan that the executor is running; once is enough for all its rescans. */
-extern void qh_plan_find(QhPlan *plan, IndexScanDesc desc);
-/* Rows that LIMIT and OFFSET take, known from the first row on; 0 if the plan does not tell. */
-extern double qh_plan_limit(const QhPlan *plan);
-/* Does the query's filter let a row of the table pass?  Between begin and end, where plan->filters. */
-extern void qh_plan_begin_filter(QhPlan *plan);
-extern bool qh_plan_passes(QhPlan *plan, TupleTableSlot *slot);
-extern void qh_plan_end_filter(QhPlan *plan);
 
 /* ---- flat.c ---- */
 /* Begin a pass over all codes that keeps at least the best ncandidates, as far as memory allows. */

@@ -142,6 +142,7 @@ typedef struct QhAim
 	uint64_t	most_total;
 	uint64_t	rank;
 	float		reach;
+	float		rank_dist;		/* the distance of that one, where it was returned already; 0 = as it was known before */
 
 	/*
 	 * Where the store has places, a neighbour at a place that the search has not read waits until a second node links to it; those of the nearest

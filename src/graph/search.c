@@ -836,6 +836,8 @@ take_aim(QhSearch *search, const QhAim *aim)
 		size = search->nexpand = search->nmost = 1;
 	search->reach = aim->reach;
 	search->rank = not_returned(search, aim->rank);
+	if (search->rank == 0 && aim->rank_dist > 0)
+		search->bound = aim->reach * aim->rank_dist;
 	search->nwhole = not_returned(search, aim->whole_total);
 	return size;
 }

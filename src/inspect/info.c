@@ -198,8 +198,8 @@ Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[13];
-	bool		nulls[13] = {0};
+	Datum		values[15];
+	bool		nulls[15] = {0};
 	int			n = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -217,5 +217,8 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	values[n++] = Int64GetDatum(qh_last_scan.nrecomputed);
 	values[n++] = Int64GetDatum(qh_last_scan.nbatches);
 	values[n++] = Int64GetDatum(qh_last_scan.nfiltered);
+	values[n++] = Int64GetDatum(qh_last_scan.nvalues);
+	values[n++] = BoolGetDatum(qh_last_scan.limited);
+	Assert(n == lengthof(values) && n == desc->natts);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -1,0 +1,58 @@
+/*
+ * row_queue.h
+ *		Rows by distance in bounded memory: what does not fit goes to temporary files.
+ */
+#ifndef QH_ROW_QUEUE_H
+#define QH_ROW_QUEUE_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "utils/tuplesort.h"
+
+/* A row: its distance, and 63 bits that are its owner's.  Equal distances are put in the order of those. */
+typedef struct QhQueued
+{
+	double		dist;			/* NaN comes last */
+	uint64		what;
+} QhQueued;
+
+/* Sorted runs that are read side by side before they are made one. */
+#define QH_QUEUE_MAX_RUNS	6
+
+/* A sorted run in temporary files, whose nearest row was taken out already. */
+typedef struct QhQueueRun
+{
+	Tuplesortstate *sort;
+	QhQueued	head;
+} QhQueueRun;
+
+typedef struct QhQueue
+{
+	MemoryContext cxt;			/* of all it holds */
+	Size		max_nbytes;
+	uint64		count;
+
+	QhQueued   *heap;			/* min-heap */
+	int			nheap;
+	int			heap_size;
+
+	Tuplesortstate *spill;		/* being written; NULL where nothing is */
+	QhQueued	spill_first;	/* the nearest in there */
+	QhQueueRun	runs[QH_QUEUE_MAX_RUNS];
+	int			nruns;
+	TupleDesc	desc;			/* of the rows of spill and runs; made at need, as are the slots */
+	TupleTableSlot *slot;
+	TupleTableSlot *put_slot;
+} QhQueue;
+
+/* An empty queue in the context given, which is to be in memory for at most so many bytes (64 rows at least). */
+extern void qh_queue_init(QhQueue *queue, MemoryContext cxt, Size max_nbytes);
+extern void qh_queue_add(QhQueue *queue, double dist, uint64 what);
+/* The nearest row, taken out or left; false where there is none. */
+extern bool qh_queue_pop(QhQueue *queue, QhQueued *out);
+extern bool qh_queue_peek(QhQueue *queue, QhQueued *out);
+/* Give its files and memory back.  The queue may be thrown away with its context instead, but for the files. */
+extern void qh_queue_end(QhQueue *queue);
+
+#endif							/* QH_ROW_QUEUE_H */
