@@ -40,9 +40,7 @@ BEGIN
             dropped := dropped AND scan.rows_returned = cardinality(ours) AND (scan.rows_filtered > 0) = (filter <> 'true');
             PERFORM set_config('qhnsw.iterative_scan', 'relaxed_order', true);
             EXECUTE format('SELECT ARRAY(%s)', statement) INTO theirs USING query;
-            SET LOCAL enable_indexscan = off;
-            EXECUTE format('SELECT max(d) FROM (%s) s', statement) INTO kth USING query;
-            SET LOCAL enable_indexscan = on;
+            EXECUTE format('SELECT max(d) FROM (SELECT d FROM (SELECT %1$s AS d FROM known WHERE %2$s) s ORDER BY d + 0 LIMIT %3$s) s', distance, filter, k) INTO kth USING query;
             same := same AND ours = theirs;
             ordered := ordered AND ours = ARRAY(SELECT d FROM unnest(ours) AS d ORDER BY d);
             near := near + (SELECT count(*) FROM unnest(ours) AS d WHERE d <= kth);
@@ -82,7 +80,9 @@ BEGIN
 END $$;
 SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9000, 64) LIMIT 10');
 SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9000, 64) LIMIT 40');
-SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9000, 64) LIMIT 10 OFFSET 30');
+SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9002, 64) LIMIT 10 OFFSET 30');
+-- what a page before has read is not read again
+SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9002, 64) LIMIT 10 OFFSET 40');
 SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9000, 64) LIMIT (SELECT 40)');
 SELECT * FROM fetched('SELECT id + 1 FROM (SELECT id, r FROM known ORDER BY r <=> test_vector(9000, 64) OFFSET 0) s LIMIT 40');
 SELECT * FROM fetched('SELECT id FROM known ORDER BY r <=> test_vector(9000, 64) LIMIT 40 FOR UPDATE');

@@ -48,6 +48,8 @@ SELECT * FROM state();
 SELECT (SELECT blocks FROM qhnsw_info('low_r')) = r AS same_r, (SELECT blocks FROM qhnsw_info('low_b')) <= b AS same_b FROM before;
 INSERT INTO low SELECT * FROM source WHERE id > 4900;
 SELECT * FROM state();
+-- by the graph: vacuum has left few rows, and a search goes by what was counted last
+ANALYZE low;
 SELECT test_recall('low', 'r', '<=>', 'asked', 10, 0.95);
 DELETE FROM low;
 VACUUM low;

@@ -64,7 +64,7 @@ SET qhnsw.oversample = -1;
 SET qhnsw.oversample = 101;
 SET qhnsw.iterative_scan = 'sometimes';
 SET qhnsw.iterative_scan = on;
-SET qhnsw.max_scan_tuples = 0;
+SET qhnsw.max_scan_tuples = -1;
 SET qhnsw.scan_mem_multiplier = 0;
 SET qhnsw.no_such_thing = 1;
 
