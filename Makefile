@@ -25,5 +25,10 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Floors 0 to 2, which do not see pg_config.h, assert where the server does.
+ifneq ($(shell grep -c 'define USE_ASSERT_CHECKING 1' $(includedir_server)/pg_config.h),0)
+override CPPFLAGS += -DQV_ASSERTIONS
+endif
+
 # PGXS knows no headers.  Objects of two versions of one would crash the server.
 $(OBJS): $(wildcard src/*.h src/*/*.h)

@@ -159,6 +159,7 @@ add_row(QhGather *gather, uint32 node, ItemPointer tid)
 
 	if (slot->ntids == QH_POSTING_NTIDS(gather->posting_nbytes))
 		clear_slot(gather, slot, put_by(gather, slot));
+	Assert(slot->ntids < QH_POSTING_NTIDS(gather->posting_nbytes));
 	slot->tids[slot->ntids++] = *tid;
 }
 

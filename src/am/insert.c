@@ -63,7 +63,10 @@ search_candidates(QhInsert *ins, const QhCandidate *seeds, int nseeds)
 	while (ins->ncands < ef && qh_search_next(search, ef + npassed, &cand))
 	{
 		if (qh_read_row(&ins->rs, cand.node).flags != QH_ROW_NONE)
+		{
+			Assert(ins->ncands < ef);
 			ins->cands[ins->ncands++] = cand;
+		}
 		else
 			npassed++;
 	}
@@ -169,6 +172,7 @@ attach(QhInsert *ins)
 		if (attach_to(ins, ins->cands[i].node))
 			return true;
 	}
+	Assert(ins->ncands <= ATTACH_TRIES);
 	queue = palloc(sizeof(QhNode) * ATTACH_TRIES);
 	for (int i = 0; i < ins->ncands; i++)
 		queue[tail++] = ins->cands[i].node;
@@ -231,6 +235,7 @@ add_entry(QhInsert *ins, uint32 limit)
 	xlog = GenericXLogStart(index);
 	entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, buf, 0));
 	entry->nchanges++;
+	Assert(entry->nentries < QH_MAX_ENTRIES);
 	entry->nodes[entry->nentries++] = ins->node;
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buf);

@@ -347,6 +347,7 @@ note_pulled(QhScan *scan, const QhCandidate *cands, int n)
 		scan->pulled = grown;
 		scan->max_pulled = max;
 	}
+	Assert(scan->npulled + n <= scan->max_pulled);
 	memcpy(scan->pulled + scan->npulled, cands, sizeof(QhCandidate) * n);
 	scan->npulled += n;
 }
@@ -491,6 +492,7 @@ read_rows_ahead(QhScan *scan, QhNode node)
 		n += qh_search_peek(scan->search, max - n, nodes + n);
 	else if (scan->source == QH_SOURCE_FLAT)
 		n += qh_flat_peek(scan, max - n, nodes + n);
+	Assert(n <= QH_ROWS_AHEAD);
 	scan->nahead = n - 1;
 	scan->ahead.n = 0;
 	qh_rows_ahead(&scan->rs, nodes, n);

@@ -241,6 +241,7 @@ revisit(QhVacuum *vac, QhNode node)
 		vac->revisit = grown;
 		vac->max_revisit = max;
 	}
+	Assert(vac->nrevisit < vac->max_revisit);
 	vac->revisit[vac->nrevisit++] = node;
 }
 

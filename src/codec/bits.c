@@ -105,6 +105,7 @@ bits_distances(QvMetric metric, BitsSide one, QvSlots run, int n, float *dist)
 	uint32_t	count[QV_BATCH];
 	uint32_t	slot_nset[QV_BATCH];
 
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
 	if (metric == QV_METRIC_HAMMING)
 	{
 		if (run.slots != NULL)
@@ -145,6 +146,7 @@ bits_pair_block(const QvCodec *codec, const QvSlotBlock *block, float *dist, siz
 	QvSlots		run = {NULL, block->base, block->stride};
 	int			n = block->n;	/* known not to change while dist is written */
 
+	QV_ASSERT(block->nrows <= QV_BLOCK_NROWS && n >= 0 && n <= QV_BATCH);
 	if (codec->metric == QV_METRIC_JACCARD)
 	{
 		for (int i = 0; i < block->nrows; i++)
@@ -213,6 +215,7 @@ bits_sweep(const QvQuery *head, const QvSlotRun *run, float limit, uint32_t *nea
 		};
 		uint32_t	n = qv_kernels()->hamming_below(query->bits, &part, head->nbytes, count_limit(limit), near + nnear, count);
 
+		QV_ASSERT(n <= (uint32_t) part.ncodes);
 		for (uint32_t i = 0; i < n; i++)
 		{
 			near[nnear] += (uint32_t) first;

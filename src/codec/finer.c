@@ -756,6 +756,7 @@ finer_score(const QvQuery *head, QvSlots run, int n, float *dist)
 	const SlotMap *map = &query->map;
 	float		dot[QV_BATCH];
 
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
 	if (has_planes(head->nbits))
 		dot_planes(query, run, n, dot);
 	else if (head->nbits == 8)

@@ -9,6 +9,7 @@
 #define QV_CODEC_KINDS_H
 
 #include "codec/codec.h"
+#include "kernel/assert.h"
 
 /*
  * Codes scored in one piece: their factors and counts, 1 KB for 64, live on

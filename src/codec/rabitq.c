@@ -344,6 +344,7 @@ rabitq_score(const QvQuery *head, QvSlots run, int n, float *dist)
 	float		xc[QV_BATCH];
 	uint32_t	sum[QV_BATCH];
 
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
 	for (int i = 0; i < n; i++)
 		memcpy(&factors[i], qv_slot_at(run, i) + head->nbytes, sizeof(QvFactors));
 	if (head->metric == QV_METRIC_IP)
@@ -394,6 +395,7 @@ pair_distances(const QvRabitq *codec, const FactorBatch *one, int at, const Fact
 	{
 		float		other = others->norm[i];
 
+		QV_ASSERT(hamming[i] <= codec->code_ndims);
 		dist[i] = scale * (norm * norm + other * other) - 2.0f * scale * cosines[hamming[i]] * (norm * other);
 	}
 	if (metric == QV_METRIC_IP)
@@ -419,6 +421,7 @@ qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, flo
 	FactorBatch batch;
 	uint32_t	hamming[QV_BATCH];
 
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
 	if (run.slots != NULL)
 		kernels->hamming_many(slot, run.slots, n, head->nbytes, hamming);
 	else
@@ -435,6 +438,7 @@ qv_rabitq_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist,
 	FactorBatch batch;
 	uint32_t	hamming[QV_BLOCK_NROWS * QV_BATCH];
 
+	QV_ASSERT(block->nrows <= QV_BLOCK_NROWS && block->n >= 0 && block->n <= QV_BATCH);
 	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, block->n, head->nbytes, hamming);
 	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->rows, block->stride}, block->nrows, &rows);
 	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->base, block->stride}, block->n, &batch);

@@ -14,6 +14,7 @@
 #include "graph/order.h"
 #include "graph/select.h"
 #include "graph/shard.h"
+#include "kernel/assert.h"
 
 typedef struct QhBuild
 {

@@ -120,6 +120,7 @@ near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uin
 		if (count < nkeep)
 			count = below(dist, n, INFINITY, work->near);
 	}
+	QV_ASSERT(count <= n);
 	for (uint32_t k = 0; k < count; k++)
 		work->keys[k] = qh_key(dist[work->near[k]], nodes[work->near[k]], salt);
 	if (count > PARTITION_FROM(nkeep))
@@ -157,6 +158,7 @@ merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 		a += old <= key;
 		b += key <= old;
 	}
+	QV_ASSERT(n <= nkeep && a + (nkeep - n) <= nkeep);
 	memcpy(work->merged + n, list + a, (nkeep - n) * sizeof(uint64_t));
 	memcpy(list, work->merged, nkeep * sizeof(uint64_t));
 }
@@ -183,6 +185,7 @@ qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32
 		const QhNode *nodes = build->perm + build->leaf_begin[leaf];
 		uint32_t	n = build->leaf_begin[leaf + 1] - build->leaf_begin[leaf];
 
+		QV_ASSERT(n <= build->leaf_max);
 		qh_build_copy_codes(build, nodes, n, work->codes);
 		for (uint32_t i = 0; i < n; i++)
 		{
@@ -213,6 +216,7 @@ insert_key(uint64_t *list, size_t nkeep, uint64_t key)
 		return;
 	while (at > 0 && list[at - 1] >= key)
 		at--;
+	QV_ASSERT(at < nkeep);
 	if (list[at] == key)
 		return;
 	memmove(list + at + 1, list + at, (nkeep - at - 1) * sizeof(uint64_t));

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "graph/graph.h"
+#include "kernel/assert.h"
 
 /*
  * Nodes waiting to be expanded that are remembered as a list; more than that
@@ -199,6 +200,7 @@ follow(Check *check, QhLink mask)
 		{
 			if (test_bit(check->reached, node) && !test_bit(check->expanded, node))
 			{
+				QV_ASSERT(check->nwork < WORK_MAX);
 				check->work[check->nwork++] = node;
 				follow_work(check, mask);
 			}

@@ -29,6 +29,7 @@
 static void
 take_sample(QhBuild *build, uint32_t step, uint32_t n, uint8_t *codes, QhNode *nodes)
 {
+	QV_ASSERT(n == 0 || (size_t) (n - 1) * step + step / 2 < build->n);
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i] = build->graph->order[(size_t) i * step + step / 2];
 	qh_build_copy_codes(build, nodes, n, codes);

@@ -114,7 +114,7 @@ typedef struct QhSearch QhSearch;
 typedef struct QhSearchLimits
 {
 	uint64_t	max_scored;		/* stop expanding once this many nodes were scored; 0 = none */
-	size_t		max_nbytes;		/* likewise by memory held; 0 = none */
+	size_t		max_nbytes;		/* likewise once more memory would be held, be it for a moment; 0 = none.  See qh_search_least_nbytes() */
 	bool		resumable;		/* keep nodes that fell out of the window, so that next() can go on past ef */
 } QhSearchLimits;
 
@@ -150,6 +150,12 @@ typedef struct QhAim
 	 */
 	uint64_t	whole_total;
 } QhAim;
+
+/*
+ * Bytes in which a search that begins with so many seeds can make one hop.  No search ever holds more than these, or than its limit
+ * where that is larger: old and new memory together while an array grows included.
+ */
+extern size_t qh_search_least_nbytes(const QhStore *store, int nseeds);
 
 extern QhSearch *qh_search_create(const QhAlloc *alloc, QhStore *store);
 extern void qh_search_destroy(QhSearch *search);

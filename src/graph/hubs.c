@@ -51,6 +51,7 @@ choose_in_period(const QhBuild *build, const uint32_t *nsources, QhNode *nodes, 
 		for (uint32_t j = begin; j < end; j++)
 			nodes[j == best ? i : next++] = scratch[j];
 	}
+	QV_ASSERT(next == n);
 }
 
 void
@@ -104,6 +105,7 @@ qh_build_fit(const QhBuild *build, QhNode node, QhLink *links, int n)
 
 	if (!packs(build) || qh_is_hub(&build->params->hubs, id_of(build, node)))
 		return n;
+	QV_ASSERT(n <= QH_PACK_MAX);
 	for (int i = 0; i < n; i++)
 		by_id[i] = id_of(build, qh_link_node(links[i])) | (links[i] & QH_TREE_LINK);
 	n = qh_fit_links(&build->params->hubs, build->max_degree, id_of(build, node), by_id, n);

@@ -26,6 +26,7 @@ qh_pick_neighbours(const QhAlloc *alloc, QhStore *store, const QhCandidate *cand
 	/* the new node's id is not known here; its nearest neighbour salts as well */
 	qh_candidates_sort(work, sorted, input.n, input.n > 0 ? sorted[0].node : 0);
 	nchosen = qh_select_with(work, store, &input, chosen);
+	QV_ASSERT(nchosen <= m);
 	for (int i = 0; i < nchosen; i++)
 		out[i] = sorted[chosen[i]].node;
 	alloc->release(alloc->ctx, chosen);
@@ -75,6 +76,7 @@ prune_with(const QhAlloc *alloc, QhStore *store, QhNode node, QhLink newcomer, Q
 		kept[i] = ((at < 0 ? newcomer : out[at]) & QH_TREE_LINK) != 0;
 	}
 	nchosen = qh_select_with(work, store, &input, chosen);
+	QV_ASSERT(nchosen <= n && nchosen <= store->max_degree);
 	for (int i = 0; i < nchosen; i++)
 		pruned[i] = cands[chosen[i]].node | (kept[chosen[i]] ? QH_TREE_LINK : 0);
 	nchosen = qh_fit_links(&store->hubs, store->max_degree, node, pruned, nchosen);

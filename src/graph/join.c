@@ -5,6 +5,7 @@
  * Knows no distances: offers are ordered from near to far, and are taken from by turns.  README.md, "Builds in shards".
  */
 #include "graph/shard.h"
+#include "kernel/assert.h"
 
 /*
  * Two thirds of the trees are grown in the shards of the first division, whose links are pruned together: the better the
@@ -36,11 +37,13 @@ qh_away_max(int m, uint32_t nshards)
 }
 
 static int
-add_node(QhNode *nodes, int n, QhNode node)
+add_node(QhNode *nodes, int n, int max, QhNode node)
 {
 	for (int i = 0; i < n; i++)
 		if (nodes[i] == node)
 			return n;
+	QV_ASSERT(n < max);
+	(void) max;
 	nodes[n] = node;
 	return n + 1;
 }
@@ -48,10 +51,14 @@ add_node(QhNode *nodes, int n, QhNode node)
 void
 qh_join_offers(const QhOffer *coarse, const QhOffer *offers, const QhShardRange *range, int away_max, QhJoined *joined)
 {
+	int			noffered = 0;
+
+	for (int d = 0; d < QH_NBETWEEN; d++)
+		noffered += offers[d].n;
 	joined->nwithin = joined->naway = 0;
 	for (int i = 0; i < coarse->n && joined->naway < (away_max + 1) / 2; i++)
 		if (coarse->nodes[i] - range->base >= range->n)
-			joined->naway = add_node(joined->away, joined->naway, coarse->nodes[i]);
+			joined->naway = add_node(joined->away, joined->naway, away_max, coarse->nodes[i]);
 	for (int i = 0, more = 1; more; i++)
 	{
 		more = 0;
@@ -64,9 +71,9 @@ qh_join_offers(const QhOffer *coarse, const QhOffer *offers, const QhShardRange 
 			more = 1;
 			place = offers[d].nodes[i] - range->base;
 			if (place < range->n)
-				joined->nwithin = add_node(joined->within, joined->nwithin, place);
+				joined->nwithin = add_node(joined->within, joined->nwithin, noffered, place);
 			else if (joined->naway < away_max)
-				joined->naway = add_node(joined->away, joined->naway, offers[d].nodes[i]);
+				joined->naway = add_node(joined->away, joined->naway, away_max, offers[d].nodes[i]);
 		}
 	}
 }
@@ -76,6 +83,7 @@ qh_final_links(const QhFinalInput *input, QhLink *out)
 {
 	int			n = 0;
 
+	QV_ASSERT(input->nwithin + input->naway <= 2 * input->max_degree);
 	for (int i = 0; i < input->nwithin || i < input->naway; i++)
 	{
 		if (i < input->nwithin)

@@ -47,6 +47,7 @@ typedef struct Layout
 	QhNode	   *scratch;		/* n */
 	uint16_t   *part;			/* n: pivot that a node is nearest to */
 	uint8_t    *pivots;			/* codes of the pivots that nodes are compared with, side by side */
+	uint32_t	max_pivots;
 	uint8_t    *codes;			/* of LAYOUT_BATCH nodes */
 	float	   *dist;			/* LAYOUT_ROWS rows of LAYOUT_BATCH, or one of QH_LAYOUT_PIVOTS */
 	uint64_t	random;
@@ -106,6 +107,7 @@ chain_pivots(const Layout *layout, QhNode before, QhNode *pivots, uint32_t npivo
 {
 	float	   *dist = layout->dist;
 
+	QV_ASSERT(npivots <= LAYOUT_NDISTANCES);
 	for (uint32_t i = 0; i < npivots; i++)
 	{
 		uint32_t	best = i;
@@ -132,6 +134,7 @@ find_nearest_of_batch(const Layout *layout, const QhNode *nodes, uint32_t n, uin
 	const QhSpace *space = layout->build->space;
 	float		least[LAYOUT_BATCH];
 
+	QV_ASSERT(n <= LAYOUT_BATCH);
 	for (uint32_t i = 0; i < n; i++)
 		least[i] = INFINITY;
 	memset(part, 0, n * sizeof(uint16_t));
@@ -160,6 +163,7 @@ find_nearest_of_batch(const Layout *layout, const QhNode *nodes, uint32_t n, uin
 static void
 find_nearest(const Layout *layout, const QhNode *nodes, uint32_t nnodes, const QhNode *pivots, uint32_t npivots, uint16_t *part)
 {
+	QV_ASSERT(npivots <= layout->max_pivots);
 	qh_build_copy_codes(layout->build, pivots, npivots, layout->pivots);
 	for (uint32_t done = 0; done < nnodes; done += LAYOUT_BATCH)
 	{
@@ -255,6 +259,7 @@ find_near_by_cells(const Layout *layout, const Stretch *stretch, const QhNode *p
 		const uint16_t *list = cells.pivots + cells.begin[i];
 		uint32_t	nlisted = cells.begin[i + 1] - cells.begin[i];
 
+		QV_ASSERT(nlisted <= npivots + 1);
 		for (uint32_t j = 0; j < nlisted; j++)
 			listed[j] = pivots[list[j]];
 		find_nearest(layout, stretch->nodes + begin[i], begin[i + 1] - begin[i], listed, nlisted, layout->part + begin[i]);
@@ -310,7 +315,9 @@ qh_lay_out(QhBuild *build)
 		return;
 	layout.scratch = qh_build_alloc(build, (size_t) build->n * sizeof(QhNode));
 	layout.part = qh_build_alloc(build, (size_t) build->n * sizeof(uint16_t));
-	layout.pivots = qh_build_alloc(build, (pivots_wanted(build->n) + 1) * stride);
+	/* a cell may list all pivots and its centre once more */
+	layout.max_pivots = pivots_wanted(build->n) + 1;
+	layout.pivots = qh_build_alloc(build, layout.max_pivots * stride);
 	layout.codes = qh_build_alloc(build, LAYOUT_BATCH * stride);
 	layout.dist = qh_build_alloc(build, LAYOUT_NDISTANCES * sizeof(float));
 	arrange(&layout, (Stretch) {build->perm, build->n, QH_INVALID_NODE}, 0);

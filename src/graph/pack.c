@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "graph/lists.h"
+#include "kernel/assert.h"
 
 /* Two counts of links and the parameter of the code. */
 #define COUNT_NBITS		8
@@ -58,6 +59,7 @@ sort_by_node(QhLink *sorted, const QhLink *links, int n)
 static void
 add_gap(Gaps *gaps, uint32_t gap, QhLink link)
 {
+	QV_ASSERT(gaps->n < QH_PACK_MAX);
 	gaps->gap[gaps->n] = gap;
 	gaps->is_tree[gaps->n++] = (link & QH_TREE_LINK) != 0;
 }
@@ -188,6 +190,7 @@ qh_pack_links(QhNode owner, const QhLink *links, int n, uint8_t *out, size_t nby
 		put_bits(out, &at, x - (UINT32_C(1) << length), length);
 		put_bits(out, &at, gaps.gap[i] & ((UINT32_C(1) << param) - 1), param);
 	}
+	QV_ASSERT(at == nbits);
 	return true;
 }
 
@@ -213,6 +216,9 @@ qh_unpack_links(QhNode owner, const uint8_t *in, size_t nbytes, int max, QhLink 
 		if (length + param > GAP_NBITS_MAX)
 			return -1;
 		at += (size_t) length + 2;
+		/* no further than the padding, whatever the bytes say */
+		if (at > nbytes * 8)
+			return -1;
 		bits = peek_bits(in, at);
 		step = (int64_t) ((((UINT64_C(1) << length) | (bits & ((UINT64_C(1) << length) - 1))) - 1) << param);
 		step += (int64_t) (bits >> length & ((UINT64_C(1) << param) - 1)) + 1;
@@ -245,9 +251,10 @@ qh_fit_links(const QhHubs *hubs, int max_degree, QhNode owner, QhLink *links, in
 
 	if (qh_links_fit(hubs, max_degree, owner, links, n))
 		return n;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && nfitting < max_degree; i++)
 		if (links[i] & QH_TREE_LINK)
 			fitting[nfitting++] = links[i];
+	QV_ASSERT(max_degree <= QH_PACK_MAX);
 	for (int i = 0; i < n && nfitting < max_degree; i++)
 	{
 		fitting[nfitting] = links[i];

@@ -136,6 +136,7 @@ qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt,
 	sample_two_means(dist, nsample, rank, &random);
 
 	/* spread over each side's half: its extremes alone would describe outliers */
+	QV_ASSERT(nsample >= 2);
 	split->npivots = nsample / 2 < QH_SPLIT_PIVOTS ? nsample / 2 : QH_SPLIT_PIVOTS;
 	step = nsample / 2 / split->npivots;
 	for (int i = 0; i < split->npivots; i++)
@@ -208,6 +209,7 @@ split_range(QhBuild *build, int tree, Range range)
 
 	if (nleaves == 1)
 	{
+		QV_ASSERT(range.leaf_begin < build->nleaves && range.end <= build->n);
 		build->leaf_begin[range.leaf_begin] = range.begin;
 		for (uint32_t i = 0; i < n; i++)
 			build->perm[range.begin + i] = qh_key_node(keys[i], range.salt);

@@ -89,7 +89,10 @@ qh_collect_sources(QhBuild *build)
 
 		/* begin[target] moves on as sources are put down, and ends where target + 1 began */
 		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
+		{
+			QV_ASSERT(begin[qh_link_node(links[i])] < begin[n]);
 			build->sources[begin[qh_link_node(links[i])]++] = node;
+		}
 		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
 	}
 	for (uint32_t i = n; i > 0; i--)
@@ -126,6 +129,7 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 	uint64_t	room = (uint64_t) (work->capacity - nlinks);
 	int			n = 0;
 
+	QV_ASSERT(nlinks <= work->capacity);
 	for (; n < nlinks; n++)
 		work->nodes[n] = qh_link_node(links[n]);
 	for (uint64_t i = 0; i < nsources && i < room; i++)
@@ -136,7 +140,10 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 		for (int j = 0; j < nlinks && !known; j++)
 			known = qh_link_node(links[j]) == source;
 		if (!known)
+		{
+			QV_ASSERT(n < work->capacity);
 			work->nodes[n++] = source;
+		}
 	}
 	work->ncands = n;
 }
@@ -186,6 +193,7 @@ answer_node(QhBuild *build, AnswerWork *work, QhNode node)
 
 		work->kept[i] = at >= 0 && (links[at] & QH_KEEP_LINK) != 0;
 	}
+	QV_ASSERT(n <= build->max_degree);
 	for (int i = 0; i < n; i++)
 		if (work->kept[i])
 			links[nkept++] = work->nodes[i];

@@ -120,6 +120,7 @@ static inline void
 set_reached(Reach *reach, QhNode node)
 {
 	reach->reached[node / 8] |= (uint8_t) (1 << (node % 8));
+	QV_ASSERT(reach->tail < reach->build->n);
 	reach->queue[reach->tail++] = node;
 }
 
@@ -240,6 +241,7 @@ adopt_by_order(Reach *reach, uint32_t rank)
 			is_reached(reach, order[rank + step]) && takes_child(reach, order[rank + step]))
 			nodes[n++] = order[rank + step];
 	}
+	QV_ASSERT(n > 0 && n <= ADOPT_CANDIDATES);
 	qh_space_pair(reach->build->space, order[rank], nodes, n, dist);
 	for (int i = 1; i < n; i++)
 		if (dist[i] < dist[best])

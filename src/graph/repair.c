@@ -59,6 +59,7 @@ enqueue(HostSearch *hs, QhNode node)
 		hs->queue = larger;
 		hs->capacity *= 2;
 	}
+	QV_ASSERT(hs->tail < hs->capacity);
 	hs->queue[hs->tail++] = node;
 }
 

@@ -17,6 +17,7 @@
 
 #include "graph/order.h"
 #include "graph/waiting.h"
+#include "kernel/assert.h"
 
 /*
  * Entry of the window or the overflow: the distance, as an integer that orders as it does, in the high half, the node
@@ -35,7 +36,7 @@ typedef uint64_t Entry;
 #define VISITED_AT_ONCE		8192
 
 /* Entries of the window and the overflow to begin with: a search at ef 40 fits. */
-#define WINDOW_MIN			128
+#define WINDOW_MIN			248 /* 2 kB with COPIED */
 #define OVERFLOW_MIN		1024
 #define OWED_MIN			64
 
@@ -74,6 +75,7 @@ struct QhSearch
 	size_t		capacity;
 	size_t		head;
 	size_t		count;
+	size_t		size;			/* more than so many do not stay in it */
 	size_t		cursor;			/* of [0, count): all before it are expanded */
 	size_t		nexpand;		/* of them: those to be expanded, */
 	size_t		nmost;			/* and those that are if they are within reach: */
@@ -137,6 +139,37 @@ is_nearer(Entry a, Entry b)
 	return a >> 32 < b >> 32;
 }
 
+/* ---- memory ---- */
+
+static inline size_t
+window_nbytes(size_t capacity)
+{
+	return (capacity + COPIED) * sizeof(Entry);
+}
+
+/* Bytes of the arrays of one hop, which are one piece of memory with the search. */
+static size_t
+hop_nbytes(const QhStore *store)
+{
+	return (size_t) store->max_degree * (2 * sizeof(Entry) + sizeof(size_t) + sizeof(QhLink) + 2 * sizeof(QhNode) + sizeof(float));
+}
+
+static size_t
+bytes_held(const QhSearch *search)
+{
+	return sizeof(QhSearch) +
+		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
+		qh_visited_nbytes(&search->visited) + (search->waiting != NULL ? qh_waiting_nbytes(search->waiting) : 0) +
+		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
+}
+
+/* May so many bytes more be held than are now?  What grows is held twice while it is copied. */
+static bool
+may_hold(const QhSearch *search, size_t nbytes)
+{
+	return search->limits.max_nbytes == 0 || bytes_held(search) + nbytes <= search->limits.max_nbytes;
+}
+
 /* ---- overflow ---- */
 
 static void
@@ -188,27 +221,40 @@ overflow_make_heap(QhSearch *search)
 	search->nheap = n;
 }
 
+/* Give the overflow another capacity. */
 static void
-overflow_reserve(QhSearch *search, size_t n)
+overflow_resize(QhSearch *search, size_t capacity)
 {
-	size_t		capacity = search->overflow_capacity;
-	Entry	   *entries;
+	Entry	   *entries = qh_take(&search->alloc, capacity * sizeof(Entry));
 
-	if (n <= capacity)
-		return;
-	while (capacity < n)
-		capacity *= 2;
-	entries = qh_take(&search->alloc, capacity * sizeof(Entry));
+	QV_ASSERT(search->noverflow <= capacity);
 	memcpy(entries, search->overflow, search->noverflow * sizeof(Entry));
 	qh_give(&search->alloc, search->overflow);
 	search->overflow = entries;
 	search->overflow_capacity = capacity;
 }
 
+/* Room in the overflow for n entries in all; false if a limit forbids it. */
+static bool
+overflow_reserve(QhSearch *search, size_t n)
+{
+	size_t		capacity = search->overflow_capacity;
+
+	if (n <= capacity)
+		return true;
+	while (capacity < n)
+		capacity *= 2;
+	if (!may_hold(search, capacity * sizeof(Entry)))
+		return false;
+	overflow_resize(search, capacity);
+	return true;
+}
+
 /* There must be room. */
 static inline void
 overflow_add(QhSearch *search, Entry entry)
 {
+	QV_ASSERT(search->noverflow < search->overflow_capacity);
 	search->overflow[search->noverflow++] = entry;
 }
 
@@ -217,6 +263,7 @@ overflow_pop(QhSearch *search)
 {
 	Entry		top = search->overflow[0];
 
+	QV_ASSERT(search->noverflow > 0 && search->nheap == search->noverflow);
 	search->overflow[0] = search->overflow[--search->noverflow];
 	search->nheap = search->noverflow;
 	if (search->noverflow > 0)
@@ -226,38 +273,46 @@ overflow_pop(QhSearch *search)
 
 /* ---- window ---- */
 
-static size_t
-window_nbytes(size_t capacity)
+/* Put the window at the front of its memory. */
+static void
+window_slide(QhSearch *search)
 {
-	return (capacity + COPIED) * sizeof(Entry);
+	memmove(search->window, search->window + search->head, search->count * sizeof(Entry));
+	search->head = 0;
 }
 
-/* Room for n entries from head on. */
+/* Give the window another capacity.  What lies in its other place is of no use any more and goes first, so that both places are never held twice. */
 static void
-window_reserve(QhSearch *search, size_t n)
+window_resize(QhSearch *search, size_t capacity)
 {
 	Entry	   *entries;
-	size_t		capacity = search->capacity;
 
-	if (search->head + n <= capacity)
-		return;
-	/* sliding back pays for itself only once head is at least as far as what is moved */
-	if (n <= capacity / 2)
-	{
-		memmove(search->window, search->window + search->head, search->count * sizeof(Entry));
-		search->head = 0;
-		return;
-	}
-	while (capacity / 2 < n)
-		capacity *= 2;
+	QV_ASSERT(search->count <= capacity);
+	qh_give(&search->alloc, search->other);
+	search->other = NULL;
 	entries = qh_take(&search->alloc, window_nbytes(capacity));
 	memcpy(entries, search->window + search->head, search->count * sizeof(Entry));
 	qh_give(&search->alloc, search->window);
-	qh_give(&search->alloc, search->other);
 	search->window = entries;
+	search->head = 0;
 	search->other = qh_take(&search->alloc, window_nbytes(capacity));
 	search->capacity = capacity;
-	search->head = 0;
+}
+
+/* Room in the window for n entries in all; false if a limit forbids it. */
+static bool
+window_reserve(QhSearch *search, size_t n)
+{
+	size_t		capacity = search->capacity;
+
+	if (n <= capacity)
+		return true;
+	while (capacity < n)
+		capacity *= 2;
+	if (!may_hold(search, 2 * (window_nbytes(capacity) - window_nbytes(search->capacity))))
+		return false;
+	window_resize(search, capacity);
+	return true;
 }
 
 /* Number of the first n entries that are at least as near as the one given; without branches to guess wrong. */
@@ -286,23 +341,23 @@ copy_entries(Entry *to, const Entry *from, size_t n)
 }
 
 /*
- * Merge n sorted entries into the window and cut it to size again.  Where they belong is looked up for all of them first, for the
+ * Merge n sorted entries, for which there must be room, into the window and cut it to size again.  Where they belong is looked up for all of them first, for the
  * look-ups need not wait for each other; then the window is copied with them to its other place, from the near end,
  * in pieces of one size: a few entries are moved faster so than their number is found out.
  */
 static void
-window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
+window_merge(QhSearch *search, const Entry *entries, size_t n)
 {
 	size_t		count = search->count;
+	size_t		size = search->size;
 	size_t		total = count + n;
 	size_t		done = 0;
 	size_t	   *places = search->places;
-	const Entry *window;
-	Entry	   *out;
+	const Entry *window = search->window + search->head;
+	Entry	   *out = search->other;
 
-	window_reserve(search, total);
-	window = search->window + search->head;
-	out = search->other;
+	QV_ASSERT(n <= (size_t) search->store->max_degree && total <= search->capacity);
+	QV_ASSERT(search->head + count <= search->capacity);
 	for (size_t j = 0; j < n; j++)
 		places[j] = upper_bound(window, count, entries[j]);
 	for (size_t j = 0; j < n; j++)
@@ -321,11 +376,8 @@ window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
 	if (total > size)
 	{
 		if (search->limits.resumable)
-		{
-			overflow_reserve(search, search->noverflow + total - size);
 			for (size_t i = size; i < total; i++)
 				overflow_add(search, out[i]);
-		}
 		total = size;
 	}
 	search->count = total;
@@ -333,72 +385,94 @@ window_merge(QhSearch *search, const Entry *entries, size_t n, size_t size)
 		search->cursor = total;
 }
 
-/* Let the nearest of the overflow back in, up to size. */
+/* The window is to hold no more than size nodes; it goes on holding more where there is no memory for what would fall out. */
 static void
-window_fill(QhSearch *search, size_t size)
+window_cut(QhSearch *search, size_t size)
 {
-	if (search->count >= size || search->noverflow == 0)
+	search->size = size;
+	if (search->count <= size)
 		return;
+	if (search->limits.resumable)
+	{
+		if (!overflow_reserve(search, search->noverflow + search->count - size))
+		{
+			search->size = search->count;
+			return;
+		}
+		for (size_t i = size; i < search->count; i++)
+			overflow_add(search, search->window[search->head + i]);
+	}
+	search->count = size;
+	if (search->cursor > size)
+		search->cursor = size;
+}
+
+/* Let the nearest of the overflow back in, up to size.  False if a limit forbids it; what is in there is then taken first. */
+static bool
+window_fill(QhSearch *search)
+{
+	size_t		n = search->size;
+
+	if (search->count >= n || search->noverflow == 0)
+		return true;
 	overflow_make_heap(search);
-	while (search->count < size && search->noverflow > 0)
+	if (n > search->count + search->noverflow)
+		n = search->count + search->noverflow;
+
+	/* sliding back pays for itself only once head is at least as far as what is moved; else twice the room is taken, if it may be */
+	if (search->head + n > search->capacity && (n <= search->capacity / 2 || !window_reserve(search, 2 * n)))
+	{
+		window_slide(search);
+		(void) window_reserve(search, n);
+	}
+	if (n > search->capacity)
+		n = search->capacity;
+	while (search->count < n)
 	{
 		Entry		entry = overflow_pop(search);
 
-		window_reserve(search, search->count + 1);
+		QV_ASSERT(search->head + search->count < search->capacity);
 		search->window[search->head + search->count++] = entry;
 	}
+	return search->count == search->size || search->noverflow == 0;
 }
 
 /* ---- hops ---- */
 
-/* Bytes of the arrays of one hop, which are one piece of memory with the search. */
-static size_t
-hop_nbytes(const QhStore *store)
+/*
+ * Make room for one hop, or report that a limit forbids it.  A batch waits perhaps, and another is about to: of either each neighbour
+ * goes to the overflow or into the window, which is cut to size in between and may turn out as many others.
+ */
+static bool
+has_room_for_hop(QhSearch *search)
 {
-	return (size_t) store->max_degree * (2 * sizeof(Entry) + sizeof(size_t) + sizeof(QhLink) + 2 * sizeof(QhNode) + sizeof(float));
+	size_t		degree = (size_t) search->store->max_degree;
+	size_t		count = search->count + degree < search->size ? search->count + degree : search->size;
+	size_t		nbytes = qh_visited_growth(&search->visited, degree);
+
+	if (nbytes > 0)
+	{
+		if (!may_hold(search, nbytes))
+			return false;
+		qh_visited_reserve(&search->visited, degree);
+	}
+	if (search->sparing && (nbytes = qh_waiting_growth(search->waiting, degree)) > 0)
+	{
+		if (!may_hold(search, nbytes))
+			return false;
+		qh_waiting_reserve(search->waiting, degree);
+	}
+	return window_reserve(search, count + degree) &&
+		(!search->limits.resumable || overflow_reserve(search, search->noverflow + 2 * degree));
 }
 
-static size_t
-bytes_held(const QhSearch *search)
-{
-	return sizeof(QhSearch) +
-		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
-		qh_visited_nbytes(&search->visited) + (search->waiting != NULL ? qh_waiting_nbytes(search->waiting) : 0) +
-		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
-}
-
-/* Make room for one hop, or report that a limit forbids it. */
+/* May another node be expanded? */
 static bool
 hop_allowed(QhSearch *search)
 {
-	size_t		degree = (size_t) search->store->max_degree;
-	size_t		noverflow = search->noverflow + 2 * degree; /* a batch waits, another is about to */
-	size_t		visited_nbytes = qh_visited_nbytes_for(&search->visited, degree);
-	bool		grows = visited_nbytes > qh_visited_nbytes(&search->visited);
-
 	if (search->limits.max_scored != 0 && search->stats.nscored >= search->limits.max_scored)
 		return false;
-	if (search->limits.max_nbytes != 0)
-	{
-		size_t		held = bytes_held(search);
-
-		/* what grows is held twice, old and new, while it is copied: count that before it happens */
-		if (grows)
-			held += visited_nbytes;
-		if (search->limits.resumable && noverflow > search->overflow_capacity)
-			held += 2 * search->overflow_capacity * sizeof(Entry);
-		if (search->sparing && qh_waiting_nbytes_for(search->waiting, degree) > qh_waiting_nbytes(search->waiting))
-			held += qh_waiting_nbytes_for(search->waiting, degree);
-		if (held > search->limits.max_nbytes)
-			return false;
-	}
-	if (grows)
-		qh_visited_reserve(&search->visited, degree);
-	if (search->sparing)
-		qh_waiting_reserve(search->waiting, degree);
-	if (search->limits.resumable)
-		overflow_reserve(search, noverflow);
-	return true;
+	return has_room_for_hop(search);
 }
 
 /*
@@ -440,8 +514,13 @@ static void
 expect_nodes(QhSearch *search, size_t size)
 {
 	size_t		n = size < VISITED_AT_ONCE / VISITED_PER_EF ? size * VISITED_PER_EF : VISITED_AT_ONCE;
+	size_t		nbytes;
 
-	if (search->limits.max_nbytes == 0 || qh_visited_nbytes_for(&search->visited, n) <= search->limits.max_nbytes / 4)
+	/* few are without a bit */
+	if (search->visited.bits != NULL)
+		return;
+	nbytes = qh_visited_growth(&search->visited, n);
+	if (nbytes > 0 && may_hold(search, nbytes) && (search->limits.max_nbytes == 0 || nbytes <= search->limits.max_nbytes / 4))
 		qh_visited_reserve(&search->visited, n);
 }
 
@@ -452,6 +531,7 @@ ask(QhSearch *search, int place)
 	QhStore    *store = search->store;
 	Batch	   *batch = &search->batch[place];
 
+	QV_ASSERT(batch->n <= store->max_degree);
 	if (store->fetch != NULL && batch->n > 0)
 		store->fetch(store, place, batch->nodes, batch->n);
 	search->stats.nscored += (uint64_t) batch->n;
@@ -479,6 +559,7 @@ gather(QhSearch *search, QhNode node, int place)
 	Batch	   *batch = &search->batch[place];
 	int			nlinks = store->links(store, node, search->links);
 
+	QV_ASSERT(nlinks >= 0 && nlinks <= store->max_degree && batch->n == 0);
 	if (search->sparing && has_arrived(search))
 		batch->n = qh_waiting_sort_out(search->waiting, store, &search->visited, node, search->links, nlinks, batch->nodes);
 	else
@@ -504,9 +585,9 @@ score(QhSearch *search, int place)
 		store->score(store, batch->nodes, batch->n, search->dist);
 }
 
-/* Score the batch that waits, and let those near enough into the window. */
+/* Score the batch that waits, for which has_room_for_hop() has made room, and let those near enough into the window. */
 static void
-take_in(QhSearch *search, size_t size)
+take_in(QhSearch *search)
 {
 	Batch	   *batch = &search->batch[search->turn];
 	const Entry *window = search->window + search->head;
@@ -520,9 +601,10 @@ take_in(QhSearch *search, size_t size)
 	if (batch->n == 0)
 		return;
 	score(search, search->turn);
+	QV_ASSERT(!resumable || noverflow + (size_t) batch->n <= search->overflow_capacity);
 
 	/* nothing at or beyond the bound can enter a full window */
-	bound = search->count >= size ? entry_dist(window[search->count - 1]) : INFINITY;
+	bound = search->count >= search->size ? entry_dist(window[search->count - 1]) : INFINITY;
 
 	/* every place is written, so that nothing has to be predicted */
 	for (int i = 0; i < batch->n; i++)
@@ -549,7 +631,7 @@ take_in(QhSearch *search, size_t size)
 	if (search->store->hint != NULL)
 		hint_next(search, accepted, naccepted);
 	if (naccepted > 0)
-		window_merge(search, accepted, naccepted, size);
+		window_merge(search, accepted, naccepted);
 }
 
 /*
@@ -557,15 +639,15 @@ take_in(QhSearch *search, size_t size)
  * are scored: so the memory's latency passes with other work.  The next node is chosen without them, that is, now and then not the nearest.
  */
 static void
-expand(QhSearch *search, QhNode node, size_t size)
+expand(QhSearch *search, QhNode node)
 {
 	int			next = !search->turn;
 
 	gather(search, node, next);
-	take_in(search, size);
+	take_in(search);
 	search->turn = next;
 	if (search->store->at_once)
-		take_in(search, size);
+		take_in(search);
 }
 
 /* May the search go on?  Once it may not, it never may again. */
@@ -594,7 +676,7 @@ is_due(QhSearch *search)
 
 /* Score some of those that wait for these nodes, or for any where there are none given.  False if nobody does, or a limit is met. */
 static bool
-call_in(QhSearch *search, size_t size, const QhNode *owners, int nowners)
+call_in(QhSearch *search, const QhNode *owners, int nowners)
 {
 	int			next = !search->turn;
 	Batch	   *batch = &search->batch[next];
@@ -605,9 +687,9 @@ call_in(QhSearch *search, size_t size, const QhNode *owners, int nowners)
 	if (batch->n == 0)
 		return false;
 	ask(search, next);
-	take_in(search, size);
+	take_in(search);
 	search->turn = next;
-	take_in(search, size);
+	take_in(search);
 	return true;
 }
 
@@ -627,77 +709,100 @@ has_waiting(const QhSearch *search)
 
 /* Likewise those that wait for the nearest nodes of the window; or all, where no other node is left to be expanded. */
 static bool
-call_in_near(QhSearch *search, size_t size)
+call_in_near(QhSearch *search)
 {
 	const Entry *window = search->window + search->head;
 	QhNode		nearest[WHOLE_MAX];
 	int			n = 0;
 
 	if (ran_out(search))
-		return call_in(search, size, NULL, 0);
+		return call_in(search, NULL, 0);
 	for (; n < WHOLE_MAX && (size_t) n < search->nwhole && (size_t) n < search->count; n++)
 		nearest[n] = entry_node(window[n]);
-	return n > 0 && call_in(search, size, nearest, n);
+	return n > 0 && call_in(search, nearest, n);
 }
 
 /* Expand what is due of the window, until a limit is met. */
 static void
-expand_due(QhSearch *search, size_t size)
+expand_due(QhSearch *search)
 {
 	for (;;)
 	{
-		Entry	   *window = search->window + search->head;
-		QhNode		node;
+		Entry	   *next;
 
-		while (search->cursor < search->count && (window[search->cursor] & EXPANDED))
+		while (search->cursor < search->count && (search->window[search->head + search->cursor] & EXPANDED))
 			search->cursor++;
 		if (!is_due(search) || !goes_on(search))
 		{
 			if (search->batch[search->turn].n == 0)
 				return;
-			take_in(search, size);
+			take_in(search);
 			continue;
 		}
-		node = entry_node(window[search->cursor]);
-		window[search->cursor] |= EXPANDED;
-		expand(search, node, size);
+		/* not before, for making room may have moved the window */
+		next = search->window + search->head + search->cursor;
+		*next |= EXPANDED;
+		expand(search, entry_node(*next));
 	}
 }
 
 /* Expand what is to be expanded, and score those that wait for what has come out nearest. */
 static void
-settle(QhSearch *search, size_t size)
+settle(QhSearch *search)
 {
 	do
-		expand_due(search, size);
-	while (has_waiting(search) && call_in_near(search, size));
+		expand_due(search);
+	while (has_waiting(search) && call_in_near(search));
 }
 
-/* The front was returned and is not expanded: note it, for a search that is asked for more. */
-static void
-owe(QhSearch *search, QhNode node)
+/* Room for one node more that is owed: where those before it were paid, or in more memory.  False if a limit forbids it. */
+static bool
+owed_reserve(QhSearch *search)
 {
-	if (search->nowed == search->owed_capacity)
-	{
-		size_t		capacity = search->owed_capacity > 0 ? 2 * search->owed_capacity : OWED_MIN;
-		QhNode	   *owed = qh_take(&search->alloc, capacity * sizeof(QhNode));
+	size_t		n = search->nowed - search->first_owed;
+	size_t		capacity = search->owed_capacity > 0 ? 2 * search->owed_capacity : OWED_MIN;
+	QhNode	   *owed;
 
-		if (search->nowed > 0)
-			memcpy(owed, search->owed, search->nowed * sizeof(QhNode));
+	if (search->nowed < search->owed_capacity)
+		return true;
+	if (n > search->owed_capacity / 2 || search->owed_capacity == 0)
+	{
+		if (!may_hold(search, capacity * sizeof(QhNode)))
+			return false;
+		owed = qh_take(&search->alloc, capacity * sizeof(QhNode));
+		if (n > 0)
+			memcpy(owed, search->owed + search->first_owed, n * sizeof(QhNode));
 		qh_give(&search->alloc, search->owed);
 		search->owed = owed;
 		search->owed_capacity = capacity;
 	}
+	else
+		memmove(search->owed, search->owed + search->first_owed, n * sizeof(QhNode));
+	search->first_owed = 0;
+	search->nowed = n;
+	return true;
+}
+
+/* A node was returned and is not expanded: note it, for a search that is asked for more.  Where it cannot be noted, nothing more is expanded. */
+static void
+owe(QhSearch *search, QhNode node)
+{
+	if (!owed_reserve(search))
+	{
+		search->stats.limited = true;
+		return;
+	}
+	QV_ASSERT(search->nowed < search->owed_capacity);
 	search->owed[search->nowed++] = node;
 }
 
 /* Expand the first node owed; false where there is none, or a limit is met. */
 static bool
-pay(QhSearch *search, size_t size)
+pay(QhSearch *search)
 {
 	if (search->first_owed == search->nowed || !goes_on(search))
 		return false;
-	expand(search, search->owed[search->first_owed++], size);
+	expand(search, search->owed[search->first_owed++]);
 	if (search->first_owed == search->nowed)
 		search->first_owed = search->nowed = 0;
 	return true;
@@ -729,9 +834,40 @@ free_waiting(QhSearch *search)
 	search->waiting = NULL;
 }
 
-/* Throw away what the arrays hold and make them small again. */
+/* Entries of the smallest window and overflow in which a search that begins with so many seeds can make one hop. */
+static size_t
+least_window(const QhStore *store, int nseeds)
+{
+	size_t		n = (size_t) nseeds + 2 * (size_t) store->max_degree;
+
+	return n > WINDOW_MIN ? n : WINDOW_MIN;
+}
+
+static size_t
+least_overflow(const QhStore *store, int nseeds)
+{
+	size_t		n = (size_t) nseeds + 2 * (size_t) store->max_degree;
+
+	return n > OVERFLOW_MIN ? n : OVERFLOW_MIN;
+}
+
+/* Nodes that the visited are to have room for before the first hop and in it. */
+static size_t
+least_visited(const QhStore *store, int nseeds)
+{
+	return (size_t) nseeds + (size_t) store->max_degree;
+}
+
+size_t
+qh_search_least_nbytes(const QhStore *store, int nseeds)
+{
+	return sizeof(QhSearch) + hop_nbytes(store) + 2 * window_nbytes(least_window(store, nseeds)) +
+		least_overflow(store, nseeds) * sizeof(Entry) +
+		qh_visited_least_nbytes(0, least_visited(store, nseeds), 0) + qh_visited_least_nbytes(1, least_visited(store, nseeds), 0);
+}
+
 static void
-reset_memory(QhSearch *search)
+free_arrays(QhSearch *search)
 {
 	qh_give(&search->alloc, search->window);
 	qh_give(&search->alloc, search->other);
@@ -739,13 +875,42 @@ reset_memory(QhSearch *search)
 	qh_give(&search->alloc, search->owed);
 	qh_visited_free(&search->visited);
 	free_waiting(search);
+}
+
+/* Arrays as small as they may be. */
+static void
+take_arrays(QhSearch *search, int nseeds)
+{
 	search->owed = NULL;
 	search->owed_capacity = 0;
-	search->capacity = WINDOW_MIN;
-	search->window = qh_take(&search->alloc, window_nbytes(WINDOW_MIN));
-	search->other = qh_take(&search->alloc, window_nbytes(WINDOW_MIN));
-	search->overflow_capacity = OVERFLOW_MIN;
-	search->overflow = qh_take(&search->alloc, OVERFLOW_MIN * sizeof(Entry));
+	search->capacity = least_window(search->store, nseeds);
+	search->window = qh_take(&search->alloc, window_nbytes(search->capacity));
+	search->other = qh_take(&search->alloc, window_nbytes(search->capacity));
+	search->overflow_capacity = least_overflow(search->store, nseeds);
+	search->overflow = qh_take(&search->alloc, search->overflow_capacity * sizeof(Entry));
+}
+
+/*
+ * Make room for the seeds and the first hop.  Memory that a deep scan left behind must not count against the limit of this
+ * search, nor must growing exceed it.
+ */
+static void
+prepare_arrays(QhSearch *search, int nseeds)
+{
+	const QhSearchLimits *limits = &search->limits;
+	size_t		n = least_visited(search->store, nseeds);
+
+	if (limits->max_nbytes != 0 &&
+		(bytes_held(search) > limits->max_nbytes / 2 || !may_hold(search, qh_search_least_nbytes(search->store, nseeds))))
+	{
+		free_arrays(search);
+		take_arrays(search, nseeds);
+	}
+	if (search->capacity < least_window(search->store, nseeds))
+		window_resize(search, least_window(search->store, nseeds));
+	if (search->overflow_capacity < least_overflow(search->store, nseeds))
+		overflow_resize(search, least_overflow(search->store, nseeds));
+	qh_visited_clear(&search->visited, search->store->nnodes, n, limits->max_nbytes);
 }
 
 QhSearch *
@@ -757,7 +922,7 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 	search->alloc = *alloc;
 	search->store = store;
 	qh_visited_init(&search->visited, alloc);
-	reset_memory(search);
+	take_arrays(search, 0);
 	place_hop(search);
 	search->stats.nbytes = bytes_held(search);
 	return search;
@@ -766,12 +931,7 @@ qh_search_create(const QhAlloc *alloc, QhStore *store)
 void
 qh_search_destroy(QhSearch *search)
 {
-	qh_give(&search->alloc, search->window);
-	qh_give(&search->alloc, search->other);
-	qh_give(&search->alloc, search->overflow);
-	qh_give(&search->alloc, search->owed);
-	qh_visited_free(&search->visited);
-	free_waiting(search);
+	free_arrays(search);
 	qh_give(&search->alloc, search);
 }
 
@@ -786,19 +946,15 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->sparing = false;
 	search->head = 0;
 	search->count = 0;
+	search->size = 0;
 	search->cursor = 0;
 	search->batch[0].n = search->batch[1].n = 0;
 	search->first_owed = search->nowed = 0;
 	search->noverflow = 0;
 	search->nheap = 0;
-	/* memory a deep scan left behind must not count against the next one's limit */
-	if (limits->max_nbytes != 0 && bytes_held(search) > limits->max_nbytes / 2)
-		reset_memory(search);
-	qh_visited_clear(&search->visited, search->store->nnodes, limits->max_nbytes);
-	qh_visited_reserve(&search->visited, (size_t) nseeds);
+	prepare_arrays(search, nseeds);
 
 	/* how large the window will be is not known yet: seeds wait in the overflow */
-	overflow_reserve(search, (size_t) nseeds);
 	for (int i = 0; i < nseeds; i++)
 	{
 		QhNode		node;
@@ -842,29 +998,40 @@ take_aim(QhSearch *search, const QhAim *aim)
 	return size;
 }
 
+/* Spare places from here on, but not where there would be little memory left to search with. */
+static void
+begin_sparing(QhSearch *search)
+{
+	size_t		degree = (size_t) search->store->max_degree;
+	size_t		max_nbytes = search->limits.max_nbytes;
+	size_t		nbytes = qh_waiting_least_nbytes(search->store->nnodes, degree, max_nbytes);
+
+	if (max_nbytes != 0)
+	{
+		free_waiting(search);
+		if (nbytes > max_nbytes / 4 || !may_hold(search, nbytes))
+			return;
+	}
+	if (search->waiting == NULL)
+	{
+		search->waiting = qh_take(&search->alloc, sizeof(QhWaiting));
+		qh_waiting_init(search->waiting, &search->alloc);
+	}
+	qh_waiting_clear(search->waiting, search->store->nnodes, degree, max_nbytes);
+	search->sparing = true;
+	search->nearest = INFINITY;
+	search->nearest_since = 0;
+}
+
 /* Places are spared from the first aim on that says so, if it is the search's first, until one that does not. */
 static void
-choose_sparing(QhSearch *search, const QhAim *aim, size_t size)
+choose_sparing(QhSearch *search, const QhAim *aim)
 {
-	if (search->stats.nexpanded == 0 && aim->whole_total > 0 && search->store->place != NULL)
-	{
-		if (search->waiting == NULL)
-		{
-			search->waiting = qh_take(&search->alloc, sizeof(QhWaiting));
-			qh_waiting_init(search->waiting, &search->alloc);
-		}
-		qh_waiting_clear(search->waiting, search->store->nnodes, search->limits.max_nbytes);
-		/* not where there would be little memory left to search with */
-		search->sparing = search->limits.max_nbytes == 0 ||
-			qh_waiting_nbytes_for(search->waiting, (size_t) search->store->max_degree) <= search->limits.max_nbytes / 4;
-		if (!search->sparing)
-			free_waiting(search);
-		search->nearest = INFINITY;
-		search->nearest_since = 0;
-	}
+	if (search->stats.nexpanded == 0 && aim->whole_total > 0 && search->store->place != NULL && !search->sparing)
+		begin_sparing(search);
 	if (search->sparing && aim->whole_total == 0)
 	{
-		while (call_in(search, size, NULL, 0))
+		while (call_in(search, NULL, 0))
 			;
 		search->sparing = search->waiting->n > 0;
 	}
@@ -895,21 +1062,23 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 
 	if (search->stats.nexpanded == 0)
 		expect_nodes(search, search->nexpand);
-	window_fill(search, size);
-	choose_sparing(search, aim, size);
+	window_cut(search, size);
+	if (!window_fill(search))
+		search->stats.limited = true;
+	choose_sparing(search, aim);
 	if (!search->limits.resumable)
 	{
 		/* seeds beyond the first window's size are not wanted any more */
 		search->noverflow = 0;
 		search->nheap = 0;
 	}
-	while (search->nreturned - (search->nowed - search->first_owed) < search->ef_total && pay(search, size))
+	while (search->nreturned - (search->nowed - search->first_owed) < search->ef_total && pay(search))
 		;
-	settle(search, size);
-	while (search->count == 0 && pay(search, size))
-		settle(search, size);
+	settle(search);
+	while (search->count == 0 && pay(search))
+		settle(search);
 	search->stats.nbytes = bytes_held(search);
-	search->stats.exhausted = ran_out(search) && search->first_owed == search->nowed && !has_waiting(search);
+	search->stats.exhausted = !search->stats.limited && ran_out(search) && search->first_owed == search->nowed && !has_waiting(search);
 
 	/* none of those that are in order leaves anything to be done before the next of them */
 	while (n < max && (size_t) n < size && search->count > 0 && (n == 0 || !(has_waiting(search) && ran_out(search))))

@@ -60,6 +60,7 @@ cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNo
 		bool		other = work->nodes[i] != chosen;	/* listed twice: once is enough */
 		bool		hidden = !kept && work->dist[i] < input->cands[cand].dist;
 
+		QV_ASSERT(*nrejected < work->capacity);
 		/* written to both, and counted in one: nothing has to be predicted */
 		work->rejected[*nrejected] = cand;
 		*nrejected += other && hidden;
@@ -104,6 +105,7 @@ qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, i
 	int			nrejected = 0;
 	int			nkept = 0;
 
+	QV_ASSERT(n <= work->capacity && input->fill_to <= input->max);
 	for (int i = 0; i < n; i++)
 	{
 		work->alive[i] = i;
@@ -125,6 +127,7 @@ qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, i
 	}
 	if (nchosen < input->fill_to)
 		nchosen = fill_up(work, input, nrejected, nchosen, out);
+	QV_ASSERT(nchosen <= input->n);
 	return nchosen;
 }
 
@@ -133,6 +136,7 @@ qh_candidates_sort(QhSelectWork *work, QhCandidate *cands, int n, QhNode owner)
 {
 	uint32_t	salt = qh_key_salt(owner);
 
+	QV_ASSERT(n <= work->capacity);
 	for (int i = 0; i < n; i++)
 		work->keys[i] = qh_key(cands[i].dist, cands[i].node, salt);
 	qh_keys_sort(work->keys, (uint32_t) n);

@@ -9,6 +9,7 @@
 #define QH_SELECT_H
 
 #include "graph/graph.h"
+#include "kernel/assert.h"
 
 /* Scratch for up to capacity candidates. */
 typedef struct QhSelectWork

@@ -124,6 +124,7 @@ divide(Splitting *splitting, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t
 
 	if (nshards == 1)
 		return;
+	QV_ASSERT(at < splitting->splitter->nshards - 1);
 	cut->left_shards = nshards / 2;
 	left = (uint32_t) ((uint64_t) n * cut->left_shards / nshards);
 	if (left == 0)

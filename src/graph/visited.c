@@ -8,13 +8,14 @@
 
 #include "graph/order.h"
 #include "graph/visited.h"
+#include "kernel/assert.h"
 
 /* The most nodes that have a bit each: 32 kB, which a first-level cache holds, and which are cleared for each search. */
 #define MAX_BITS			262144
 
-/* Slots of the smallest table, and slots a node. */
+/* Slots of the smallest table for a whole search, and for the few that have no bit. */
 #define MIN_SLOTS			2048
-#define SLOTS_PER_NODE		4
+#define MIN_SLOTS_BESIDES	128
 
 void
 qh_visited_init(QhVisited *visited, const QhAlloc *alloc)
@@ -33,51 +34,6 @@ qh_visited_free(QhVisited *visited)
 	visited->slots = NULL;
 	visited->nslots = 0;
 	visited->count = 0;
-}
-
-/* ---- bits ---- */
-
-/* Bits for ids below n at least; those that are set stay. */
-static void
-grow_bits(QhVisited *visited, size_t n)
-{
-	size_t		nbits = (n + 63) / 64 * 64;
-	uint64_t   *bits = qh_take(&visited->alloc, nbits / 8);
-
-	if (visited->bits != NULL)
-		memcpy(bits, visited->bits, visited->nbits / 8);
-	memset(bits + visited->nbits / 64, 0, (nbits - visited->nbits) / 8);
-	qh_give(&visited->alloc, visited->bits);
-	visited->bits = bits;
-	visited->nbits = nbits;
-}
-
-static int
-add_bits(QhVisited *visited, const QhLink *links, int nlinks, QhNode *out)
-{
-	/* known not to change while words are written */
-	uint64_t   *bits = visited->bits;
-	size_t		nbits = visited->nbits;
-	int			n = 0;
-
-	for (int i = 0; i < nlinks; i++)
-	{
-		QhNode		node = qh_link_node(links[i]);
-		uint64_t	bit = UINT64_C(1) << node % 64;
-		uint64_t	word;
-
-		if (node >= nbits)
-		{
-			grow_bits(visited, 2 * (size_t) node);	/* inserted since the search began */
-			bits = visited->bits;
-			nbits = visited->nbits;
-		}
-		word = bits[node / 64];
-		out[n] = node;
-		n += (word & bit) == 0;
-		bits[node / 64] = word | bit;
-	}
-	return n;
 }
 
 /* ---- table ---- */
@@ -123,6 +79,7 @@ resize_table(QhVisited *visited, size_t nslots)
 	QhNode	   *old = visited->slots;
 	size_t		nold = visited->nslots;
 
+	QV_ASSERT(visited->count <= nslots / QH_VISITED_SLOTS_PER_NODE);
 	visited->slots = qh_take(&visited->alloc, nslots * sizeof(QhNode));
 	visited->nslots = nslots;
 	visited->shift = 32;
@@ -135,14 +92,28 @@ resize_table(QhVisited *visited, size_t nslots)
 	qh_give(&visited->alloc, old);
 }
 
-/* A table much larger than the last search needed is cut down, or one deep scan would make every later search clear megabytes. */
+/* Slots of a table of at least so many for n nodes. */
+static size_t
+slots_for(size_t nslots, size_t n)
+{
+	while (nslots / QH_VISITED_SLOTS_PER_NODE < n)
+		nslots *= 2;
+	return nslots;
+}
+
+/*
+ * Empty the table, which then has min slots at least.  One much larger than the last search needed is cut down, or one deep scan would
+ * make every later search clear megabytes.
+ */
 static void
-clear_table(QhVisited *visited)
+clear_table(QhVisited *visited, size_t min)
 {
 	size_t		nslots = visited->nslots;
 
-	while (nslots > MIN_SLOTS && nslots / (8 * SLOTS_PER_NODE) > visited->count)
+	while (nslots > min && nslots / (8 * QH_VISITED_SLOTS_PER_NODE) > visited->count)
 		nslots /= 2;
+	if (nslots < min)
+		nslots = min;
 	if (nslots == visited->nslots)
 	{
 		if (visited->count > 0)
@@ -150,40 +121,93 @@ clear_table(QhVisited *visited)
 		visited->count = 0;
 		return;
 	}
-	qh_visited_free(visited);
+	qh_give(&visited->alloc, visited->slots);
+	visited->slots = NULL;
+	visited->nslots = 0;
+	visited->count = 0;
 	resize_table(visited, nslots);
 }
 
-/* Slots for n nodes more. */
-static size_t
-slots_for(const QhVisited *visited, size_t n)
-{
-	size_t		nslots = visited->nslots;
+/* ---- bits ---- */
 
-	while (nslots / SLOTS_PER_NODE < visited->count + n)
-		nslots *= 2;
-	return nslots;
+/* Not to be inlined: hardly any search meets a node that was inserted since it began. */
+static __attribute__((noinline)) int
+add_beyond_bits(QhVisited *visited, QhNode node)
+{
+	int			n = add_to_table(visited->slots, visited->nslots - 1, visited->shift, node);
+
+	visited->count += (size_t) n;
+	QV_ASSERT(visited->count <= visited->nslots / QH_VISITED_SLOTS_PER_NODE);
+	return n;
+}
+
+static int
+add_bits(QhVisited *visited, const QhLink *links, int nlinks, QhNode *out)
+{
+	/* known not to change while words are written */
+	uint64_t   *bits = visited->bits;
+	size_t		nbits = visited->nbits;
+	int			n = 0;
+
+	for (int i = 0; i < nlinks; i++)
+	{
+		QhNode		node = qh_link_node(links[i]);
+		uint64_t	bit = UINT64_C(1) << node % 64;
+		uint64_t	word;
+
+		out[n] = node;
+		if (node >= nbits)
+		{
+			n += add_beyond_bits(visited, node);
+			continue;
+		}
+		word = bits[node / 64];
+		n += (word & bit) == 0;
+		bits[node / 64] = word | bit;
+	}
+	return n;
 }
 
 /* ---- either ---- */
 
-void
-qh_visited_clear(QhVisited *visited, size_t nnodes, size_t max_nbytes)
+/* Have nodes below nnodes a bit each? */
+static bool
+are_few(size_t nnodes, size_t max_nbytes)
 {
-	bool		few = nnodes > 0 && nnodes <= MAX_BITS && (max_nbytes == 0 || nnodes / 8 <= max_nbytes / 4);
+	return nnodes > 0 && nnodes <= MAX_BITS && (max_nbytes == 0 || nnodes / 8 <= max_nbytes / 4);
+}
 
-	if (few && visited->nbits >= nnodes)
-		memset(visited->bits, 0, visited->nbits / 8);
-	else if (!few && visited->slots != NULL)
-		clear_table(visited);
-	else
+static size_t
+bits_for(size_t nnodes)
+{
+	return (nnodes + 63) / 64 * 64;
+}
+
+size_t
+qh_visited_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes)
+{
+	if (are_few(nnodes, max_nbytes))
+		return bits_for(nnodes) / 8 + slots_for(MIN_SLOTS_BESIDES, n) * sizeof(QhNode);
+	return slots_for(MIN_SLOTS, n) * sizeof(QhNode);
+}
+
+void
+qh_visited_clear(QhVisited *visited, size_t nnodes, size_t n, size_t max_nbytes)
+{
+	bool		few = are_few(nnodes, max_nbytes);
+
+	if (few != (visited->bits != NULL) || (few && visited->nbits < nnodes))
 	{
 		qh_visited_free(visited);
 		if (few)
-			grow_bits(visited, nnodes);
-		else
-			resize_table(visited, MIN_SLOTS);
+		{
+			visited->nbits = bits_for(nnodes);
+			visited->bits = qh_take(&visited->alloc, visited->nbits / 8);
+		}
 	}
+	if (few)
+		memset(visited->bits, 0, visited->nbits / 8);
+	clear_table(visited, slots_for(few ? MIN_SLOTS_BESIDES : MIN_SLOTS, n));
 }
 
 size_t
@@ -193,23 +217,22 @@ qh_visited_nbytes(const QhVisited *visited)
 }
 
 size_t
-qh_visited_nbytes_for(const QhVisited *visited, size_t n)
+qh_visited_growth_to(const QhVisited *visited, size_t n)
 {
-	return visited->bits != NULL ? visited->nbits / 8 : slots_for(visited, n) * sizeof(QhNode);
+	return slots_for(visited->nslots, visited->count + n) * sizeof(QhNode);
 }
 
 void
 qh_visited_reserve(QhVisited *visited, size_t n)
 {
-	size_t		nslots = visited->bits != NULL ? 0 : slots_for(visited, n);
-
-	if (nslots > visited->nslots)
-		resize_table(visited, nslots);
+	if (qh_visited_growth(visited, n) > 0)
+		resize_table(visited, slots_for(visited->nslots, visited->count + n));
 }
 
 int
 qh_visited_add(QhVisited *visited, const QhLink *links, int n, QhNode *out)
 {
+	QV_ASSERT(n == 0 || qh_visited_growth(visited, (size_t) n) == 0);
 	return visited->bits != NULL ? add_bits(visited, links, n, out) : add_all_to_table(visited, links, n, out);
 }
 
@@ -218,8 +241,8 @@ qh_visited_has(const QhVisited *visited, QhNode node)
 {
 	size_t		slot;
 
-	if (visited->bits != NULL)
-		return node < visited->nbits && (visited->bits[node / 64] >> node % 64 & 1);
+	if (node < visited->nbits)
+		return visited->bits[node / 64] >> node % 64 & 1;
 	slot = (node * QH_SPREAD) >> visited->shift;
 	while (visited->slots[slot] != QH_INVALID_NODE && visited->slots[slot] != node)
 		slot = (slot + 1) & (visited->nslots - 1);

@@ -2,7 +2,8 @@
  * visited.h
  *		The nodes that a search has met.
  *
- * Internal to the graph room.  A bit a node where the store has few nodes, else open addressing.
+ * Internal to the graph room.  A bit a node where the store has few nodes, else open addressing.  Nodes that were inserted
+ * since the bits were made, and so have none, are in a table besides, which is small.
  */
 #ifndef QH_VISITED_H
 #define QH_VISITED_H
@@ -13,32 +14,43 @@ typedef struct QhVisited
 {
 	QhAlloc		alloc;
 
-	/* Ids below nbits; NULL where the table is used. */
+	/* Ids below nbits; NULL and 0 where all are in the table. */
 	uint64_t   *bits;
 	size_t		nbits;			/* a multiple of 64 */
 
-	/* At most a quarter full, so that the first probe nearly always decides; NULL where bits are used. */
+	/* The others.  At most a quarter full, so that the first probe nearly always decides. */
 	QhNode	   *slots;
 	size_t		nslots;			/* a power of two */
 	uint32_t	shift;			/* 32 - log2(nslots) */
 	size_t		count;			/* nodes in it */
 } QhVisited;
 
+#define QH_VISITED_SLOTS_PER_NODE	4
+
 /* Empty, and without memory until the first clear. */
 extern void qh_visited_init(QhVisited *visited, const QhAlloc *alloc);
 extern void qh_visited_free(QhVisited *visited);
 
 /*
- * Empty the set for a search of a store that has nnodes nodes, or 0 where that is not known; ids may be larger all the same.
- * In max_nbytes, if it is not 0, the set takes a quarter or less to begin with.
+ * Empty the set for a search of a store that has nnodes nodes, or 0 where that is not known, and make room for n to begin with; ids may be
+ * larger than nnodes all the same.  Bits take no more than a quarter of max_nbytes, if it is not 0.
  */
-extern void qh_visited_clear(QhVisited *visited, size_t nnodes, size_t max_nbytes);
+extern void qh_visited_clear(QhVisited *visited, size_t nnodes, size_t n, size_t max_nbytes);
+/* Bytes that a set held by nobody takes when it is cleared so. */
+extern size_t qh_visited_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes);
 
-/* Bytes held, and once there is room for n nodes more. */
+/* Bytes held. */
 extern size_t qh_visited_nbytes(const QhVisited *visited);
-extern size_t qh_visited_nbytes_for(const QhVisited *visited, size_t n);
 /* Make room for n nodes more. */
 extern void qh_visited_reserve(QhVisited *visited, size_t n);
+extern size_t qh_visited_growth_to(const QhVisited *visited, size_t n);
+
+/* Bytes that making room for n nodes more takes, while those held before are held; 0 where there is room. */
+static inline size_t
+qh_visited_growth(const QhVisited *visited, size_t n)
+{
+	return visited->count + n <= visited->nslots / QH_VISITED_SLOTS_PER_NODE ? 0 : qh_visited_growth_to(visited, n);
+}
 
 /*
  * Add the nodes that n links lead to, for which there must be room.  Those that were not in the set go to out,

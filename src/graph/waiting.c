@@ -9,6 +9,7 @@
 
 #include "graph/order.h"
 #include "graph/waiting.h"
+#include "kernel/assert.h"
 
 #define WAITERS_MIN			256
 
@@ -32,21 +33,29 @@ qh_waiting_free(QhWaiting *waiting)
 }
 
 void
-qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t max_nbytes)
+qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t n, size_t max_nbytes)
 {
-	qh_visited_clear(&waiting->met, nnodes, max_nbytes);
-	qh_visited_clear(&waiting->places, nnodes, max_nbytes);
+	qh_visited_clear(&waiting->met, nnodes, n, max_nbytes);
+	qh_visited_clear(&waiting->places, nnodes, n, max_nbytes);
 	waiting->n = 0;
+	qh_waiting_reserve(waiting, n);
 }
 
+/* Waiters that there is room for once capacity, or what there is to begin with, has grown for n. */
 static size_t
-capacity_for(const QhWaiting *waiting, size_t n)
+capacity_for(size_t capacity, size_t n)
 {
-	size_t		capacity = waiting->capacity > 0 ? waiting->capacity : WAITERS_MIN;
-
-	while (capacity < waiting->n + n)
+	if (capacity == 0)
+		capacity = WAITERS_MIN;
+	while (capacity < n)
 		capacity *= 2;
 	return capacity;
+}
+
+size_t
+qh_waiting_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes)
+{
+	return sizeof(QhWaiting) + 2 * qh_visited_least_nbytes(nnodes, n, max_nbytes) + capacity_for(0, n) * sizeof(QhWaiter);
 }
 
 size_t
@@ -56,15 +65,18 @@ qh_waiting_nbytes(const QhWaiting *waiting)
 }
 
 size_t
-qh_waiting_nbytes_for(const QhWaiting *waiting, size_t n)
+qh_waiting_growth(const QhWaiting *waiting, size_t n)
 {
-	return sizeof(QhWaiting) + qh_visited_nbytes_for(&waiting->met, n) + qh_visited_nbytes_for(&waiting->places, n) + capacity_for(waiting, n) * sizeof(QhWaiter);
+	size_t		capacity = capacity_for(waiting->capacity, waiting->n + n);
+
+	return qh_visited_growth(&waiting->met, n) + qh_visited_growth(&waiting->places, n) +
+		(capacity > waiting->capacity ? capacity * sizeof(QhWaiter) : 0);
 }
 
 void
 qh_waiting_reserve(QhWaiting *waiting, size_t n)
 {
-	size_t		capacity = capacity_for(waiting, n);
+	size_t		capacity = capacity_for(waiting->capacity, waiting->n + n);
 
 	qh_visited_reserve(&waiting->met, n);
 	qh_visited_reserve(&waiting->places, n);
@@ -121,7 +133,10 @@ qh_waiting_sort_out(QhWaiting *waiting, QhStore *store, QhVisited *visited, QhNo
 		if (!add_one(&waiting->met, node) || qh_visited_has(&waiting->places, store->place(store, node)))
 			nout += call(waiting, store, visited, node, out + nout);
 		else
+		{
+			QV_ASSERT(waiting->n < waiting->capacity);
 			waiting->waiters[waiting->n++] = (QhWaiter) {node, owner};
+		}
 	}
 	return nout;
 }

@@ -31,11 +31,13 @@ extern void qh_waiting_init(QhWaiting *waiting, const QhAlloc *alloc);
 extern void qh_waiting_free(QhWaiting *waiting);
 
 /* Nobody waits and no place was read, in a search of a store of nnodes nodes (0: not known); as qh_visited_clear(). */
-extern void qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t max_nbytes);
+extern void qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t n, size_t max_nbytes);
+/* Bytes that this takes, with the struct, where nothing is held yet. */
+extern size_t qh_waiting_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes);
 
-/* Bytes held, and once there is room for the n neighbours of one more node. */
+/* Bytes held; and bytes that making room for the n neighbours of one more node takes besides, 0 where there is room. */
 extern size_t qh_waiting_nbytes(const QhWaiting *waiting);
-extern size_t qh_waiting_nbytes_for(const QhWaiting *waiting, size_t n);
+extern size_t qh_waiting_growth(const QhWaiting *waiting, size_t n);
 extern void qh_waiting_reserve(QhWaiting *waiting, size_t n);
 
 /* The codes of these nodes are read. */

@@ -96,6 +96,7 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 			unlikely(!is_there(&tag, places->desc[i], places->blkno[i])))
 			rest[nrest++] = i;
 	}
+	Assert(nrest <= n);
 	return nrest;
 }
 

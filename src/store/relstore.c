@@ -700,6 +700,7 @@ add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs
 		memcpy(&row, page + addrs[i].offset, sizeof(row));
 		if (row.flags != QH_ROW_SINGLE)
 			continue;
+		Assert(batch->n < QH_ROWS_AHEAD);
 		batch->nodes[batch->n] = nodes[i];
 		memcpy(&batch->tids[batch->n], row.w, sizeof(ItemPointerData));
 		batch->n++;

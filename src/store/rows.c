@@ -90,6 +90,7 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, QhNode slot, ItemPointer t
 	if (row.flags == QH_ROW_SINGLE)
 		memcpy(&posting->tids[posting->ntids++], row.w, sizeof(ItemPointerData));
 	*added = posting->ntids < QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot));
+	Assert(posting->ntids <= QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot)));
 	if (*added)
 		posting->tids[posting->ntids++] = *tid;
 	return qh_apply(rs, &change, 1, &row_change);

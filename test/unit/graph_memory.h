@@ -32,31 +32,44 @@ typedef struct Counted
 	uint64_t	nallocs;
 } Counted;
 
+/* Bytes before and behind what is allocated, which nobody is to write. */
+#define FENCE	32
+
 static inline void *
 counted_alloc(void *ctx, size_t nbytes)
 {
 	Counted    *counted = ctx;
-	size_t	   *p = malloc(nbytes + 16);
+	char	   *start = malloc(nbytes + 2 * FENCE);
 
-	if (p == NULL)
+	if (start == NULL)
 		abort();
-	*p = nbytes;
+	memset(start, 0x5C, FENCE);
+	memcpy(start, &nbytes, sizeof(nbytes));
 	/* what is read before it is written should look like nonsense */
-	memset((char *) p + 16, 0xA5, nbytes);
+	memset(start + FENCE, 0xA5, nbytes);
+	memset(start + FENCE + nbytes, 0x5C, FENCE);
 	counted->held += nbytes;
 	counted->nallocs++;
 	if (counted->held > counted->peak)
 		counted->peak = counted->held;
-	return (char *) p + 16;
+	return start + FENCE;
 }
 
 static inline void
 counted_release(void *ctx, void *p)
 {
 	Counted    *counted = ctx;
-	size_t	   *start = (size_t *) (void *) ((char *) p - 16);
+	char	   *start = (char *) p - FENCE;
+	size_t		nbytes;
 
-	counted->held -= *start;
+	memcpy(&nbytes, start, sizeof(nbytes));
+	for (size_t i = 0; i < FENCE; i++)
+		if (start[FENCE + nbytes + i] != 0x5C || (i >= sizeof(nbytes) && start[i] != 0x5C))
+		{
+			fprintf(stderr, "an array of %zu bytes was written past its end\n", nbytes);
+			abort();
+		}
+	counted->held -= nbytes;
 	free(start);
 }
 

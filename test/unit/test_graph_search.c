@@ -658,6 +658,50 @@ test_seeds(const Code *codes, uint32_t n, QhNode nnodes)
 	ok(counted.held == 0, "gives all memory back");
 }
 
+/*
+ * A window that shrinks turns out many nodes at once, while a batch is on its way: there must be room for those and for these.  Whether
+ * they just fit depends on how many were found before, so that many searches are made; the allocator looks whether anyone wrote too far.
+ */
+static void
+test_shrinking_aims(const Code *codes, uint32_t n)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	Memory		mem;
+	QhSearchLimits limits = {.resumable = true};
+	uint64_t	random = 12;
+	int			twice = 0;
+
+	make_random_graph(&mem, codes, n, 32, 12);
+	mem.store.nnodes = n;
+	for (int round = 0; round < 3000; round++)
+	{
+		QhSearch   *search = qh_search_create(&alloc, &mem.store);
+		uint8_t    *seen = calloc(n, 1);
+		uint64_t	nreturned = 0;
+		QhCandidate found;
+
+		memory_start(&mem, search, &codes[check_random(&random) % n], &limits);
+		for (uint64_t turn = 0; turn < 60; turn++)
+		{
+			uint64_t	wide = 40 + check_random(&random) % 200;
+			QhAim		aim = {.ef_total = 10 + 4 * turn, .found_total = nreturned + wide};
+
+			if (turn % 2 == 1)
+				aim.found_total = nreturned + 1;
+			if (qh_search_next_aimed(search, &aim, 1, &found) != 1)
+				break;
+			twice += seen[found.node];
+			seen[found.node] = 1;
+			nreturned++;
+		}
+		qh_search_destroy(search);
+		free(seen);
+	}
+	ok(twice == 0 && counted.held == 0, "aims may shrink while neighbours are on their way");
+	memory_free(&mem);
+}
+
 /* ---- places ---- */
 
 /* A store that counts the places it is read at: PLACE nodes that follow each other in the graph's order have one together. */
@@ -836,6 +880,7 @@ main(void)
 	test_limits(codes, 20000, 20000);
 	test_seeds(codes, 5000, 0);
 	test_seeds(codes, 5000, 5000);
+	test_shrinking_aims(codes, 20000);
 	test_places(codes, 20000, 20000);
 	test_places(codes, 20000, 0);
 	free(codes);
