@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "miscadmin.h"
 #include "store/index_cache.h"
 #include "store/memory.h"
 #include "store/optimistic.h"
@@ -42,7 +43,7 @@ unlink_index(QhIndex *ix)
 static void
 drop_unused(QhIndex *ix)
 {
-	if (ix->stale && ix->refcount == 0)
+	if ((ix->stale || !ix->loaded) && ix->refcount == 0)
 	{
 		unlink_index(ix);
 		MemoryContextDelete(ix->cxt);
@@ -179,71 +180,82 @@ load_codec(QhIndex *ix, Relation index)
 
 /* Entry points stand all over the index: read their pages as one batch. */
 static void
-read_entries_ahead(const QhIndex *ix, Relation index, int nentries)
+read_entries_ahead(const QhIndex *ix, Relation index, const QhNode *nodes, int n)
 {
-	BlockNumber *blknos = palloc(sizeof(BlockNumber) * Max(nentries, 1));
-	int			n = 0;
+	BlockNumber *blknos = palloc(sizeof(BlockNumber) * Max(n, 1));
+	int			nblknos = 0;
 
-	for (int i = 0; i < nentries; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (ix->entries[i] < ix->nslots)
-			blknos[n++] = qh_slot_address(&ix->geo, QH_ARRAY_CODE, ix->entries[i]).blkno;
+		if (nodes[i] < ix->nslots)
+			blknos[nblknos++] = qh_slot_address(&ix->geo, QH_ARRAY_CODE, nodes[i]).blkno;
 	}
-	(void) qh_read_ahead_blocks(index, blknos, n);
+	(void) qh_read_ahead_blocks(index, blknos, nblknos);
 	pfree(blknos);
 }
 
-/* Entry points and, beside them, their codes: what a search scores first, in one sweep. */
+/* The codes of the entry points, side by side. */
+static uint8 *
+read_entry_codes(QhIndex *ix, Relation index, const QhNode *nodes, int n)
+{
+	uint8	   *codes = palloc((Size) ix->code_nbytes * Max(n, 1));
+
+	qh_index_refresh_size(ix, index);
+	read_entries_ahead(ix, index, nodes, n);
+	for (int i = 0; i < n; i++)
+	{
+		QhSlotAddress addr;
+		Buffer		buf;
+
+		CHECK_FOR_INTERRUPTS();
+		if (nodes[i] >= ix->nslots)
+			qh_report_corrupt(index, QH_ENTRY_BLKNO, "entry point is out of range");
+		addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, nodes[i]);
+		buf = qh_page_read(index, MAIN_FORKNUM, addr.blkno, QH_PAGE_CODE, nodes[i] / ix->geo.group_nslots, BUFFER_LOCK_SHARE);
+		memcpy(codes + (Size) i * ix->code_nbytes, BufferGetPage(buf) + addr.offset, ix->code_nbytes);
+		UnlockReleaseBuffer(buf);
+	}
+	return codes;
+}
+
+/*
+ * Entry points and, beside them, their codes: what a search scores first, in one sweep.  Up to two thousand reads, any of
+ * which may fail: what is known stays as it was, with the counter that says it is out of date, until all of them are done.
+ */
 static void
 load_entries(QhIndex *ix, Relation index)
 {
-	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO,
-								   QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw entry points", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
-	int			nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+	uint32		nchanges = entry->nchanges;
+	int			n = Min(entry->nentries, QH_MAX_ENTRIES);
+	QhNode	   *nodes = palloc(sizeof(QhNode) * Max(n, 1));
+	uint8	   *codes;
 
-	ix->nentry_changes = entry->nchanges;
-	ix->nentries = 0;
-	if (ix->entries != NULL)
-		pfree(ix->entries);
-	if (ix->entry_codes != NULL)
-		pfree(ix->entry_codes);
-	ix->entry_codes = NULL;
-	ix->entries = palloc(sizeof(QhNode) * Max(nentries, 1));
-	memcpy(ix->entries, entry->nodes, sizeof(QhNode) * nentries);
+	memcpy(nodes, entry->nodes, sizeof(QhNode) * n);
 	UnlockReleaseBuffer(buf);
+	codes = read_entry_codes(ix, index, nodes, n);
+	MemoryContextSwitchTo(old);
 
-	qh_index_refresh_size(ix, index);
-	read_entries_ahead(ix, index, nentries);
-	ix->entry_codes = palloc((Size) ix->code_nbytes * Max(nentries, 1));
-	for (int i = 0; i < nentries; i++)
-	{
-		QhSlotAddress addr;
-		uint32		group = ix->entries[i] / ix->geo.group_nslots;
-
-		if (ix->entries[i] >= ix->nslots)
-			qh_report_corrupt(index, QH_ENTRY_BLKNO, "entry point is out of range");
-		addr = qh_slot_address(&ix->geo, QH_ARRAY_CODE, ix->entries[i]);
-		buf = qh_page_read(index, MAIN_FORKNUM, addr.blkno, QH_PAGE_CODE, group, BUFFER_LOCK_SHARE);
-		memcpy(ix->entry_codes + (Size) i * ix->code_nbytes,
-			   BufferGetPage(buf) + addr.offset, ix->code_nbytes);
-		UnlockReleaseBuffer(buf);
-	}
-	ix->nentries = nentries;
+	/* from here on nothing can fail */
+	MemoryContextSetParent(cxt, ix->cxt);
+	if (ix->entry_cxt != NULL)
+		MemoryContextDelete(ix->entry_cxt);
+	ix->entry_cxt = cxt;
+	ix->nentry_changes = nchanges;
+	ix->nentries = n;
+	ix->entries = nodes;
+	ix->entry_codes = codes;
 }
 
-static QhIndex *
-load(Relation index)
+/* Read all there is to know.  The caller holds ix, so that neither an invalidation nor an error frees it under us. */
+static void
+load(QhIndex *ix, Relation index)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw index",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	QhIndex    *ix = palloc0(sizeof(QhIndex));
+	MemoryContext old = MemoryContextSwitchTo(ix->cxt);
 
-	ix->cxt = cxt;
-	ix->relid = RelationGetRelid(index);
-	ix->relfilenumber = qh_relfilenumber(index);
-	ix->insert_target = InvalidBlockNumber;
 	qh_meta_read(index, &ix->meta);
 	if (ix->meta.ndims > 0)
 	{
@@ -251,9 +263,7 @@ load(Relation index)
 		load_entries(ix, index);
 	}
 	MemoryContextSwitchTo(old);
-	/* from here on nothing can fail: keep it beyond the caller's context */
-	MemoryContextSetParent(cxt, CacheMemoryContext);
-	return ix;
+	ix->loaded = true;
 }
 
 /*
@@ -295,11 +305,60 @@ entries_changed(QhIndex *ix, Relation index)
 	return nchanges != ix->nentry_changes;
 }
 
+/* What is known of the index, if anything is. */
+static QhIndex *
+find_known(Relation index)
+{
+	QhIndex    *ix = known;
+
+	while (ix != NULL && (ix->relid != RelationGetRelid(index) || ix->stale || !ix->loaded))
+		ix = ix->next;
+	/* an index without a dimension costs nothing to read again, and may have got one */
+	if (ix != NULL && (ix->relfilenumber != qh_relfilenumber(index) || ix->codec == NULL))
+	{
+		ix->stale = true;
+		drop_unused(ix);
+		return NULL;
+	}
+	return ix;
+}
+
+/* An entry of the list of which nothing was read. */
+static QhIndex *
+make_unread(Relation index)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw index", ALLOCSET_DEFAULT_SIZES);
+	QhIndex    *ix = MemoryContextAllocZero(cxt, sizeof(QhIndex));
+
+	MemoryContextSetParent(cxt, CacheMemoryContext);
+	ix->cxt = cxt;
+	ix->relid = RelationGetRelid(index);
+	ix->relfilenumber = qh_relfilenumber(index);
+	ix->insert_target = InvalidBlockNumber;
+	ix->next = known;
+	known = ix;
+	return ix;
+}
+
+static void
+hold(QhIndex *ix, Holder *holder, MemoryContext owner)
+{
+	holder->ix = ix;
+	holder->callback.func = release;
+	holder->callback.arg = holder;
+	ix->refcount++;
+	MemoryContextRegisterResetCallback(owner, &holder->callback);
+}
+
+/*
+ * It is in the list and held before anything of it is read: reading may look at the catalog, where an invalidation may
+ * come in, which must neither be missed nor free what is being read; and whatever fails, release() tidies up.
+ */
 QhIndex *
 qh_index_acquire(Relation index, MemoryContext owner)
 {
+	Holder	   *holder = MemoryContextAllocZero(owner, sizeof(Holder));
 	QhIndex    *ix;
-	Holder	   *holder;
 
 	if (!callback_registered)
 	{
@@ -307,38 +366,14 @@ qh_index_acquire(Relation index, MemoryContext owner)
 		callback_registered = true;
 	}
 
-	for (ix = known; ix != NULL; ix = ix->next)
-	{
-		if (ix->relid == RelationGetRelid(index) && !ix->stale)
-			break;
-	}
-	/* an index without a dimension costs nothing to read again, and may have got one */
-	if (ix != NULL && (ix->relfilenumber != qh_relfilenumber(index) || ix->codec == NULL))
-	{
-		ix->stale = true;
-		drop_unused(ix);
-		ix = NULL;
-	}
-
-	holder = MemoryContextAllocZero(owner, sizeof(Holder));
+	ix = find_known(index);
 	if (ix == NULL)
-	{
-		ix = load(index);
-		ix->next = known;
-		known = ix;
-	}
+		ix = make_unread(index);
+	hold(ix, holder, owner);
+	if (!ix->loaded)
+		load(ix, index);
 	else if (entries_changed(ix, index))
-	{
-		MemoryContext old = MemoryContextSwitchTo(ix->cxt);
-
 		load_entries(ix, index);
-		MemoryContextSwitchTo(old);
-	}
-	holder->ix = ix;
-	holder->callback.func = release;
-	holder->callback.arg = holder;
-	ix->refcount++;
-	MemoryContextRegisterResetCallback(owner, &holder->callback);
 	return ix;
 }
 

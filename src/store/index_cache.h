@@ -18,6 +18,7 @@ typedef struct QhIndex
 {
 	Oid			relid;
 	Oid			relfilenumber;
+	bool		loaded;			/* all of it was read; until then nobody may have it but who reads it */
 	bool		stale;			/* nobody new may have it */
 	int			refcount;
 	MemoryContext cxt;			/* holds this and all below */
@@ -32,6 +33,7 @@ typedef struct QhIndex
 	QvCodec    *refine_codec;	/* NULL where the index has no finer codes */
 	uint32		refine_nbytes;
 
+	MemoryContext entry_cxt;	/* holds the entry points */
 	uint32		nentry_changes; /* of the entry page, when the list was read */
 	int			nentries;
 	QhNode	   *entries;
