@@ -116,10 +116,12 @@ formatted_nblocks(Check *check)
 	while (nblocks > check->ix->geo.first_blkno)
 	{
 		Buffer		buf = ReadBuffer(check->index, nblocks - 1);
-		bool		is_new = PageIsNew(BufferGetPage(buf));
+		bool		is_new;
 
 		CHECK_FOR_INTERRUPTS();
-		ReleaseBuffer(buf);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		is_new = PageIsNew(BufferGetPage(buf));
+		UnlockReleaseBuffer(buf);
 		if (!is_new)
 			break;
 		nblocks--;

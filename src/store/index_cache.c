@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "store/index_cache.h"
 #include "store/memory.h"
 #include "store/optimistic.h"
@@ -289,7 +290,8 @@ glance_at_changes(const QhIndex *ix, Relation index, uint32 *nchanges)
 static bool
 entries_changed(QhIndex *ix, Relation index)
 {
-	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
+	Buffer	   *hint = qh_hint(ix, QH_ENTRY_BLKNO);
+	Buffer		buf = *hint;
 	uint32		nchanges;
 
 	if (glance_at_changes(ix, index, &nchanges))
@@ -299,7 +301,7 @@ entries_changed(QhIndex *ix, Relation index)
 		buf = ReadBuffer(index, QH_ENTRY_BLKNO);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	qh_page_check(index, QH_ENTRY_BLKNO, BufferGetPage(buf), QH_PAGE_ENTRY, 0);
-	ix->hints[QH_ENTRY_BLKNO] = buf;
+	*hint = buf;
 	nchanges = QhPageGetEntry(BufferGetPage(buf))->nchanges;
 	UnlockReleaseBuffer(buf);
 	return nchanges != ix->nentry_changes;
@@ -377,37 +379,71 @@ qh_index_acquire(Relation index, MemoryContext owner)
 	return ix;
 }
 
-/* Room for a hint for each of nblocks blocks. */
-static void
-grow_hints(MemoryContext cxt, Buffer **hints, BlockNumber *nhints, BlockNumber nblocks)
+/*
+ * Hints a block of the index has room for: one for each, up to four a shared buffer.  An index that is larger has few of its blocks
+ * in shared buffers, and fewer of them in the place of another.
+ */
+static BlockNumber
+hints_wanted(BlockNumber nblocks)
 {
-	BlockNumber max;
-	Buffer	   *grown;
+	uint64		most = (uint64) NBuffers * 4;
 
-	if (nblocks <= *nhints)
-		return;
-	max = Max(nblocks, *nhints + *nhints / 2);
-	grown = MemoryContextAllocHuge(cxt, sizeof(Buffer) * max);
-	if (*nhints > 0)
-		memcpy(grown, *hints, sizeof(Buffer) * *nhints);
-	memset(grown + *nhints, 0, sizeof(Buffer) * (max - *nhints));
-	if (*hints)
-		pfree(*hints);
-	*hints = grown;
-	*nhints = max;
+	return pg_nextpower2_32(Max(1, (uint32) Min(nblocks, Min(most, UINT64_C(1) << 31))));
 }
 
+/* While they are fewer than wanted there is one for each block, so the first half of more is what they were. */
+static void
+grow_hints(QhIndex *ix, BlockNumber nblocks)
+{
+	BlockNumber max = hints_wanted(nblocks);
+	Buffer	   *grown;
+
+	if (max <= ix->nhints)
+		return;
+	grown = MemoryContextAllocHuge(ix->cxt, sizeof(Buffer) * (Size) max);
+	if (ix->nhints > 0)
+		memcpy(grown, ix->hints, sizeof(Buffer) * (Size) ix->nhints);
+	memset(grown + ix->nhints, 0, sizeof(Buffer) * (Size) (max - ix->nhints));
+	if (ix->hints)
+		pfree(ix->hints);
+	ix->hints = grown;
+	ix->nhints = max;
+}
+
+/* Those of the table are few enough to be found again. */
+static void
+grow_table_hints(QhIndex *ix, BlockNumber nblocks)
+{
+	BlockNumber max = pg_nextpower2_32(Max(1, Min(nblocks, QH_TABLE_HINTS_MAX)));
+	QhTableHint *grown;
+
+	if (max <= ix->ntable_hints)
+		return;
+	grown = MemoryContextAlloc(ix->cxt, sizeof(QhTableHint) * max);
+	for (BlockNumber i = 0; i < max; i++)
+		grown[i] = (QhTableHint) {InvalidBlockNumber, InvalidBuffer};
+	if (ix->table_hints)
+		pfree(ix->table_hints);
+	ix->table_hints = grown;
+	ix->ntable_hints = max;
+}
+
+/* Memory comes first: what is known of the size must not be ahead of it. */
 void
 qh_index_refresh_size(QhIndex *ix, Relation index)
 {
-	ix->nblocks = RelationGetNumberOfBlocks(index);
-	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, ix->nblocks) : 0;
-	grow_hints(ix->cxt, &ix->hints, &ix->nhints, ix->nblocks);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	grow_hints(ix, nblocks);
+	ix->nblocks = nblocks;
+	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, nblocks) : 0;
 }
 
 void
 qh_index_refresh_table_size(QhIndex *ix, Relation heap)
 {
-	ix->ntable_blocks = RelationGetNumberOfBlocks(heap);
-	grow_hints(ix->cxt, &ix->table_hints, &ix->ntable_hints, ix->ntable_blocks);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
+
+	grow_table_hints(ix, nblocks);
+	ix->ntable_blocks = nblocks;
 }

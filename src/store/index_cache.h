@@ -14,6 +14,16 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+/* The buffer a block of the table was last seen in. */
+typedef struct QhTableHint
+{
+	BlockNumber blkno;
+	Buffer		buf;
+} QhTableHint;
+
+/* Of those at most so many, which are 128 kB; a power of two, chosen by hand. */
+#define QH_TABLE_HINTS_MAX	16384
+
 typedef struct QhIndex
 {
 	Oid			relid;
@@ -42,14 +52,25 @@ typedef struct QhIndex
 	BlockNumber nblocks;		/* as last looked up */
 	uint32		nslots;			/* that nblocks give room to */
 
-	Buffer	   *hints;			/* buffer a block was last seen in, or 0 */
-	BlockNumber nhints;
+	Buffer	   *hints;			/* buffers that blocks were last seen in (qh_hint()) */
+	BlockNumber nhints;			/* a power of two */
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
-	Buffer	   *table_hints;	/* the same for blocks of the table (table_ahead.c) */
 	BlockNumber ntable_blocks;	/* of the table, as last looked up */
-	BlockNumber ntable_hints;
+	QhTableHint *table_hints;	/* the same for those (table_ahead.c) */
+	BlockNumber ntable_hints;	/* a power of two, or 0 */
 } QhIndex;
+
+/*
+ * Where the buffer is noted that a block of the index was last seen in, or 0.  Of an index much larger than shared buffers two
+ * blocks may share the place, and neither is told from the other here: whoever uses the buffer looks at its tag.
+ */
+static inline Buffer *
+qh_hint(const QhIndex *ix, BlockNumber blkno)
+{
+	Assert(ix->nhints > 0);
+	return &ix->hints[blkno & (ix->nhints - 1)];
+}
 
 /* What is known of the index.  Held until owner is reset or deleted. */
 extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);

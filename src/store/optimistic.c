@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "compat.h"
 #include "storage/buf_internals.h"
 #include "store/optimistic.h"
@@ -66,10 +67,57 @@ may_glance(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 	return is_held(tag, desc, blkno, BUFFER_USED, BM_VALID | BM_MAX_USAGE_COUNT * BUF_USAGECOUNT_ONE);
 }
 
+/* The state of a content lock that nobody holds or waits for. */
+static inline uint32
+free_lock_state(void)
+{
+	static bool known = false;
+	static uint32 state;
+
+	if (unlikely(!known))
+	{
+		LWLock		lock;
+
+		LWLockInitialize(&lock, LWTRANCHE_FIRST_USER_DEFINED);
+		state = pg_atomic_read_u32(&lock.state);
+		known = true;
+	}
+	return state;
+}
+
+/* Does nobody hold the content lock of the buffer, or wait for it? */
+static inline bool
+is_unlocked(BufferDesc *desc)
+{
+	return qh_content_lock_is_free(desc, free_lock_state());
+}
+
+/* Is the page all there in a buffer that was seen to be valid?  Redo makes it so before that, but locks it first, and until it is. */
+static inline bool
+is_in(BufferDesc *desc)
+{
+	pg_read_barrier();
+	return is_unlocked(desc);
+}
+
+/* Pinning is a barrier: a page that was on its way in before that is locked until it is there. */
+void
+qh_await_page(Buffer buf)
+{
+	if (BufferIsLocal(buf) || is_unlocked(GetBufferDescriptor(buf - 1)))
+	{
+		pg_read_barrier();
+		return;
+	}
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+}
+
 int
 qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest)
 {
 	BufferTag	tag;
+	bool		in_recovery = rs->in_recovery;
 	int			nrest = 0;
 
 	Assert(n <= QH_UNPINNED_MAX);
@@ -78,7 +126,8 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	{
 		BufferDesc *desc = places->desc[i];
 
-		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])))
+		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])) &&
+			(likely(!in_recovery) || is_in(desc)))
 			continue;
 		places->desc[i] = NULL;
 		places->slot[i] = qh_no_slot;
@@ -103,13 +152,14 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 const char *
 qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = *qh_hint(ix, blkno);
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
 	glance->desc = GetBufferDescriptor(buf - 1);
 	qh_buffer_tag_init(&glance->tag, qh_locator(index), MAIN_FORKNUM, blkno);
-	if (!may_glance(&glance->tag, glance->desc, blkno))
+	if (!may_glance(&glance->tag, glance->desc, blkno) ||
+		(RecoveryInProgress() && !is_in(glance->desc)))
 		return NULL;
 	pg_read_barrier();
 	return (const char *) BufferGetBlock(buf);
@@ -122,34 +172,20 @@ qh_glance_end(QhGlance *glance)
 	return is_there(&glance->tag, glance->desc, glance->tag.blockNum);
 }
 
-/* The state of a content lock that nobody holds or waits for. */
-static inline uint32
-free_lock_state(void)
-{
-	static bool known = false;
-	static uint32 state;
-
-	if (unlikely(!known))
-	{
-		LWLock		lock;
-
-		LWLockInitialize(&lock, LWTRANCHE_FIRST_USER_DEFINED);
-		state = pg_atomic_read_u32(&lock.state);
-		known = true;
-	}
-	return state;
-}
-
 const char *
 qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
 {
 	if (!RelationNeedsWAL(rs->index))
 		return NULL;			/* its pages do not say that they were changed */
 	watch->page = qh_glance_begin(rs->ix, rs->index, blkno, &watch->glance);
-	if (watch->page == NULL || !qh_content_lock_is_free(watch->glance.desc, free_lock_state()))
+	if (watch->page == NULL)
 		return NULL;
-	pg_read_barrier();
+
+	/* in this order: were the lock looked at first, the LSN could be that of a change whose bytes are not to be seen yet */
 	watch->lsn = PageGetLSN((Page) watch->page);
+	pg_read_barrier();
+	if (!is_unlocked(watch->glance.desc))
+		return NULL;
 	pg_read_barrier();
 	return watch->page;
 }
@@ -162,7 +198,7 @@ bool
 qh_watch_end(QhWatch *watch)
 {
 	pg_read_barrier();
-	if (!qh_content_lock_is_free(watch->glance.desc, free_lock_state()))
+	if (!is_unlocked(watch->glance.desc))
 		return false;
 	pg_read_barrier();
 	return PageGetLSN((Page) watch->page) == watch->lsn && qh_glance_end(&watch->glance);

@@ -23,6 +23,12 @@ extern bool qh_optimistic_read;
 extern bool qh_usage_is_full(Buffer buf);
 
 /*
+ * Wait until the page is in its buffer, which is pinned: on a standby it may still be on its way there from WAL ("Standby" in README.md).  What
+ * is read after that, while the pin is held, is the page.
+ */
+extern void qh_await_page(Buffer buf);
+
+/*
  * Score n slots where they lie.  Positions of those that need a pin, or whose page may not have been there all the time, go
  * to rest in any order, and their dist means nothing.  Returns how many those are.  Changes places.  Takes no pin and no lock.
  */
@@ -52,7 +58,7 @@ typedef struct QhWatch
 
 /*
  * The same of a page that others change: what is read means something only if qh_watch_end() says that nobody did, and is then
- * what a share lock would have shown.  NULL also where somebody holds the page's lock, or changes of the index are not logged.
+ * what a share lock would have shown, but for the two reads of README.md: whoever finds it wrong reads it again under the lock.  NULL also where somebody holds the page's lock, or changes of the index are not logged.
  */
 extern const char *qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch);
 extern bool qh_watch_end(QhWatch *watch);

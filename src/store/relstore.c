@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/generic_xlog.h"
+#include "access/xlog.h"
 #include "compat.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
@@ -36,17 +37,29 @@ Buffer
 qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf)
 {
 	Page		page = BufferGetPage(buf);
+	QhPageKind	kind = qh_array_page_kind(array);
+	uint32		group = node / rs->ix->geo.group_nslots;
+	Buffer	   *hint = qh_hint(rs->ix, blkno);
+	bool		is_new;
 
-	if (buf == rs->ix->hints[blkno])
+	if (rs->in_recovery)
+		qh_await_page(buf);
+	if (buf == *hint && qh_page_is(page, kind, group))
 		return buf;
 	rs->nmisses++;
-	if (PageIsNew(page))
+
+	/* a page is not called new, or wrong, or right, without its lock */
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	is_new = PageIsNew(page);
+	if (!is_new)
+		qh_page_check(rs->index, blkno, page, kind, group);
+	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+	if (is_new)
 	{
 		ReleaseBuffer(buf);
 		return InvalidBuffer;
 	}
-	qh_page_check(rs->index, blkno, page, qh_array_page_kind(array), node / rs->ix->geo.group_nslots);
-	rs->ix->hints[blkno] = buf;
+	*hint = buf;
 	return buf;
 }
 
@@ -61,17 +74,21 @@ qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
 	*addr = qh_slot_address(&ix->geo, array, node);
 	rs->npins++;
-	known = ix->hints[addr->blkno];
+	known = *qh_hint(ix, addr->blkno);
 	if (known != InvalidBuffer &&
 		(rs->strategy != NULL || qh_usage_is_full(known)) &&
 		ReadRecentBuffer(qh_locator(rs->index), MAIN_FORKNUM, addr->blkno, known))
+	{
+		if (rs->in_recovery)
+			qh_await_page(known);
 		return known;
+	}
 
 	buf = ReadBufferExtended(rs->index, MAIN_FORKNUM, addr->blkno, RBM_NORMAL, rs->strategy);
 	return qh_remember_page(rs, array, node, addr->blkno, buf);
 }
 
-/* The same with a lock; the page is looked at each time, all over if it is to be changed. */
+/* The same with a lock that is kept; the page is looked at each time, all over if it is to be changed. */
 static Buffer
 lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddress *addr)
 {
@@ -106,7 +123,7 @@ prefetch_slot(const char *slot, uint32 nbytes)
 static inline const char *
 prefetch_page(const QhIndex *ix, BlockNumber blkno)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = *qh_hint(ix, blkno);
 	const char *page;
 
 	if (buf <= InvalidBuffer)
@@ -148,7 +165,7 @@ prefetch_refine(QhRelStore *rs, QhNode node)
 	if (rs->refine_query == NULL)
 		return;
 	addr = qh_slot_address(&ix->geo, QH_ARRAY_REFINE, node);
-	buf = ix->hints[addr.blkno];
+	buf = *qh_hint(ix, addr.blkno);
 	if (buf > InvalidBuffer)
 		prefetch_slot((const char *) BufferGetBlock(buf) + addr.offset, Min(ix->geo.slot_nbytes[QH_ARRAY_REFINE], MAX_PREFETCH_NBYTES));
 }
@@ -218,21 +235,32 @@ read_links(QhRelStore *rs, QhNode node, QhLink *links)
 	return glance_at_slot(rs, node, &state, links) ? state : qh_read_slot(rs, node, links);
 }
 
+/* The largest id that a node in this state links to, and how many it links to. */
+static QhNode
+last_link(const QhRelStore *rs, QhSlotState state, const QhLink *links, int *n)
+{
+	QhNode		last = 0;
+
+	*n = 0;
+	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+		return 0;
+	for (; *n < rs->store.max_degree && links[*n] != QH_INVALID_NODE; (*n)++)
+		last = Max(last, qh_link_node(links[*n]));
+	return last;
+}
+
 static int
 relstore_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
-	QhSlotState state = read_links(rs, node, out);
-	int			max_degree = store->max_degree;
-	QhNode		last = 0;		/* of the ids linked to */
-	int			n = 0;
+	int			n;
+	QhNode		last = last_link(rs, read_links(rs, node, out), out, &n);
 
 	rs->nlinks++;
-	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
-		return 0;
-	for (; n < max_degree && out[n] != QH_INVALID_NODE; n++)
-		last = Max(last, qh_link_node(out[n]));
-	if (!qh_relstore_in_range(rs, last))
+	/* a list is not called wrong before it was read under the lock */
+	if (unlikely(!qh_relstore_in_range(rs, last)))
+		last = last_link(rs, qh_read_slot(rs, node, out), out, &n);
+	if (unlikely(!qh_relstore_in_range(rs, last)))
 		qh_report_corrupt(rs->index,
 						  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
 						  "a link leads past the end");
@@ -285,7 +313,7 @@ find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *
 		if (likely(nodes[i] < ix->nslots))
 		{
 			addr = qh_slot_address(&ix->geo, array, nodes[i]);
-			buf = ix->hints[addr.blkno];
+			buf = *qh_hint(ix, addr.blkno);
 		}
 		if (unlikely(buf <= InvalidBuffer))
 		{
@@ -457,6 +485,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.score_fetched = relstore_score_fetched;
 	rs->store.max_degree = 2 * ix->meta.m;
 	rs->store.hubs = qh_meta_hubs(&ix->meta);
+	rs->in_recovery = RecoveryInProgress();
 	rs->index = index;
 	rs->ix = ix;
 	if (ix->nslots == 0)

@@ -42,6 +42,7 @@ typedef struct QhRelStore
 	const QvQuery *query;		/* what score() measures from */
 	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
 	BufferAccessStrategy strategy;	/* how pages are read that are not in shared buffers (sweep.c), or NULL */
+	bool		in_recovery;	/* a page may be on its way into its buffer from WAL ("Standby" in README.md) */
 
 	QhPlaces	fetched[2];		/* where the nodes are that fetch() was given, for either place */
 
@@ -85,9 +86,9 @@ extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *d
 
 /*
  * Pin the page that holds a slot of an array.  The first time this backend meets the
- * page it is checked; after that its place in shared buffers is remembered, and only
+ * page it is checked, under a share lock that is given back; after that its place in shared buffers is remembered, and only
  * the buffer's tag is compared, unless the usage count wants to be raised.  Returns InvalidBuffer for a page that was never written
- * (the relation was extended just before a crash).
+ * (the relation was extended just before a crash).  The caller may hold locks that come before the page's in the order of locks, and no others.
  */
 extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr);
 

@@ -46,6 +46,18 @@ seems_held(Relation heap, BlockNumber blkno, Buffer buf)
 	return qh_buffer_tags_equal(&GetBufferDescriptor(buf - 1)->tag, &tag);
 }
 
+/* Where the block was seen last, or InvalidBuffer. */
+static inline Buffer
+seen_in(const QhIndex *ix, BlockNumber blkno)
+{
+	const QhTableHint *hint;
+
+	if (unlikely(ix->ntable_hints == 0))
+		return InvalidBuffer;
+	hint = &ix->table_hints[blkno & (ix->ntable_hints - 1)];
+	return hint->blkno == blkno ? hint->buf : InvalidBuffer;
+}
+
 /* Look up where a block of the table is, or have it read.  The table may have been truncated since its size was noted. */
 static void
 look_up(QhRelStore *rs, Relation heap, BlockNumber blkno)
@@ -59,7 +71,7 @@ look_up(QhRelStore *rs, Relation heap, BlockNumber blkno)
 	result = PrefetchBuffer(heap, MAIN_FORKNUM, blkno);
 	if (result.initiated_io)
 		rs->nahead++;
-	ix->table_hints[blkno] = result.recent_buffer;
+	ix->table_hints[blkno & (ix->ntable_hints - 1)] = (QhTableHint) {blkno, result.recent_buffer};
 }
 
 /* Where a line pointer is, whose number may be any. */
@@ -93,7 +105,7 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 		if (!qh_table_has_block(ix, heap, blkno))
 			continue;
 		known[nknown++] = tids[i];
-		buf = ix->table_hints[blkno];
+		buf = seen_in(ix, blkno);
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary table in local memory */
 		qv_prefetch(GetBufferDescriptor(buf - 1));
@@ -103,13 +115,17 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 	for (int i = 0; i < nknown; i++)
 	{
 		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&known[i]);
+		Buffer		buf = seen_in(ix, blkno);
 		const char *row;
 
-		if (may_read && !seems_held(heap, blkno, ix->table_hints[blkno]))
+		if (may_read && !seems_held(heap, blkno, buf))
+		{
 			look_up(rs, heap, blkno);
-		if (ix->table_hints[blkno] <= InvalidBuffer)
+			buf = seen_in(ix, blkno);
+		}
+		if (buf <= InvalidBuffer)
 			continue;
-		row = row_of(ix->table_hints[blkno], ItemPointerGetOffsetNumberNoCheck(&known[i]));
+		row = row_of(buf, ItemPointerGetOffsetNumberNoCheck(&known[i]));
 		qv_prefetch(row);
 		qv_prefetch(row + CACHE_LINE_NBYTES);	/* rows do not keep to lines */
 	}
@@ -124,7 +140,7 @@ qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 {
 	IndexFetchHeapData *of_heap = (IndexFetchHeapData *) fetch;
 	Relation	heap = fetch->rel;
-	Buffer		buf = rs->ix->table_hints[blkno];
+	Buffer		buf = seen_in(rs->ix, blkno);
 
 	if (heap->rd_tableam != GetHeapamTableAmRoutine() || buf <= InvalidBuffer ||
 		buf == of_heap->xs_cbuf || !qh_usage_is_full(buf) ||
