@@ -514,9 +514,9 @@ read_rows(QhScan *scan, const QhRefined *cand)
 	scan->rows_node = cand->node;
 	if (qh_rows_of_batch(&scan->ahead, cand->node, cand->coarse, &scan->rows))
 		return;
-	if (qh_read_rows(&scan->rs, cand->node, &scan->rows, code) > 0 &&
+	if (qh_read_rows(&scan->rs, cand->node, &scan->rows, code) &&
 		!still_scored(scan, code, cand->coarse))
-		scan->rows.ntids = 0;
+		qh_drop_rows(&scan->rows);
 	if (scan->rescore_codes)
 		scan->rows_exact = jaccard(scan, code);
 }
@@ -527,13 +527,17 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 	while (scan->next_row >= scan->rows.ntids)
 	{
 		QhRefined	cand;
-		MemoryContext old = MemoryContextSwitchTo(scan->query_cxt);
-		bool		found = next_node(scan, &cand);
+		MemoryContext old;
+		bool		found;
 
+		scan->next_row = 0;
+		if (qh_read_more_rows(&scan->rs, &scan->rows) > 0)
+			break;				/* of the same node */
+		old = MemoryContextSwitchTo(scan->query_cxt);
+		found = next_node(scan, &cand);
 		MemoryContextSwitchTo(old);
 		if (!found)
 			return false;
-		scan->next_row = 0;
 		read_rows_ahead(scan, cand.node);
 		read_rows(scan, &cand);
 		scan->rows_dist = cand.dist;

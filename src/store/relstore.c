@@ -17,8 +17,8 @@
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
 #include "store/optimistic.h"
+#include "store/postings.h"
 #include "store/readahead.h"
-#include "utils/memutils.h"
 
 /* Of a long code the processor's own prefetcher brings the rest. */
 #define MAX_PREFETCH_NBYTES 256
@@ -578,14 +578,24 @@ qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds)
 QhSlotState
 qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links)
 {
+	XLogRecPtr	lsn;
+
+	return qh_read_slot_at(rs, node, links, &lsn);
+}
+
+QhSlotState
+qh_read_slot_at(QhRelStore *rs, QhNode node, QhLink *links, XLogRecPtr *lsn)
+{
 	QhArray		array = qh_link_array(&rs->ix->geo, node);
 	QhSlotAddress addr;
 	Buffer		buf = lock_slot(rs, array, node, BUFFER_LOCK_SHARE, &addr);
 	QhSlotState state;
 	bool		sound;
 
+	*lsn = InvalidXLogRecPtr;
 	if (!BufferIsValid(buf))
 		return QH_SLOT_FREE;
+	*lsn = PageGetLSN(BufferGetPage(buf));
 	state = (QhSlotState) slot_states(rs, array, BufferGetPage(buf))[addr.index];
 	sound = copy_slot(rs, node, state, (uint8 *) BufferGetPage(buf) + addr.offset, links);
 	UnlockReleaseBuffer(buf);
@@ -649,71 +659,60 @@ qh_read_row(QhRelStore *rs, QhNode node)
 	return row;
 }
 
-static void
-add_tids(QhRowList *list, const void *tids, int ntids)
-{
-	if (list->ntids + ntids > list->max)
-	{
-		int			max = Max(64, 2 * (list->ntids + ntids));
-		ItemPointerData *grown = MemoryContextAllocHuge(list->cxt, sizeof(ItemPointerData) * (Size) max);
-
-		if (list->ntids > 0)
-			memcpy(grown, list->tids, sizeof(ItemPointerData) * list->ntids);
-		if (list->tids)
-			pfree(list->tids);
-		list->tids = grown;
-		list->max = max;
-	}
-	memcpy(list->tids + list->ntids, tids, sizeof(ItemPointerData) * ntids);
-	list->ntids += ntids;
-}
-
-/* Walk a chain of posting slots.  The caller holds the lock of the node's row page, which keeps the chain as it is. */
-static void
-read_postings(QhRelStore *rs, QhNode head, QhRowList *list)
-{
-	QhLink		slot[2 * QH_MAX_M];
-	uint64		steps = 0;
-
-	while (head != QH_INVALID_NODE)
-	{
-		QhPosting	posting = (QhPosting) slot;
-		BlockNumber blkno;
-
-		if (!qh_relstore_in_range(rs, head))
-			qh_report_corrupt(rs->index, QH_META_BLKNO, "a row pointer list leads past the end");
-		blkno = qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, head).blkno;
-		if (qh_read_slot(rs, head, slot) != QH_SLOT_POSTING ||
-			posting->ntids > QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, head)))
-			qh_report_corrupt(rs->index, blkno, "row pointer list is broken");
-		if (++steps > rs->ix->nslots)
-			qh_report_corrupt(rs->index, blkno, "row pointer list has no end");
-		add_tids(list, posting->tids, posting->ntids);
-		head = posting->next;
-	}
-}
-
-int
+bool
 qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 {
 	QhSlotAddress addr;
 	Buffer		buf = lock_slot(rs, QH_ARRAY_ROW, node, BUFFER_LOCK_SHARE, &addr);
 	QhRowData	row;
 
-	list->ntids = 0;
+	qh_drop_rows(list);
+	list->chain.node = node;
 	if (!BufferIsValid(buf))
-		return 0;
+		return false;
 	memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
 	if (row.flags == QH_ROW_SINGLE)
-		add_tids(list, row.w, 1);
+		qh_list_add(list, row.w, 1);
 	else if (row.flags == QH_ROW_POSTING)
-		read_postings(rs, qh_row_head(row), list);
+		qh_chain_begin(rs, list, qh_row_head(row));
 	else if (row.flags != QH_ROW_NONE)
 		qh_report_corrupt(rs->index, addr.blkno, "row slot is broken");
-	if (list->ntids > 0 && code != NULL && !qh_read_code(rs, node, code))
-		list->ntids = 0;
+	if (code != NULL && row.flags != QH_ROW_NONE && !qh_read_code(rs, node, code))
+		qh_drop_rows(list);
 	UnlockReleaseBuffer(buf);
+	return list->ntids > 0 || list->chain.more;
+}
+
+int
+qh_read_more_rows(QhRelStore *rs, QhRowList *list)
+{
+	list->ntids = 0;
+	while (list->ntids == 0 && list->chain.more)
+	{
+		QhSlotAddress addr;
+		Buffer		buf;
+		QhRowData	row = {{0}, QH_ROW_NONE};
+
+		CHECK_FOR_INTERRUPTS();
+		buf = lock_slot(rs, QH_ARRAY_ROW, list->chain.node, BUFFER_LOCK_SHARE, &addr);
+		if (BufferIsValid(buf))
+			memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
+		/* a node whose chain is gone had no rows any more that anybody sees */
+		if (row.flags == QH_ROW_POSTING)
+			qh_chain_go_on(rs, list, qh_row_head(row));
+		else
+			qh_chain_end(list);
+		if (BufferIsValid(buf))
+			UnlockReleaseBuffer(buf);
+	}
 	return list->ntids;
+}
+
+void
+qh_drop_rows(QhRowList *list)
+{
+	list->ntids = 0;
+	qh_chain_end(list);
 }
 
 /* Of n nodes, add to the batch those in a page whose row is the only one.  The caller holds the page's lock. */
@@ -780,8 +779,8 @@ qh_rows_of_batch(const QhRowBatch *batch, QhNode node, float dist, QhRowList *li
 	{
 		if (batch->nodes[i] != node || batch->dist[i] != dist)
 			continue;
-		list->ntids = 0;
-		add_tids(list, &batch->tids[i], 1);
+		qh_drop_rows(list);
+		qh_list_add(list, &batch->tids[i], 1);
 		return true;
 	}
 	return false;

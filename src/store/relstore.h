@@ -98,20 +98,41 @@ extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddr
  */
 extern Buffer qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf);
 
-/*
- * The list of row pointers of a node, read under a share lock of its row page together with
- * its code, so that the two belong to the same node even if the slot was reused since
- * the caller scored it.  Returns the number of TIDs (0 = not a live node).
- */
+/* How far the posting slots of a node were read (postings.c). */
+typedef struct QhChain
+{
+	bool		more;			/* there are others; if not, nothing of what follows counts */
+	QhNode		node;
+	QhNode		slot;			/* read last */
+	XLogRecPtr	lsn;			/* of its page, when it was read */
+	QhLink	   *content;		/* and what it held */
+	struct seen_hash *seen;		/* those that were read, in the list's memory */
+	uint64		nsteps;			/* slots read since the beginning of the chain */
+	uint64		max_passed;		/* of them, so many that were read before are passed over under one lock */
+} QhChain;
+
+/* Row pointers of a node, as many as were read at once. */
 typedef struct QhRowList
 {
 	ItemPointerData *tids;
 	int			ntids;
 	int			max;
 	MemoryContext cxt;
+	QhChain		chain;			/* where the others are */
 } QhRowList;
 
-extern int qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
+/*
+ * The first row pointers of a node, read under a share lock of its row page together with
+ * its code, so that the two belong to the same node even if the slot was reused since
+ * the caller scored it.  False if it is not a live node.  If it is, there may still be none among the first.
+ */
+extern bool qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
+
+/* In the place of those, the next row pointers of that node; 0 = there are no others. */
+extern int qh_read_more_rows(QhRelStore *rs, QhRowList *list);
+
+/* None of the node's rows is wanted. */
+extern void qh_drop_rows(QhRowList *list);
 
 /* Row pointers of nodes with one row each that were read together, and how their codes score. */
 typedef struct QhRowBatch
@@ -161,6 +182,8 @@ extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, 
 
 /* State of a slot and its links, a whole list (or a posting slot's content), under a short share lock. */
 extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
+/* The same, and where the last change of its page is logged. */
+extern QhSlotState qh_read_slot_at(QhRelStore *rs, QhNode node, QhLink *links, XLogRecPtr *lsn);
 /* States of all slots of the page of links or hubs that begins with first; returns how many.  All FREE where it was never formatted. */
 extern uint32 qh_read_states(QhRelStore *rs, QhNode first, uint8 *states);
 /* Row slots of count nodes from first on, a lock a page. */

@@ -4,10 +4,12 @@
  *
  * A node with one row holds its TID in its row slot; one with several heads a chain of
  * posting slots.  Whoever changes a chain holds the exclusive lock of the node's row page
- * (through qh_apply), whoever reads it the share lock.  See README.md, section "Row pointers".
+ * (through qh_apply), and a row pointer stays in the slot it was put into.  See README.md, section "Chains of rows".
  */
 #include "postgres.h"
 
+#include "commands/vacuum.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "store/relstore.h"
 
@@ -159,6 +161,7 @@ vacuum_posting(QhRelStore *rs, QhNode node, QhNode slot, bool (*dead) (ItemPoint
 		QhRowChange row_change = {node, row, row};
 		QhSlotChange change = {slot, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 
+		CHECK_FOR_INTERRUPTS();
 		if (qh_read_slot(rs, slot, old_slot) != QH_SLOT_POSTING ||
 			was->ntids > QH_POSTING_NTIDS(nbytes))
 			qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
@@ -242,7 +245,7 @@ vacuum_chain(QhRelStore *rs, QhNode node, QhNode head, bool (*dead) (ItemPointer
 		QhNode		next;
 		int			here = vacuum_posting(rs, node, slot, dead, arg, nremoved, &next);
 
-		CHECK_FOR_INTERRUPTS();
+		qh_vacuum_delay();		/* a chain may be longer than many pages */
 		if (++steps > rs->ix->nslots)
 			qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
 							  "row pointer list has no end");
@@ -264,6 +267,7 @@ qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *
 		QhSlotChange change = {node, QH_SLOT_LIVE, QH_SLOT_DYING, NULL, NULL};
 		ItemPointerData tid;
 
+		CHECK_FOR_INTERRUPTS();
 		if (row.flags == QH_ROW_NONE)
 			return 0;
 		if (row.flags == QH_ROW_POSTING)

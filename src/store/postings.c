@@ -1,0 +1,166 @@
+/*
+ * postings.c
+ *		The row pointers of a node that has several, read a part at a time.
+ *
+ * A chain of posting slots may be long: millions of rows may have one code.  Between two parts no lock is held, so
+ * others may add slots in front, and take slots out that have become empty.  Must not know who changes
+ * chains, but what they may do: see README.md, section "Chains of rows".
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "store/postings.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* Posting slots read under one lock: 320 row pointers at m = 16.  Chosen by hand. */
+#define SLOTS_A_PART	16
+
+/* Slots passed over under one lock, of those that were read already; chosen by hand. */
+#define SLOTS_PASSED	1024
+
+/* Posting slots that were read. */
+typedef struct SeenSlot
+{
+	QhNode		node;
+	uint32		status;			/* the hash table's */
+} SeenSlot;
+
+#define SH_PREFIX seen
+#define SH_ELEMENT_TYPE SeenSlot
+#define SH_KEY_TYPE QhNode
+#define SH_KEY node
+#define SH_HASH_KEY(tb, key) murmurhash32(key)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+void
+qh_list_add(QhRowList *list, const void *tids, int ntids)
+{
+	if (list->ntids + ntids > list->max)
+	{
+		int			max = Max(64, 2 * (list->ntids + ntids));
+		ItemPointerData *grown = MemoryContextAllocHuge(list->cxt, sizeof(ItemPointerData) * (Size) max);
+
+		if (list->ntids > 0)
+			memcpy(grown, list->tids, sizeof(ItemPointerData) * list->ntids);
+		if (list->tids)
+			pfree(list->tids);
+		list->tids = grown;
+		list->max = max;
+	}
+	memcpy(list->tids + list->ntids, tids, sizeof(ItemPointerData) * ntids);
+	list->ntids += ntids;
+}
+
+/* Read the next posting slot of the chain; an error if it is none.  It is the place from which the chain is gone on with. */
+static void
+read_posting(QhRelStore *rs, QhChain *chain, QhNode node)
+{
+	BlockNumber blkno;
+
+	if (!qh_relstore_in_range(rs, node))
+		qh_report_corrupt(rs->index, QH_META_BLKNO, "a row pointer list leads past the end");
+	blkno = qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno;
+	if (qh_read_slot_at(rs, node, chain->content, &chain->lsn) != QH_SLOT_POSTING ||
+		((QhPosting) chain->content)->ntids > QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, node)))
+		qh_report_corrupt(rs->index, blkno, "row pointer list is broken");
+	if (++chain->nsteps > rs->ix->nslots)
+		qh_report_corrupt(rs->index, blkno, "row pointer list has no end");
+	chain->slot = node;
+}
+
+/*
+ * Is the slot that was read last in the chain still?  Taking it out, or another that it leads to, changes its page.  A page that is
+ * not logged does not say so: there it has to hold what it held.
+ */
+static bool
+is_in_chain(QhRelStore *rs, const QhChain *chain)
+{
+	QhLink		now[2 * QH_MAX_M];
+	XLogRecPtr	lsn;
+	QhSlotState state = qh_read_slot_at(rs, chain->slot, now, &lsn);
+
+	if (RelationNeedsWAL(rs->index))
+		return lsn == chain->lsn;
+	return state == QH_SLOT_POSTING && memcmp(now, chain->content, qh_link_nbytes(&rs->ix->geo, chain->slot)) == 0;
+}
+
+/* Note that the slot read last was; false if it had been before. */
+static bool
+first_time(QhRowList *list)
+{
+	bool		found;
+
+	if (list->chain.seen == NULL && ((QhPosting) list->chain.content)->next == QH_INVALID_NODE)
+		return true;			/* the only one, in most lists */
+	if (list->chain.seen == NULL)
+		list->chain.seen = seen_create(list->cxt, 2 * SLOTS_A_PART, NULL);
+	(void) seen_insert(list->chain.seen, list->chain.slot, &found);
+	return !found;
+}
+
+/* Read the chain from this slot on: a part of it. */
+static void
+read_part(QhRelStore *rs, QhRowList *list, QhNode node)
+{
+	QhChain    *chain = &list->chain;
+	QhPosting	posting = (QhPosting) chain->content;
+	uint64		npassed = 0;
+
+	for (int n = 0; node != QH_INVALID_NODE && n < SLOTS_A_PART && npassed < chain->max_passed; node = posting->next)
+	{
+		read_posting(rs, chain, node);
+		if (!first_time(list))
+		{
+			npassed++;
+			continue;
+		}
+		qh_list_add(list, posting->tids, posting->ntids);
+		n++;
+		chain->max_passed = SLOTS_PASSED;
+	}
+	if (node == QH_INVALID_NODE)
+		qh_chain_end(list);
+}
+
+void
+qh_chain_begin(QhRelStore *rs, QhRowList *list, QhNode head)
+{
+	QhChain    *chain = &list->chain;
+
+	if (chain->content == NULL)
+		chain->content = MemoryContextAlloc(list->cxt, sizeof(QhLink) * 2 * QH_MAX_M);
+	chain->nsteps = 0;
+	chain->max_passed = SLOTS_PASSED;
+	chain->more = true;
+	read_part(rs, list, head);
+}
+
+void
+qh_chain_go_on(QhRelStore *rs, QhRowList *list, QhNode head)
+{
+	QhChain    *chain = &list->chain;
+
+	if (is_in_chain(rs, chain))
+	{
+		read_part(rs, list, ((QhPosting) chain->content)->next);
+		return;
+	}
+	/* from its beginning, past what was read; farther each time, lest others keep us from ever getting there */
+	chain->nsteps = 0;
+	chain->max_passed *= 2;
+	read_part(rs, list, head);
+}
+
+void
+qh_chain_end(QhRowList *list)
+{
+	list->chain.more = false;
+	if (list->chain.seen != NULL)
+		seen_destroy(list->chain.seen);
+	list->chain.seen = NULL;
+}

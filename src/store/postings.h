@@ -1,0 +1,25 @@
+/*
+ * postings.h
+ *		The row pointers of a node that has several, read a part at a time.
+ *
+ * Why a part is neither lost nor read twice while others change the chain: README.md, section "Chains of rows".
+ */
+#ifndef QH_POSTINGS_H
+#define QH_POSTINGS_H
+
+#include "store/relstore.h"
+
+/* Add row pointers to those of the list. */
+extern void qh_list_add(QhRowList *list, const void *tids, int ntids);
+
+/*
+ * Read the first posting slots of a node, whose row slot names head as the first, or the next ones.  Both add row pointers to the list, and set
+ * chain.more if there are others behind those.  The caller holds the lock of the node's row page.
+ */
+extern void qh_chain_begin(QhRelStore *rs, QhRowList *list, QhNode head);
+extern void qh_chain_go_on(QhRelStore *rs, QhRowList *list, QhNode head);
+
+/* There is nothing more to be read of the chain. */
+extern void qh_chain_end(QhRowList *list);
+
+#endif							/* QH_POSTINGS_H */
