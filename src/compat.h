@@ -87,6 +87,14 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_content_lock_is_free(desc, free_state) (pg_atomic_read_u32(&BufferDescriptorGetContentLock(desc)->state) == (free_state))
 #endif
 
+/*
+ * What a fetch of rows from a heap holds (IndexFetchHeapData), and what it does when it comes to another page, is PostgreSQL's own business; that
+ * of versions 15 to 18 was read.  Version 19 keeps a page of the visibility map beside that of the table, and prunes with other arguments.
+ */
+#if PG_VERSION_NUM < 190000
+#define QH_KNOW_HEAP_FETCH
+#endif
+
 /* Since version 17 a read stream reads a sequence of pages that is known beforehand; needs storage/read_stream.h. */
 #if PG_VERSION_NUM >= 170000
 #define QH_HAVE_READ_STREAM

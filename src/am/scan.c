@@ -78,7 +78,10 @@ qhnswrescan(IndexScanDesc desc, ScanKey keys, int nkeys, ScanKey orderbys, int n
 Size
 qh_scan_memory(double share)
 {
-	return (Size) (work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share);
+	double		nbytes = work_mem * 1024.0 * qhnsw_scan_mem_multiplier * share;
+
+	/* settings may ask for more than an address has bits for */
+	return (Size) Min(nbytes, (double) (MaxAllocHugeSize / 2));
 }
 
 /* Rows that the plan takes, as far as that can be afforded, and which of them are filtered here. */

@@ -131,8 +131,15 @@ qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n
 	}
 }
 
+#ifdef QH_KNOW_HEAP_FETCH
+
+/* No more than this is known of; a member beside the buffer would not make the struct larger, so the version is what is trusted. */
+StaticAssertDecl(offsetof(IndexFetchHeapData, xs_cbuf) == sizeof(IndexFetchTableData) &&
+				 sizeof(IndexFetchHeapData) == MAXALIGN(offsetof(IndexFetchHeapData, xs_cbuf) + sizeof(Buffer)),
+				 "a fetch from a heap holds one buffer");
+
 /*
- * What a fetch holds is the table access method's business, and known here of heaps alone (PostgreSQL 15 to 18): the buffer of the
+ * What a fetch holds is the table access method's business, and known here of heaps alone: the buffer of the
  * page it was on last, with a pin.  A row of the same page is then found without a look-up, so the fetch is put on the page.
  */
 void
@@ -155,3 +162,13 @@ qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 	pgstat_count_buffer_hit(heap);
 	heap_page_prune_opt(heap, buf);
 }
+
+#else
+
+/* The fetch finds its way. */
+void
+qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
+{
+}
+
+#endif
