@@ -170,16 +170,27 @@ plan_move(const QhAlloc *alloc, QhStore *store, QhNode heir, QhNode child, QhLin
 	return 2;
 }
 
+/* Cut a list that a change has altered to what there is room for. */
+static void
+refit(const QhStore *store, QhLinkChange *change)
+{
+	int			n = qh_list_count(change->new_links, store->max_degree);
+
+	n = qh_fit_links(&store->hubs, store->max_degree, change->node, change->new_links, n);
+	qh_list_end(change->new_links, store->max_degree, n);
+}
+
 /* Put heir into the dead node's place at the parent, or close the gap where there is none. */
 static int
 plan_succession(QhStore *store, QhNode dead, QhNode heir, QhLinkChange *of_dead, QhLinkChange *of_parent)
 {
 	QhLink	   *links = of_parent->new_links;
-	int			n;
 
 	if (heir == QH_INVALID_NODE)
 	{
+		/* a packed list is not always shorter for one link less (README.md, "Low storage") */
 		qh_list_drop(links, store->max_degree, dead);
+		refit(store, of_parent);
 		return 1;
 	}
 	clear_tree_link(store, of_dead, heir);
@@ -187,8 +198,7 @@ plan_succession(QhStore *store, QhNode dead, QhNode heir, QhLinkChange *of_dead,
 	qh_list_drop(links, store->max_degree, heir);
 	links[qh_list_find(links, store->max_degree, dead)] = heir | QH_TREE_LINK;
 	/* its id may take more bytes than that of dead */
-	n = qh_list_count(links, store->max_degree);
-	qh_list_end(links, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, of_parent->node, links, n));
+	refit(store, of_parent);
 	return 2;
 }
 
