@@ -10,6 +10,8 @@
 
 #include "access/generic_xlog.h"
 #include "access/parallel.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "am/am.h"
 #include "commands/vacuum.h"
 #include "compat.h"
@@ -32,6 +34,8 @@ typedef struct QhVacuum
 	uint8	   *leaked;			/* bit a slot: RESERVED when we began */
 	uint64		ndying;
 	uint64		nleaked;
+	QhNode		current;		/* node whose rows are looked at */
+	BlockNumber table_nblocks;	/* as last looked up */
 
 	QhNode	   *revisit;		/* nodes whose lists a splice has changed */
 	uint64		nrevisit;
@@ -61,11 +65,29 @@ is_dying(void *ctx, QhNode node)
 	return node < vac->nslots && get_bit(vac->dying, node);
 }
 
+/* A row pointer leads past the end that the table had: the table has grown since, or this is none. */
+static void
+check_block(QhVacuum *vac, BlockNumber blkno)
+{
+	Relation	heap = table_open(vac->index->rd_index->indrelid, NoLock);
+
+	/* other table access methods may number rows as they like */
+	if (heap->rd_tableam == GetHeapamTableAmRoutine())
+		vac->table_nblocks = RelationGetNumberOfBlocks(heap);
+	else
+		vac->table_nblocks = InvalidBlockNumber;
+	table_close(heap, NoLock);
+	if (blkno >= vac->table_nblocks)
+		qh_report_tid(&vac->rs, vac->current);
+}
+
 static bool
 tid_is_dead(ItemPointer tid, void *arg)
 {
 	QhVacuum   *vac = (QhVacuum *) arg;
 
+	if (ItemPointerGetBlockNumber(tid) >= vac->table_nblocks)
+		check_block(vac, ItemPointerGetBlockNumber(tid));
 	return vac->callback(tid, vac->callback_state);
 }
 
@@ -76,8 +98,10 @@ forget_rows_of(QhVacuum *vac, QhNode node)
 {
 	QhLink		slot[2 * QH_MAX_M];
 	int64		nremoved = 0;
-	int64		kept = qh_row_vacuum(&vac->rs, node, tid_is_dead, vac, &nremoved);
+	int64		kept;
 
+	vac->current = node;
+	kept = qh_row_vacuum(&vac->rs, node, tid_is_dead, vac, &nremoved);
 	vac->stats->tuples_removed += nremoved;
 	vac->stats->num_index_tuples += kept;
 	if (kept == 0 && qh_read_slot(&vac->rs, node, slot) == QH_SLOT_DYING)
@@ -99,6 +123,7 @@ forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *stat
 		ItemPointerData tid;
 
 		memcpy(&tid, rows[i].w, sizeof(tid));
+		vac->current = first + i;
 		if (states[i] == QH_SLOT_DYING)
 		{
 			set_bit(vac->dying, first + i);
@@ -109,7 +134,7 @@ forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *stat
 			set_bit(vac->leaked, first + i);
 			vac->nleaked++;
 		}
-		else if (states[i] == QH_SLOT_LIVE && rows[i].flags == QH_ROW_SINGLE && !tid_is_dead(&tid, vac))
+		else if (states[i] == QH_SLOT_LIVE && rows[i].flags == QH_ROW_SINGLE && qh_tid_is_possible(&tid) && !tid_is_dead(&tid, vac))
 			vac->stats->num_index_tuples++;
 		else if (states[i] == QH_SLOT_LIVE)
 			forget_rows_of(vac, first + i);
@@ -153,7 +178,7 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 	Buffer		buf = qh_page_read(vac->index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0,
 								   BUFFER_LOCK_EXCLUSIVE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
-	uint32		nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+	uint32		nentries = qh_entry_count(vac->index, BufferGetPage(buf));
 	int			i = find_entry(entry, nentries, old);
 
 	if (i >= 0)
@@ -256,8 +281,9 @@ apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *step
 		QhLink		now[2 * QH_MAX_M];
 		QhSlotState state = qh_read_slot(&vac->rs, steps[i].node, now);
 
+		/* tree links, and they are what led here, lead to nodes */
 		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
-			return;
+			report_no_tree(vac, steps[i].node);
 		changes[i] = (QhSlotChange) {steps[i].node, state, state, steps[i].old_links, steps[i].new_links};
 	}
 	if (!qh_apply(&vac->rs, changes, n, NULL))
@@ -323,7 +349,7 @@ repair_entries(QhVacuum *vac)
 	Buffer		buf = qh_page_read(vac->index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0,
 								   BUFFER_LOCK_SHARE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
-	int			nentries = Min(entry->nentries, QH_MAX_ENTRIES);
+	int			nentries = qh_entry_count(vac->index, BufferGetPage(buf));
 	QhNode	   *nodes = MemoryContextAlloc(vac->cxt, sizeof(QhNode) * Max(nentries, 1));
 
 	memcpy(nodes, entry->nodes, sizeof(QhNode) * nentries);

@@ -81,6 +81,16 @@ qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind
 	return buf;
 }
 
+uint32
+qh_entry_count(Relation index, Page page)
+{
+	uint32		nentries = QhPageGetEntry(page)->nentries;
+
+	if (nentries > QH_MAX_ENTRIES)
+		qh_report_corrupt(index, QH_ENTRY_BLKNO, "too many entry points");
+	return nentries;
+}
+
 void
 qh_meta_check(Relation index, Page page)
 {

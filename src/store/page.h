@@ -46,6 +46,9 @@ pg_noreturn extern void qh_report_corrupt(Relation index, BlockNumber blkno, con
 /* Read, lock (BUFFER_LOCK_SHARE or _EXCLUSIVE) and check a page. */
 extern Buffer qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind, uint32 group, int lockmode);
 
+/* Number of entry points on the entry page, judged: what says more than there is room for is damage. */
+extern uint32 qh_entry_count(Relation index, Page page);
+
 /* Copy of the metapage, checked: an error with a hint to REINDEX where magic or version differ. */
 extern void qh_meta_read(Relation index, QhMetaData *meta);
 

@@ -659,6 +659,12 @@ qh_read_row(QhRelStore *rs, QhNode node)
 	return row;
 }
 
+void
+qh_report_tid(QhRelStore *rs, QhNode node)
+{
+	qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, node).blkno, "row pointer is out of range");
+}
+
 bool
 qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 {
@@ -677,6 +683,8 @@ qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 		qh_chain_begin(rs, list, qh_row_head(row));
 	else if (row.flags != QH_ROW_NONE)
 		qh_report_corrupt(rs->index, addr.blkno, "row slot is broken");
+	for (int i = 0; i < list->ntids; i++)
+		qh_check_tid(rs, node, &list->tids[i]);
 	if (code != NULL && row.flags != QH_ROW_NONE && !qh_read_code(rs, node, code))
 		qh_drop_rows(list);
 	UnlockReleaseBuffer(buf);
@@ -705,6 +713,8 @@ qh_read_more_rows(QhRelStore *rs, QhRowList *list)
 		if (BufferIsValid(buf))
 			UnlockReleaseBuffer(buf);
 	}
+	for (int i = 0; i < list->ntids; i++)
+		qh_check_tid(rs, list->chain.node, &list->tids[i]);
 	return list->ntids;
 }
 
@@ -726,8 +736,8 @@ add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs
 		if (addrs[i].blkno != blkno)
 			continue;
 		memcpy(&row, page + addrs[i].offset, sizeof(row));
-		if (row.flags != QH_ROW_SINGLE)
-			continue;
+		if (row.flags != QH_ROW_SINGLE || !qh_tid_is_possible((ItemPointer) row.w))
+			continue;			/* what is damaged is reported when it is read alone */
 		Assert(batch->n < QH_ROWS_AHEAD);
 		batch->nodes[batch->n] = nodes[i];
 		memcpy(&batch->tids[batch->n], row.w, sizeof(ItemPointerData));
@@ -807,8 +817,11 @@ find_page(const LockedPages *locked, BlockNumber blkno)
 	return -1;
 }
 
-/* Lock the row page first, then the link pages in ascending order, each once. */
-static bool
+/*
+ * Lock the row page first, then the link pages in ascending order, each once.  What is to be changed was read, so a page
+ * that was never written is one that was lost.
+ */
+static void
 lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row, LockedPages *locked)
 {
 	QhNode		sorted[QH_MAX_SLOT_CHANGES];
@@ -836,13 +849,12 @@ lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRo
 			continue;
 		buf = lock_slot(rs, array, node, BUFFER_LOCK_EXCLUSIVE, &addr);
 		if (!BufferIsValid(buf))
-			return false;
+			qh_report_corrupt(rs->index, addr.blkno, "unexpected zero page");
 		locked->bufs[locked->n] = buf;
 		locked->blknos[locked->n] = addr.blkno;
 		locked->pages[locked->n] = BufferGetPage(buf);
 		locked->n++;
 	}
-	return true;
 }
 
 static void
@@ -859,58 +871,146 @@ page_of(QhRelStore *rs, const LockedPages *locked, QhArray array, QhNode node, Q
 	return locked->pages[find_page(locked, addr->blkno)];
 }
 
+/* Would a reader of these two see one and the same list?  What stands behind the last link is nobody's. */
+static bool
+same_list(const QhLink *a, const QhLink *b, int max_degree)
+{
+	for (int i = 0; i < max_degree; i++)
+	{
+		if (a[i] != b[i])
+			return false;
+		if (a[i] == QH_INVALID_NODE)
+			break;
+	}
+	return true;
+}
+
+static bool
+same_row(const QhRowData *a, const QhRowData *b)
+{
+	return a->flags == b->flags && (a->flags == QH_ROW_NONE || memcmp(a->w, b->w, sizeof(a->w)) == 0);
+}
+
 /* Does a slot hold these links, or this posting list? */
 static bool
 holds(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, const QhLink *links)
 {
 	QhLink		now[2 * QH_MAX_M];
 
-	if (!is_packed(rs, node, state))
+	if (state == QH_SLOT_POSTING)
 		return memcmp(slot, links, qh_link_nbytes(&rs->ix->geo, node)) == 0;
-	return copy_slot(rs, node, state, slot, now) &&
-		memcmp(now, links, rs->store.max_degree * sizeof(QhLink)) == 0;
+	return copy_slot(rs, node, state, slot, now) && same_list(now, links, rs->store.max_degree);
 }
 
-static bool
-as_expected(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+/*
+ * A slot is not in the state that it was read in.  Nobody but who reserved it changes a RESERVED slot, and a row slot names a
+ * row while its node is LIVE and no longer (is_named: it still does, and has not changed): that is damage, which looking again does not mend.
+ */
+static void
+check_state(QhRelStore *rs, const QhSlotChange *change, BlockNumber blkno, bool is_named)
 {
+	if (change->old_state == QH_SLOT_RESERVED)
+		qh_report_corrupt(rs->index, blkno, "a free slot is in use");
+	if (change->old_state == QH_SLOT_LIVE && is_named)
+		qh_report_corrupt(rs->index, blkno, "row pointer of a slot that is not a live node");
+}
+
+/* Is the slot of a change as it was read? */
+static bool
+slot_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *change, const QhRowChange *row)
+{
+	QhSlotAddress addr;
+	QhArray		array = qh_link_array(&rs->ix->geo, change->node);
+	Page		page = page_of(rs, locked, array, change->node, &addr);
+
+	if (slot_states(rs, array, page)[addr.index] != change->old_state)
+	{
+		check_state(rs, change, addr.blkno,
+					row != NULL && row->node == change->node && row->old_row.flags != QH_ROW_NONE);
+		return false;
+	}
+	return change->old_links == NULL ||
+		holds(rs, change->node, change->old_state, (uint8 *) page + addr.offset, change->old_links);
+}
+
+/* Is the row slot as it was read?  That of a slot that is about to become a node has no row, or the slot is damaged. */
+static bool
+row_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+{
+	QhSlotAddress addr;
+	QhRowData	now;
+
+	memcpy(&now, page_of(rs, locked, QH_ARRAY_ROW, row->node, &addr) + addr.offset, sizeof(now));
+	if (same_row(&now, &row->old_row))
+		return true;
+	for (int i = 0; i < nchanges; i++)
+	{
+		if (changes[i].node == row->node && changes[i].old_state == QH_SLOT_RESERVED)
+			qh_report_corrupt(rs->index, addr.blkno, "a free slot is in use");
+	}
+	return false;
+}
+
+/*
+ * Is everything as it was read?  Compared is what a reader sees and not the bytes, so that where this says no, reading again gives
+ * something else: whoever tries until it says yes comes to an end, on damaged pages too.
+ */
+static bool
+as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+{
+	if (row != NULL && !row_as_read(rs, locked, changes, nchanges, row))
+		return false;
+	for (int i = 0; i < nchanges; i++)
+	{
+		if (!slot_as_read(rs, locked, &changes[i], row))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What the slot of a change is to hold: packed into scratch where links are packed there.  *content is NULL for what is there.
+ * False where the links do not fit, which means nothing as long as what they were made from may be out of date.
+ */
+static bool
+slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch, const void **content)
+{
+	int			n = 0;
+
+	*content = change->new_links;
+	if (change->new_links == NULL || !is_packed(rs, change->node, change->new_state))
+		return true;
+	*content = scratch;
+	while (n < rs->store.max_degree && change->new_links[n] != QH_INVALID_NODE)
+		n++;
+	return qh_pack_links(change->node, change->new_links, n, scratch, qh_link_nbytes(&rs->ix->geo, change->node));
+}
+
+/* Write what was found to be due, as one record. */
+static void
+write_changes(QhRelStore *rs, LockedPages *locked, const QhSlotChange *changes, const void *const *contents, int nchanges, const QhRowChange *row)
+{
+	GenericXLogState *xlog = GenericXLogStart(rs->index);
 	QhSlotAddress addr;
 	Page		page;
 
+	for (int i = 0; i < locked->n; i++)
+		locked->pages[i] = GenericXLogRegisterBuffer(xlog, locked->bufs[i], 0);
 	if (row != NULL)
 	{
 		page = page_of(rs, locked, QH_ARRAY_ROW, row->node, &addr);
-		if (memcmp(page + addr.offset, &row->old_row, sizeof(QhRowData)) != 0)
-			return false;
+		memcpy(page + addr.offset, &row->new_row, sizeof(QhRowData));
 	}
 	for (int i = 0; i < nchanges; i++)
 	{
 		QhArray		array = qh_link_array(&rs->ix->geo, changes[i].node);
 
 		page = page_of(rs, locked, array, changes[i].node, &addr);
-		if (slot_states(rs, array, page)[addr.index] != changes[i].old_state)
-			return false;
-		if (changes[i].old_links != NULL &&
-			!holds(rs, changes[i].node, changes[i].old_state, (uint8 *) page + addr.offset, changes[i].old_links))
-			return false;
+		slot_states(rs, array, page)[addr.index] = changes[i].new_state;
+		if (contents[i] != NULL)
+			memcpy(page + addr.offset, contents[i], qh_link_nbytes(&rs->ix->geo, changes[i].node));
 	}
-	return true;
-}
-
-/* What the slot of a change is to hold: packed into scratch where links are packed there.  NULL = what is there. */
-static const void *
-slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch)
-{
-	int			n = 0;
-
-	if (change->new_links == NULL || !is_packed(rs, change->node, change->new_state))
-		return change->new_links;
-	while (n < rs->store.max_degree && change->new_links[n] != QH_INVALID_NODE)
-		n++;
-	if (!qh_pack_links(change->node, change->new_links, n, scratch, qh_link_nbytes(&rs->ix->geo, change->node)))
-		elog(ERROR, "links of node %u of index \"%s\" do not fit its slot",
-			 change->node, RelationGetRelationName(rs->index));
-	return scratch;
+	GenericXLogFinish(xlog);
 }
 
 bool
@@ -919,38 +1019,22 @@ qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowC
 	LockedPages locked = {0};
 	uint8		packed[QH_MAX_SLOT_CHANGES][QH_LINK_NBYTES(QH_MAX_M)];
 	const void *contents[QH_MAX_SLOT_CHANGES];
-	GenericXLogState *xlog;
-	QhSlotAddress addr;
-	Page		page;
+	int			misfit = -1;
+	bool		due;
 
 	Assert(nchanges <= QH_MAX_SLOT_CHANGES);
 	for (int i = 0; i < nchanges; i++)
-		contents[i] = slot_content(rs, &changes[i], packed[i]);
-	if (!lock_pages(rs, changes, nchanges, row, &locked) ||
-		!as_expected(rs, &locked, changes, nchanges, row))
 	{
-		unlock_pages(&locked);
-		return false;
+		if (!slot_content(rs, &changes[i], packed[i], &contents[i]))
+			misfit = i;
 	}
-
-	xlog = GenericXLogStart(rs->index);
-	for (int i = 0; i < locked.n; i++)
-		locked.pages[i] = GenericXLogRegisterBuffer(xlog, locked.bufs[i], 0);
-	if (row != NULL)
-	{
-		page = page_of(rs, &locked, QH_ARRAY_ROW, row->node, &addr);
-		memcpy(page + addr.offset, &row->new_row, sizeof(QhRowData));
-	}
-	for (int i = 0; i < nchanges; i++)
-	{
-		QhArray		array = qh_link_array(&rs->ix->geo, changes[i].node);
-
-		page = page_of(rs, &locked, array, changes[i].node, &addr);
-		slot_states(rs, array, page)[addr.index] = changes[i].new_state;
-		if (contents[i] != NULL)
-			memcpy(page + addr.offset, contents[i], qh_link_nbytes(&rs->ix->geo, changes[i].node));
-	}
-	GenericXLogFinish(xlog);
+	lock_pages(rs, changes, nchanges, row, &locked);
+	due = as_read(rs, &locked, changes, nchanges, row);
+	if (due && misfit >= 0)
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, changes[misfit].node).blkno,
+						  "links do not fit their slot");
+	if (due)
+		write_changes(rs, &locked, changes, contents, nchanges, row);
 	unlock_pages(&locked);
-	return true;
+	return due;
 }

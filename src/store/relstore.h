@@ -98,6 +98,26 @@ extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddr
  */
 extern Buffer qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf);
 
+/* Can this be a row pointer?  What comes from disk is judged before anybody outside the store sees it. */
+static inline bool
+qh_tid_is_possible(const ItemPointerData *tid)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(tid);
+
+	return offset >= FirstOffsetNumber && offset <= MaxOffsetNumber &&
+		BlockNumberIsValid(ItemPointerGetBlockNumberNoCheck(tid));
+}
+
+/* Report a row pointer of a node that is none; does not return. */
+pg_noreturn extern void qh_report_tid(QhRelStore *rs, QhNode node);
+
+static inline void
+qh_check_tid(QhRelStore *rs, QhNode node, const ItemPointerData *tid)
+{
+	if (unlikely(!qh_tid_is_possible(tid)))
+		qh_report_tid(rs, node);
+}
+
 /* How far the posting slots of a node were read (postings.c). */
 typedef struct QhChain
 {
@@ -176,7 +196,8 @@ typedef struct QhRowChange
 
 /*
  * Make all these changes in one WAL record, or none: returns false, having changed
- * nothing, if any of the old values is not what is there.  Locks are taken here, in the order of README.md, and released.
+ * nothing, if any of the old values is not what is there.  Reading that again gives something else then, so a caller may try until
+ * it is done; damage that would have it try for ever is reported.  Locks are taken here, in the order of README.md, and released.
  */
 extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row);
 

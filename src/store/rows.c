@@ -90,7 +90,10 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, QhNode slot, ItemPointer t
 
 	posting->next = row.flags == QH_ROW_POSTING ? qh_row_head(row) : QH_INVALID_NODE;
 	if (row.flags == QH_ROW_SINGLE)
+	{
+		qh_check_tid(rs, node, (ItemPointer) row.w);
 		memcpy(&posting->tids[posting->ntids++], row.w, sizeof(ItemPointerData));
+	}
 	*added = posting->ntids < QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot));
 	Assert(posting->ntids <= QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot)));
 	if (*added)
@@ -171,6 +174,7 @@ vacuum_posting(QhRelStore *rs, QhNode node, QhNode slot, bool (*dead) (ItemPoint
 		kept = 0;
 		for (int i = 0; i < was->ntids; i++)
 		{
+			qh_check_tid(rs, node, &was->tids[i]);
 			if (!dead(&was->tids[i], arg))
 				is->tids[kept++] = was->tids[i];
 		}
@@ -273,6 +277,7 @@ qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *
 		if (row.flags == QH_ROW_POSTING)
 			return vacuum_chain(rs, node, qh_row_head(row), dead, arg, nremoved);
 		memcpy(&tid, row.w, sizeof(tid));
+		qh_check_tid(rs, node, &tid);
 		if (!dead(&tid, arg))
 			return 1;
 		if (qh_apply(rs, &change, 1, &row_change))

@@ -9,6 +9,7 @@
 
 #include "access/generic_xlog.h"
 #include "compat.h"
+#include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -241,6 +242,7 @@ qh_slot_reserve(QhRelStore *rs, const QhCode *code)
 		QhNode		node;
 		bool		more;
 
+		CHECK_FOR_INTERRUPTS();
 		if (blkno == InvalidBlockNumber)
 		{
 			blkno = GetFreeIndexPage(rs->index);
