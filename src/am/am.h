@@ -154,6 +154,16 @@ extern char *qhnswbuildphasename(int64 phasenum);
 /* Fill the parts of the metapage that follow from the dimension. */
 extern void qh_meta_set_ndims(QhMeta meta, uint32 ndims);
 
+/* ---- settle.c ---- */
+
+/* The first row of an index whose dimension nothing said decides it; does nothing where somebody else was faster. */
+extern void qh_settle_ndims(Relation index, uint32 ndims);
+/*
+ * Make an index whose rows have decided its dimension empty again, if none of them is left that any snapshot could see and nobody else uses
+ * the index.  Returns whether it did, or somebody else: then it must be acquired anew.
+ */
+extern bool qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix);
+
 /* ---- insert.c ---- */
 
 extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,

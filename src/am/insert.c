@@ -15,7 +15,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 
 /*
@@ -122,20 +121,10 @@ publish(QhInsert *ins, QhNode parent, const QhLink *old_links, const QhLink *new
 	return qh_apply(&ins->rs, changes, n, &row);
 }
 
-/* Nobody but this insert touches its slot: a slot that is not as it was reserved is damaged. */
-static void
-check_reserved(QhInsert *ins)
-{
-	QhLink		links[2 * QH_MAX_M];
-
-	if (qh_read_slot(&ins->rs, ins->node, links) != QH_SLOT_RESERVED ||
-		qh_read_row(&ins->rs, ins->node).flags != QH_ROW_NONE)
-		qh_report_corrupt(ins->rs.index,
-						  qh_slot_address(&ins->ix->geo, QH_ARRAY_ROW, ins->node).blkno,
-						  "a free slot is in use");
-}
-
-/* Try to become a tree child of this node.  False if it is not live or has no room. */
+/*
+ * Try to become a tree child of this node.  False if it is not live or has no room.  Only the parent can have changed when the
+ * record is refused: nobody but this insert touches its slot.
+ */
 static bool
 attach_to(QhInsert *ins, QhNode parent)
 {
@@ -152,7 +141,6 @@ attach_to(QhInsert *ins, QhNode parent)
 			return false;
 		if (publish(ins, parent, old_links, new_links))
 			return true;
-		check_reserved(ins);
 	}
 }
 
@@ -174,7 +162,7 @@ attach(QhInsert *ins)
 	}
 	Assert(ins->ncands <= ATTACH_TRIES);
 	queue = palloc(sizeof(QhNode) * ATTACH_TRIES);
-	for (int i = 0; i < ins->ncands; i++)
+	for (int i = 0; i < ins->ncands && tail < ATTACH_TRIES; i++)
 		queue[tail++] = ins->cands[i].node;
 	while (head < tail)
 	{
@@ -182,6 +170,7 @@ attach(QhInsert *ins)
 		QhNode		node = queue[head++];
 		QhSlotState state = qh_read_slot(&ins->rs, node, links);
 
+		CHECK_FOR_INTERRUPTS();
 		if (head > ins->ncands && attach_to(ins, node))
 			return true;
 		if (state != QH_SLOT_LIVE)
@@ -227,7 +216,7 @@ add_entry(QhInsert *ins, uint32 limit)
 	GenericXLogState *xlog;
 	QhEntry		entry;
 
-	if (QhPageGetEntry(BufferGetPage(buf))->nentries >= limit)
+	if (qh_entry_count(index, BufferGetPage(buf)) >= limit)
 	{
 		UnlockReleaseBuffer(buf);
 		return false;
@@ -266,7 +255,8 @@ insert_node(QhInsert *ins)
 							RelationGetRelationName(ins->rs.index)),
 					 errhint("REINDEX makes room.")));
 		if (!publish(ins, QH_INVALID_NODE, NULL, NULL))
-			check_reserved(ins);
+			qh_report_corrupt(ins->rs.index, qh_slot_address(&ins->ix->geo, QH_ARRAY_LINK, ins->node).blkno,
+							  "a free slot is in use");
 	}
 	else
 	{
@@ -296,30 +286,6 @@ qh_insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *cod
 	if (!join_node(&ins))
 		insert_node(&ins);
 	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
-}
-
-/* The first row of an index whose dimension nothing said decides it. */
-static void
-settle_ndims(Relation index, uint32 ndims)
-{
-	Buffer		buf = ReadBuffer(index, QH_META_BLKNO);
-	GenericXLogState *xlog;
-
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
-	qh_meta_check(index, BufferGetPage(buf));
-	if (QhPageGetMeta(BufferGetPage(buf))->ndims == 0)
-	{
-		QhMetaData	meta = *QhPageGetMeta(BufferGetPage(buf));
-
-		/* what can fail comes before the record is begun */
-		qh_meta_set_ndims(&meta, ndims);
-		xlog = GenericXLogStart(index);
-		*QhPageGetMeta(GenericXLogRegisterBuffer(xlog, buf, 0)) = meta;
-		GenericXLogFinish(xlog);
-		CacheInvalidateRelcache(index);
-	}
-	UnlockReleaseBuffer(buf);
-	qh_index_forget(RelationGetRelid(index));
 }
 
 /*
@@ -366,13 +332,16 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 	column = qh_column(index);
 	ix = qh_index_acquire(index, cxt);
 	qh_column_read(column, values[0], &value);
+	if (ix->meta.ndims > 0 && value.ndims != ix->meta.ndims && qh_column_indexable(column, &value, 0) &&
+		qh_unsettle_ndims(index, heap, ix))
+		ix = qh_index_acquire(index, cxt);
 	if (qh_column_indexable(column, &value, ix->meta.ndims))
 	{
 		QhCode		code;
 
 		if (ix->meta.ndims == 0)
 		{
-			settle_ndims(index, value.ndims);
+			qh_settle_ndims(index, value.ndims);
 			ix = qh_index_acquire(index, cxt);
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}

@@ -60,7 +60,7 @@ define_reloptions(void)
 					  QH_DEFAULT_M, QH_MIN_M, QH_MAX_M, AccessExclusiveLock);
 	add_int_reloption(qhnsw_relopt_kind, "ef_construction",
 					  "Number of candidates considered for the links of a node",
-					  QH_DEFAULT_EF_CONSTRUCTION, 4, 1000, AccessExclusiveLock);
+					  QH_DEFAULT_EF_CONSTRUCTION, QH_MIN_EF_CONSTRUCTION, QH_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
 	add_enum_reloption(qhnsw_relopt_kind, "compression",
 					   "How many times smaller than 32-bit floats the codes are",
 					   compression_values, QH_COMPRESSION_DEFAULT,

@@ -174,6 +174,8 @@ typedef QhPostingData *QhPosting;
 
 #define QH_MIN_M			2
 #define QH_MAX_M			100
+#define QH_MIN_EF_CONSTRUCTION 4
+#define QH_MAX_EF_CONSTRUCTION 1000
 #define QH_LINK_NBYTES(m)	(2 * (m) * sizeof(uint32))
 #define QH_MIN_M_LOW		4
 #define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */

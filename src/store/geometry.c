@@ -97,6 +97,19 @@ count_pages(const QhGeometry *geo, uint32 nslots, uint32 nhubs)
 	return npages;
 }
 
+const char *
+qh_geometry_fault(const QhMetaData *meta)
+{
+	if (meta->m < QH_MIN_M || meta->m > QH_MAX_M)
+		return "m is out of range";
+	if (meta->code_nbytes > QH_PAGE_NBYTES || meta->refine_nbytes > QH_PAGE_NBYTES || meta->filter_nbytes > QH_PAGE_NBYTES)
+		return "a slot does not fit a page";
+	if (meta->hub_fraction != 0 &&
+		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) || meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
+		return "sizes of link slots are out of range";
+	return NULL;
+}
+
 void
 qh_geometry_choose(QhMeta meta)
 {
@@ -104,6 +117,8 @@ qh_geometry_choose(QhMeta meta)
 	uint32		max_nslots = 0;
 	double		best = 0;
 
+	if (qh_geometry_fault(meta) != NULL)
+		elog(ERROR, "cannot lay out an index: %s", qh_geometry_fault(meta));
 	slot_sizes(&geo, meta);
 	for (int a = 0; a < QH_NARRAYS; a++)
 		max_nslots = Max(max_nslots, geo.page_nslots[a]);
@@ -140,16 +155,13 @@ const char *
 qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 {
 	uint32		next[QH_NARRAYS] = {0};
+	const char *fault = qh_geometry_fault(meta);
 
 	memset(geo, 0, sizeof(*geo));
-	if (meta->m < QH_MIN_M || meta->m > QH_MAX_M)
-		return "m is out of range";
-	if (meta->code_nbytes == 0 || meta->code_nbytes > QH_PAGE_NBYTES ||
-		meta->refine_nbytes > QH_PAGE_NBYTES || meta->filter_nbytes > QH_PAGE_NBYTES)
-		return "a slot does not fit a page";
-	if (meta->hub_fraction != 0 &&
-		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) || meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
-		return "sizes of link slots are out of range";
+	if (fault != NULL)
+		return fault;
+	if (meta->code_nbytes == 0)
+		return "there are no codes";
 	slot_sizes(geo, meta);
 	if (meta->group_nslots == 0 || meta->group_npages == 0 ||
 		meta->group_npages > QH_MAX_GROUP_PAGES ||

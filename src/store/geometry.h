@@ -56,7 +56,10 @@ typedef struct QhSlotAddress
 	uint32		index;			/* of the slot in its page */
 } QhSlotAddress;
 
-/* Choose a group for these slot sizes and write it into meta (group_nslots, group_npages). */
+/* What is wrong with the slot sizes of meta, and what they are made from, or NULL: to be asked before anything is divided by them. */
+extern const char *qh_geometry_fault(const QhMetaData *meta);
+
+/* Choose a group for these slot sizes, which have no fault, and write it into meta (group_nslots, group_npages). */
 extern void qh_geometry_choose(QhMeta meta);
 
 /* Lay out the geometry of meta.  Returns NULL, or what is wrong with meta. */

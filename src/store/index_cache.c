@@ -8,6 +8,9 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "compat.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
@@ -147,13 +150,36 @@ read_centroid(Relation index, const QhMetaData *meta)
 	return centroid;
 }
 
+/* What is wrong with those fields of a metapage that neither the codec nor the geometry judges, or NULL. */
+static const char *
+meta_fault(const QhMetaData *meta)
+{
+	if (meta->ef_construction < QH_MIN_EF_CONSTRUCTION || meta->ef_construction > QH_MAX_EF_CONSTRUCTION)
+		return "ef_construction is out of range";
+	if (!isfinite(meta->sample_spread) || !isfinite(meta->inserted_norm2))
+		return "a mean of squared distances is not finite";
+	return NULL;
+}
+
+/* A mean of indexed vectors is not longer than they are. */
+static void
+check_centroid(const QvCodecParams *params, Relation index)
+{
+	const float *centroid = params->centroid;
+
+	/* NaN fails this too */
+	if (centroid != NULL && !(qv_kernels()->dot_f32(centroid, centroid, params->ndims) <= FLT_MAX))
+		qh_report_corrupt(index, QH_FIRST_PARAM_BLKNO, "centroid is not that of vectors");
+}
+
 static void
 load_codec(QhIndex *ix, Relation index)
 {
-	const char *fault;
+	const char *fault = meta_fault(&ix->meta);
 
 	qh_meta_params(&ix->meta, &ix->params);
-	fault = qv_codec_params_fault(&ix->params);
+	if (fault == NULL)
+		fault = qv_codec_params_fault(&ix->params);
 	if (fault == NULL && qv_codec_slot_nbytes(&ix->params) != ix->meta.code_nbytes)
 		fault = "code size does not match the codec";
 	qh_meta_refine_params(&ix->meta, &ix->refine_params);
@@ -168,6 +194,7 @@ load_codec(QhIndex *ix, Relation index)
 	if (fault != NULL)
 		qh_report_corrupt(index, QH_META_BLKNO, fault);
 	ix->params.centroid = read_centroid(index, &ix->meta);
+	check_centroid(&ix->params, index);
 	ix->codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->params), 64), &ix->params);
 	ix->code_nbytes = ix->meta.code_nbytes;
 	if (ix->meta.refine_nbits != 0)
@@ -231,7 +258,7 @@ load_entries(QhIndex *ix, Relation index)
 	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
 	uint32		nchanges = entry->nchanges;
-	int			n = Min(entry->nentries, QH_MAX_ENTRIES);
+	int			n = qh_entry_count(index, BufferGetPage(buf));
 	QhNode	   *nodes = palloc(sizeof(QhNode) * Max(n, 1));
 	uint8	   *codes;
 
@@ -251,13 +278,33 @@ load_entries(QhIndex *ix, Relation index)
 	ix->entry_codes = codes;
 }
 
+/* An index without a dimension has no entry points, or its metapage is damaged; somebody may be giving it one just now. */
+static void
+read_meta(Relation index, QhMetaData *meta)
+{
+	Buffer		buf;
+	bool		has_entries;
+
+	qh_meta_read(index, meta);
+	if (meta->ndims > 0)
+		return;
+	buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
+	has_entries = qh_entry_count(index, BufferGetPage(buf)) > 0;
+	UnlockReleaseBuffer(buf);
+	if (!has_entries)
+		return;
+	qh_meta_read(index, meta);
+	if (meta->ndims == 0)
+		qh_report_corrupt(index, QH_META_BLKNO, "there are entry points, and no dimension");
+}
+
 /* Read all there is to know.  The caller holds ix, so that neither an invalidation nor an error frees it under us. */
 static void
 load(QhIndex *ix, Relation index)
 {
 	MemoryContext old = MemoryContextSwitchTo(ix->cxt);
 
-	qh_meta_read(index, &ix->meta);
+	read_meta(index, &ix->meta);
 	if (ix->meta.ndims > 0)
 	{
 		load_codec(ix, index);
@@ -353,6 +400,19 @@ hold(QhIndex *ix, Holder *holder, MemoryContext owner)
 }
 
 /*
+ * Has the index been made empty for a row of another dimension since it was read?  The counter of entry points went up then, in the
+ * same record.
+ */
+static bool
+was_emptied(const QhIndex *ix, Relation index)
+{
+	QhMetaData	meta;
+
+	qh_meta_read(index, &meta);
+	return meta.ndims != ix->meta.ndims;
+}
+
+/*
  * It is in the list and held before anything of it is read: reading may look at the catalog, where an invalidation may
  * come in, which must neither be missed nor free what is being read; and whatever fails, release() tidies up.
  */
@@ -369,13 +429,22 @@ qh_index_acquire(Relation index, MemoryContext owner)
 	}
 
 	ix = find_known(index);
-	if (ix == NULL)
-		ix = make_unread(index);
+	if (ix != NULL)
+	{
+		hold(ix, holder, owner);
+		if (!entries_changed(ix, index))
+			return ix;
+		if (!was_emptied(ix, index))
+		{
+			load_entries(ix, index);
+			return ix;
+		}
+		ix->stale = true;		/* let go with its owner */
+		holder = MemoryContextAllocZero(owner, sizeof(Holder));
+	}
+	ix = make_unread(index);
 	hold(ix, holder, owner);
-	if (!ix->loaded)
-		load(ix, index);
-	else if (entries_changed(ix, index))
-		load_entries(ix, index);
+	load(ix, index);
 	return ix;
 }
 
