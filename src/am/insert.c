@@ -315,6 +315,13 @@ note_drift(Relation index, QhIndex *ix, const QhCode *code)
 	UnlockReleaseBuffer(buf);
 }
 
+/* Is the value one that an index may be made empty for?  What is refused or left out in any case is not. */
+static bool
+may_decide(const QhColumn *column, const QhValue *value)
+{
+	return value->ndims <= column->max_ndims && value->finite && (column->metric != QV_METRIC_COSINE || value->norm2 > 0);
+}
+
 bool
 qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			Relation heap, IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *info)
@@ -332,8 +339,7 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 	column = qh_column(index);
 	ix = qh_index_acquire(index, cxt);
 	qh_column_read(column, values[0], &value);
-	if (ix->meta.ndims > 0 && value.ndims != ix->meta.ndims && qh_column_indexable(column, &value, 0) &&
-		qh_unsettle_ndims(index, heap, ix))
+	if (ix->meta.ndims > 0 && value.ndims != ix->meta.ndims && may_decide(column, &value) && qh_unsettle_ndims(index, heap, ix))
 		ix = qh_index_acquire(index, cxt);
 	if (qh_column_indexable(column, &value, ix->meta.ndims))
 	{

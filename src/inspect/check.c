@@ -440,6 +440,11 @@ qhnsw_check(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	check.index = qh_inspect_open(PG_GETARG_OID(0), &check.heap);
+	if (!check.index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot check index \"%s\"", RelationGetRelationName(check.index)),
+				 errdetail("Index is not valid.")));
 	check.heap_nblocks = RelationGetNumberOfBlocks(check.heap);
 	check.column = qh_column(check.index);
 	check.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
