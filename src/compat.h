@@ -100,6 +100,18 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define QH_HAVE_READ_STREAM
 #endif
 
+/*
+ * Workers for an index build.  Since version 17 an index type says that it takes them, and the server plans them: none where it must not
+ * start any.  Before that it did so for B-trees alone; needs optimizer/optimizer.h.
+ */
+#if PG_VERSION_NUM >= 170000
+#define qh_set_can_build_parallel(am) ((am)->amcanbuildparallel = true)
+#define qh_planned_workers(heap, index, info) ((info)->ii_ParallelWorkers)
+#else
+#define qh_set_can_build_parallel(am) ((void) (am))
+#define qh_planned_workers(heap, index, info) plan_create_index_workers(RelationGetRelid(heap), RelationGetRelid(index))
+#endif
+
 /* EXPLAIN shows index searches since version 18. */
 #if PG_VERSION_NUM >= 180000
 #define qh_count_index_scan(desc) \

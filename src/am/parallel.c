@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "am/build.h"
 #include "catalog/index.h"
+#include "compat.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -49,6 +50,7 @@ typedef struct Shared
 	slock_t		mutex;			/* protects the rest */
 	double		ntuples;
 	double		nindexed;
+	bool		broken_hot_chain;	/* somebody met one: older snapshots must not use the index */
 } Shared;
 
 typedef struct Leader
@@ -65,7 +67,7 @@ int
 qh_parallel_workers(const QhBuild *build)
 {
 	/* looks at the table's size and its parallel_workers, at maintenance_work_mem, and whether expressions are safe */
-	return plan_create_index_workers(RelationGetRelid(build->heap), RelationGetRelid(build->index));
+	return qh_planned_workers(build->heap, build->index, build->info);
 }
 
 /* ---- every participant ---- */
@@ -83,6 +85,8 @@ participate(QhBuild *build, Shared *shared, ParallelTableScanDesc pscan, QhShard
 			SpinLockAcquire(&shared->mutex);
 			shared->ntuples += ntuples;
 			shared->nindexed += build->nindexed;
+			if (build->info->ii_BrokenHotChain)
+				shared->broken_hot_chain = true;
 			SpinLockRelease(&shared->mutex);
 		}
 		else
@@ -282,6 +286,8 @@ qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *
 	qh_shards_complete(build);
 	*ntuples = leader.shared->ntuples;
 	build->nindexed = leader.shared->nindexed;
+	if (leader.shared->broken_hot_chain)
+		build->info->ii_BrokenHotChain = true;
 	end_parallel(&leader);
 	return true;
 }
