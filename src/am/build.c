@@ -37,6 +37,16 @@
 /* of rotations and random trees: any number does, and a fixed one makes builds repeatable */
 #define QH_SEED			UINT64CONST(0x9E3779B97F4A7C15)
 
+Size
+qh_build_array_nbytes(uint64 n, Size each)
+{
+	if (each > 0 && n > MaxAllocHugeSize / each)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot hold " UINT64_FORMAT " items of %zu bytes in memory", n, each)));
+	return (Size) n * each;
+}
+
 /* ---- dimension and metapage ---- */
 
 void
@@ -283,7 +293,7 @@ sample_code(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool a
 	if (read_indexable(build, values[0], &value))
 	{
 		if (sample->out->codes == NULL)
-			sample->out->codes = MemoryContextAllocHuge(build->cxt, build->meta.code_nbytes * (Size) sample->sampling.nwanted);
+			sample->out->codes = MemoryContextAllocHuge(build->cxt, qh_build_array_nbytes(sample->sampling.nwanted, build->meta.code_nbytes));
 		qv_codec_encode(build->codec, value.data,
 						sample->out->codes + build->meta.code_nbytes * (Size) sample->sampling.ntaken++, build->scratch);
 		sample->ntaken_of_block++;
@@ -342,7 +352,7 @@ go_on_in_shards(QhBuild *build)
 static Size
 memory_used(const QhBuild *build)
 {
-	return MemoryContextMemAllocated(build->graph_cxt, true) +
+	return MemoryContextMemAllocated(build->graph_cxt, true) + qh_gather_end_nbytes(build->gather) +
 		qh_build_nbytes(build->gather->nnodes, &build->graph_params) + sizeof(uint32) * (Size) build->gather->nnodes;
 }
 
@@ -532,7 +542,7 @@ build_in_memory(QhBuild *build)
 	params.tick = graph_tick;
 	space = qh_build_space(build, gather->codes, gather->nnodes);
 	source.graph = qh_build(&alloc, &space, &params);
-	source.rank = MemoryContextAllocHuge(build->graph_cxt, sizeof(uint32) * (Size) gather->nnodes);
+	source.rank = MemoryContextAllocHuge(build->graph_cxt, qh_build_array_nbytes(gather->nnodes, sizeof(uint32)));
 	for (uint32 i = 0; i < gather->nnodes; i++)
 		source.rank[source.graph->order[i]] = i;
 	entries = MemoryContextAlloc(build->graph_cxt, sizeof(QhNode) * source.graph->nentries);

@@ -58,6 +58,8 @@ extern uint8 *qh_gather_refine(QhGather *gather);
 extern bool qh_gather_row(QhGather *gather, ItemPointer tid);
 /* No row comes any more: the hash table is given back, and all posting slots are numbered. */
 extern void qh_gather_end(QhGather *gather);
+/* Bytes that will take. */
+extern Size qh_gather_end_nbytes(const QhGather *gather);
 /* What the row slot of a node holds; posting slots are called by their numbers. */
 extern QhRowData qh_gather_slot(const QhGather *gather, uint32 node);
 
@@ -132,6 +134,8 @@ typedef struct QhSample
 	double		nrows;			/* of the whole table, estimated */
 } QhSample;
 
+/* Bytes of n things, for an array: an error where there are too many for one, as may be where a Size has 32 bits. */
+extern Size qh_build_array_nbytes(uint64 n, Size each);
 /* Codes of rows all over the table, at most max. */
 extern void qh_sample_codes(QhBuild *build, uint32 max, QhSample *sample);
 /* What graphs are asked for, once the metapage says so. */

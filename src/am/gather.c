@@ -39,9 +39,12 @@ typedef struct CodeEntry
 /* Nodes there is room for at first where nobody knows how many will come. */
 #define FIRST_NNODES	1024
 
+/* Room for n things, whose bytes together need not fit a Size. */
 static void *
-grow(MemoryContext cxt, void *p, Size nbytes)
+grow(MemoryContext cxt, void *p, uint32 n, Size each)
 {
+	Size		nbytes = qh_build_array_nbytes(n, each);
+
 	return p == NULL ? MemoryContextAllocHuge(cxt, nbytes) : repalloc_huge(p, nbytes);
 }
 
@@ -52,12 +55,12 @@ make_room(QhGather *gather, uint32 max)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index cannot hold more than %u nodes", QH_MAX_NODES / 2)));
-	gather->codes = grow(gather->cxt, gather->codes, gather->code_nbytes * max);
-	gather->tids = grow(gather->cxt, gather->tids, sizeof(ItemPointerData) * (Size) max);
+	gather->codes = grow(gather->cxt, gather->codes, max, gather->code_nbytes);
+	gather->tids = grow(gather->cxt, gather->tids, max, sizeof(ItemPointerData));
 	if (gather->refine_nbytes > 0)
-		gather->refine_codes = grow(gather->cxt, gather->refine_codes, gather->refine_nbytes * max);
+		gather->refine_codes = grow(gather->cxt, gather->refine_codes, max, gather->refine_nbytes);
 	if (gather->postings.open_of != NULL)
-		gather->postings.open_of = repalloc_huge(gather->postings.open_of, sizeof(uint32) * (Size) max);
+		gather->postings.open_of = grow(gather->cxt, gather->postings.open_of, max, sizeof(uint32));
 	gather->max_nodes = max;
 }
 
@@ -111,21 +114,32 @@ slot_of(QhGather *gather, uint32 node)
 
 	if (postings->open_of == NULL)
 	{
-		postings->open_of = MemoryContextAllocHuge(gather->cxt, sizeof(uint32) * (Size) gather->max_nodes);
+		postings->open_of = grow(gather->cxt, NULL, gather->max_nodes, sizeof(uint32));
 		memset(postings->open_of, 0xFF, sizeof(uint32) * (Size) gather->nnodes);
 	}
 	if (postings->open_of[node] != QH_INVALID_NODE)
 		return open_slot(gather, postings->open_of[node]);
 	if (postings->nopen == postings->max_open)
 	{
-		postings->max_open = postings->max_open * 2 + 64;
-		postings->open = grow(gather->cxt, postings->open, gather->posting_nbytes * postings->max_open);
+		/* no more than a slot a node: so much is planned for */
+		postings->max_open = Min(postings->max_open * 2 + 64, gather->max_nodes);
+		postings->open = grow(gather->cxt, postings->open, postings->max_open, gather->posting_nbytes);
 	}
 	postings->open_of[node] = postings->nopen++;
+	Assert(postings->nopen <= postings->max_open);
 	slot = open_slot(gather, postings->open_of[node]);
 	clear_slot(gather, slot, QH_INVALID_NODE);
 	slot->tids[slot->ntids++] = gather->tids[node];
 	return slot;
+}
+
+static void
+make_full_room(QhGather *gather, uint32 max)
+{
+	QhPostings *postings = &gather->postings;
+
+	postings->full = grow(gather->cxt, postings->full, max, gather->posting_nbytes);
+	postings->max_full = max;
 }
 
 /* Number a slot and put it by. */
@@ -143,10 +157,7 @@ put_by(QhGather *gather, const QhPostingData *slot)
 	else
 	{
 		if (postings->nfull == postings->max_full)
-		{
-			postings->max_full = postings->max_full * 2 + 64;
-			postings->full = grow(gather->cxt, postings->full, gather->posting_nbytes * postings->max_full);
-		}
+			make_full_room(gather, postings->max_full + postings->max_full / 2 + 64);
 		memcpy(postings->full + postings->nfull * gather->posting_nbytes, slot, gather->posting_nbytes);
 	}
 	return postings->nfull++;
@@ -169,6 +180,7 @@ qh_gather_row(QhGather *gather, ItemPointer tid)
 	CodeEntry  *entry;
 	bool		found;
 
+	Assert(gather->nnodes < gather->max_nodes);
 	gather->nrows++;
 	entry = codeset_insert(gather->hash, gather->nnodes, &found);
 	if (found)
@@ -191,11 +203,23 @@ qh_gather_end(QhGather *gather)
 	gather->hash = NULL;
 	if (postings->open_of == NULL)
 		return;
+	/* exactly as much as qh_gather_end_nbytes said */
+	if (postings->spool == NULL && postings->max_full - postings->nfull < postings->nopen)
+		make_full_room(gather, postings->nfull + postings->nopen);
 	for (uint32 node = 0; node < gather->nnodes; node++)
 		if (postings->open_of[node] != QH_INVALID_NODE)
 			postings->open_of[node] = put_by(gather, open_slot(gather, postings->open_of[node]));
 	pfree(postings->open);
 	postings->open = NULL;
+}
+
+Size
+qh_gather_end_nbytes(const QhGather *gather)
+{
+	const QhPostings *postings = &gather->postings;
+	uint32		room = postings->max_full - postings->nfull;
+
+	return postings->nopen > room ? (postings->nopen - room) * gather->posting_nbytes : 0;
 }
 
 QhRowData

@@ -52,6 +52,8 @@ typedef enum Spool
 #define MAX_REDIVISIONS		4
 #define SPARE_SHARDS(n)		((n) / 4 + 64)
 
+StaticAssertDecl(MAX_SHARDS + SPARE_SHARDS(MAX_SHARDS) < QH_MAX_ENTRIES, "each shard has an entry point");
+
 /* One node in so many is in the sample of coarse links, or in twice, four times … as many where memory is short. */
 #define COARSE_STEP			64
 
@@ -357,10 +359,11 @@ end_task(QhBuild *build)
 	pg_atomic_fetch_add_u32(&build->shards->shared->ended[build->shards->step], 1);
 }
 
+/* Room for n things, as long as the piece at hand. */
 static void *
-task_alloc(QhBuild *build, Size nbytes)
+task_alloc(QhBuild *build, uint64 n, Size each)
 {
-	return MemoryContextAllocHuge(build->shards->task_cxt, Max(nbytes, 1));
+	return MemoryContextAllocHuge(build->shards->task_cxt, Max(qh_build_array_nbytes(n, each), 1));
 }
 
 /* ---- rows to shards ---- */
@@ -496,9 +499,9 @@ gather_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhGather *g
 	qh_spool_rewind(rows, records->part);
 	while (qh_spool_get(rows, &sent, sizeof(sent)))
 	{
-		(void) qh_spool_get(rows, qh_gather_code(gather), gather->code_nbytes);
+		qh_spool_get_rest(rows, qh_gather_code(gather), gather->code_nbytes);
 		if (gather->refine_nbytes > 0)
-			(void) qh_spool_get(rows, qh_gather_refine(gather), gather->refine_nbytes);
+			qh_spool_get_rest(rows, qh_gather_refine(gather), gather->refine_nbytes);
 		(void) qh_gather_row(gather, &sent.tid);
 	}
 	qh_gather_end(gather);
@@ -567,7 +570,7 @@ send_nodes(QhBuild *build, const QhGather *gather, uint32 shard)
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = task_params(build, 0);
 	QhSpace		space = qh_build_space(build, gather->codes, gather->nnodes);
-	QhNode	   *order = task_alloc(build, sizeof(QhNode) * (Size) gather->nnodes);
+	QhNode	   *order = task_alloc(build, gather->nnodes, sizeof(QhNode));
 
 	shards->shards[shard].nentries = take_entries(shards, gather->nnodes);
 	qh_build_order(&alloc, &space, &params, (int) shards->shards[shard].nentries, order);
@@ -661,6 +664,12 @@ number_slots(QhBuild *build)
 	{
 		shards->posting_bases[i] = nslots;
 		nslots += shards->shards[i].npostings;
+		/* each shard kept to this for itself (put_by): ids must not run over, nor into what marks a tree link */
+		if (nslots - shards->bases[nshards] > QH_MAX_NODES / 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("index \"%s\" cannot hold more than %u lists of row pointers",
+							RelationGetRelationName(build->index), QH_MAX_NODES / 2)));
 	}
 	shards->posting_bases[nshards] = nslots;
 	qh_pages_init(shards->pages, build, nslots);
@@ -674,6 +683,7 @@ typedef struct Nodes
 	SentNode   *sent;
 	uint8	   *codes;
 	uint32		n;
+	uint64		max;
 } Nodes;
 
 static void
@@ -684,7 +694,8 @@ read_nodes(QhBuild *build, QhSpool *spool, uint32 part, Nodes *nodes)
 	qh_spool_rewind(spool, part);
 	while (qh_spool_get(spool, &nodes->sent[nodes->n], sizeof(SentNode)))
 	{
-		(void) qh_spool_get(spool, nodes->codes + nodes->n * code_nbytes, code_nbytes);
+		Assert(nodes->n < nodes->max);
+		qh_spool_get_rest(spool, nodes->codes + nodes->n * code_nbytes, code_nbytes);
 		nodes->n++;
 	}
 }
@@ -692,11 +703,11 @@ read_nodes(QhBuild *build, QhSpool *spool, uint32 part, Nodes *nodes)
 static void
 make_nodes(QhBuild *build, uint64 nbytes, Nodes *nodes)
 {
-	Size		max = nbytes / (sizeof(SentNode) + build->meta.code_nbytes);
-
-	nodes->sent = task_alloc(build, sizeof(SentNode) * (max + 1));
-	nodes->codes = task_alloc(build, build->meta.code_nbytes * (max + 1));
 	nodes->n = 0;
+	nodes->max = nbytes / (sizeof(SentNode) + build->meta.code_nbytes);
+	/* one more: where the end of the spool is met */
+	nodes->sent = task_alloc(build, nodes->max + 1, sizeof(SentNode));
+	nodes->codes = task_alloc(build, nodes->max + 1, build->meta.code_nbytes);
 }
 
 /* Send the links of a graph between these nodes to the shards that they belong to. */
@@ -706,6 +717,7 @@ send_links(QhBuild *build, const QhGraph *graph, const Nodes *nodes, uint16 divi
 	QhShards   *shards = build->shards;
 	QhNode		ids[2 * QH_MAX_M];
 
+	Assert(graph->max_degree <= lengthof(ids) && graph->n <= nodes->n);
 	for (uint32 i = 0; i < graph->n; i++)
 	{
 		const QhLink *links = graph->links + i * (Size) graph->max_degree;
@@ -770,7 +782,7 @@ link_nodes(QhBuild *build, const QhRecords *records, int division, int depth)
 	make_nodes(build, count * records->nbytes, &nodes);
 	read_nodes(build, records->spool, records->part, &nodes);
 	begin_piece(build, nodes.n);
-	home = task_alloc(build, sizeof(uint32) * (Size) nodes.n);
+	home = task_alloc(build, nodes.n, sizeof(uint32));
 	for (uint32 i = 0; i < nodes.n; i++)
 		home[i] = nodes.sent[i].shard;
 	space = qh_build_space(build, nodes.codes, nodes.n);
@@ -804,20 +816,22 @@ read_offered(QhBuild *build, uint32 shard, uint32 n, Offered *offered)
 {
 	QhSpool    *spool = build->shards->spools[SPOOL_LINKS];
 	Size		end = sizeof(uint64);
+	uint64		room = qh_spool_part_nbytes(spool, shard) + end;
 	SentLinks	sent;
 
-	offered->data = task_alloc(build, qh_spool_part_nbytes(spool, shard) + end);
-	offered->at = task_alloc(build, sizeof(Size) * QH_NDIVISIONS * n);
+	offered->data = task_alloc(build, room, 1);
+	offered->at = task_alloc(build, n, sizeof(Size) * QH_NDIVISIONS);
 	memset(offered->at, 0, sizeof(Size) * QH_NDIVISIONS * n);
 	qh_spool_rewind(spool, shard);
 	while (qh_spool_get(spool, &sent, sizeof(sent)))
 	{
 		Assert(sent.place < n && sent.division < QH_NDIVISIONS);
+		Assert(end + sizeof(sent) + sizeof(QhNode) * sent.n <= room);
 		offered->at[(Size) sent.place * QH_NDIVISIONS + sent.division] = end;
 		memcpy(offered->data + end, &sent, sizeof(sent));
 		end += sizeof(sent);
 		if (sent.n > 0)
-			(void) qh_spool_get(spool, offered->data + end, sizeof(QhNode) * sent.n);
+			qh_spool_get_rest(spool, offered->data + end, sizeof(QhNode) * sent.n);
 		end += sizeof(QhNode) * sent.n;
 	}
 }
@@ -848,14 +862,14 @@ join_shard(QhBuild *build, uint32 shard, uint32 n, Joins *joins)
 {
 	QhShardRange range = {build->shards->bases[shard], n};
 	Size		max_within = QH_NBETWEEN * 2 * build->meta.m;
-	Size		room = n * (Size) build->meta.m + max_within;
+	uint64		room = n * (uint64) build->meta.m + max_within;
 	Offered		offered;
 
 	joins->away_max = qh_away_max(build->meta.m, build->shards->plan->nshards);
-	joins->begin = task_alloc(build, sizeof(uint64) * ((Size) n + 1));
-	joins->within = task_alloc(build, sizeof(QhNode) * room);
-	joins->taken = task_alloc(build, n);
-	joins->away = task_alloc(build, sizeof(QhNode) * joins->away_max * n);
+	joins->begin = task_alloc(build, (uint64) n + 1, sizeof(uint64));
+	joins->within = task_alloc(build, room, sizeof(QhNode));
+	joins->taken = task_alloc(build, n, 1);
+	joins->away = task_alloc(build, n, sizeof(QhNode) * joins->away_max);
 	read_offered(build, shard, n, &offered);
 	joins->begin[0] = 0;
 	for (uint32 node = 0; node < n; node++)
@@ -867,14 +881,15 @@ join_shard(QhBuild *build, uint32 shard, uint32 n, Joins *joins)
 		CHECK_FOR_INTERRUPTS();
 		if (joins->begin[node] + max_within > room)
 		{
-			room += room / 2;
-			joins->within = repalloc_huge(joins->within, sizeof(QhNode) * room);
+			room += room / 2 + max_within;
+			joins->within = repalloc_huge(joins->within, qh_build_array_nbytes(room, sizeof(QhNode)));
 		}
 		for (int i = 0; i < QH_NBETWEEN; i++)
 			offers[i] = offer_of(&offered, node, 1 + i);
 		joined.within = joins->within + joins->begin[node];
 		joined.away = joins->away + node * (Size) joins->away_max;
 		qh_join_offers(&coarse, offers, &range, joins->away_max, &joined);
+		Assert(joined.nwithin <= max_within && joined.naway <= joins->away_max);
 		joins->begin[node + 1] = joins->begin[node] + joined.nwithin;
 		joins->taken[node] = joined.naway;
 	}
@@ -891,6 +906,7 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 	QhLink		out[4 * QH_MAX_M];
 	QhFinalInput input = {.hubs = &build->graph_params.hubs, .max_degree = graph->max_degree, .within = within};
 
+	Assert(graph->max_degree <= lengthof(within) && joins->away_max <= graph->max_degree);
 	for (uint32 node = 0; node < graph->n; node++)
 	{
 		const QhLink *links = graph->links + node * (Size) graph->max_degree;
@@ -917,7 +933,7 @@ link_within(QhBuild *build, uint32 shard)
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = task_params(build, 0);
 	uint32		n = shards->shards[shard].nnodes;
-	uint8	   *codes = task_alloc(build, build->meta.code_nbytes * (Size) n);
+	uint8	   *codes = task_alloc(build, n, build->meta.code_nbytes);
 	Joins		joins;
 	QhSpace		space = qh_build_space(build, codes, n);
 	QhKnown		known;
@@ -928,7 +944,7 @@ link_within(QhBuild *build, uint32 shard)
 	{
 		qh_spool_rewind(shards->spools[SPOOL_CODES], shard);
 		for (uint32 i = 0; i < n; i++)
-			(void) qh_spool_get(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
+			qh_spool_get_rest(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
 		join_shard(build, shard, n, &joins);
 		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken, (int) shards->shards[shard].nentries};
 		graph = qh_build_within(&alloc, &space, &params, &known);
@@ -988,7 +1004,7 @@ stream_get(Stream *stream, QhNode id, void *record)
 		qh_spool_rewind(stream->spool, stream->shard);
 		qh_spool_skip(stream->spool, (id - stream->bases[stream->shard]) * (uint64) stream->nbytes);
 	}
-	(void) qh_spool_get(stream->spool, record, stream->nbytes);
+	qh_spool_get_rest(stream->spool, record, stream->nbytes);
 	stream->next = id + 1;
 }
 

@@ -65,6 +65,7 @@ qh_spool_create(MemoryContext cxt, const QhSpoolers *spoolers, int id, uint32 np
 	QhSpool    *spool = MemoryContextAllocZero(cxt, sizeof(QhSpool));
 
 	Assert(chunk_nbytes % BLCKSZ == 0);
+	Assert(spoolers->self < spoolers->n);
 	spool->cxt = cxt;
 	spool->spoolers = *spoolers;
 	spool->id = id;
@@ -277,6 +278,7 @@ read_chunk(QhSpool *spool)
 	BufFile    *file = spool->dirs[spool->participant].file;
 
 	CHECK_FOR_INTERRUPTS();
+	Assert(spool->chunk_end <= spool->chunk_nbytes);
 	seek_chunk(spool, file, spool->next - 1);
 	read_exactly(file, spool->chunk, spool->chunk_end);
 	spool->chunk_read = true;
@@ -320,6 +322,13 @@ qh_spool_get(QhSpool *spool, void *data, Size nbytes)
 		left -= fits;
 	}
 	return true;
+}
+
+void
+qh_spool_get_rest(QhSpool *spool, void *data, Size nbytes)
+{
+	if (!qh_spool_get(spool, data, nbytes))
+		elog(ERROR, "temporary file of an index build is cut off");
 }
 
 /* ---- the end ---- */

@@ -45,6 +45,8 @@ extern void qh_spool_rewind(QhSpool *spool, uint32 part);
 extern void qh_spool_skip(QhSpool *spool, uint64 nbytes);
 /* The next bytes of it; false at its end, an error if it ends in their midst. */
 extern bool qh_spool_get(QhSpool *spool, void *data, Size nbytes);
+/* The same where they must be there. */
+extern void qh_spool_get_rest(QhSpool *spool, void *data, Size nbytes);
 
 /* Nobody here reads any more. */
 extern void qh_spool_close(QhSpool *spool);

@@ -52,6 +52,7 @@ write_head(Relation index, ForkNumber fork, const QhMetaData *meta, const float 
 	buf = new_page(index, fork, QH_ENTRY_BLKNO);
 	qh_page_init(BufferGetPage(buf), QH_PAGE_ENTRY, 0);
 	entry = QhPageGetEntry(BufferGetPage(buf));
+	Assert(nentries <= QH_MAX_ENTRIES);
 	entry->nentries = nentries;
 	for (int i = 0; i < nentries; i++)
 		entry->nodes[i] = entries[i];
@@ -87,8 +88,12 @@ fill_link_slot(const QhGeometry *geo, int max_degree, QhSource *source, QhNode i
 	QhLink		links[2 * QH_MAX_M];
 	int			n = source->links(source, id, links);
 
+	Assert(max_degree <= lengthof(links));
 	if (!qh_link_packed(geo, id))
+	{
+		Assert(qh_link_nbytes(geo, id) == sizeof(QhLink) * max_degree);
 		memcpy(slot, links, sizeof(QhLink) * max_degree);
+	}
 	else if (!qh_pack_links(id, links, n, slot, qh_link_nbytes(geo, id)))
 		elog(ERROR, "links of node %u do not fit their slot", id);
 }
@@ -144,6 +149,12 @@ qh_pages_init(QhPages *pages, const QhBuild *build, uint32 nslots)
 
 	if (fault != NULL)
 		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
+	/* some batches less than there can be, so that none begins behind the last block number */
+	if (((uint64) nslots / pages->geo.group_nslots + 1) * pages->geo.group_npages > MaxBlockNumber - pages->geo.first_blkno - 2 * BATCH_NPAGES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("index \"%s\" cannot hold %u nodes and lists of row pointers: it would have too many pages",
+						RelationGetRelationName(build->index), nslots)));
 	pages->nslots = nslots;
 	pages->nblocks = qh_geometry_nblocks(&pages->geo, nslots);
 }

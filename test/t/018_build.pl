@@ -64,6 +64,29 @@ my $whole = built("$alone SET maintenance_work_mem = '1GB';", 'skewed', 'b', 'in
 cmp_ok(built("SET log_min_messages = debug1; $little", 'skewed', 'b', 'in little memory'), '>=', $whole - 0.01, 'skewed: as good in little memory');
 like(slurp_file($node->logfile, $said), qr/a shard of qhnsw index "skewed_i" is divided again/, 'a shard that comes out too large is divided again');
 
+# ---- row pointers of one code go to a file as they come
+
+# Kilobytes by which a session grows while it builds an index of n rows, all of one code, in little memory.
+sub growth
+{
+	my ($n) = @_;
+	my $size = q{SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]};
+	my $out = $node->safe_psql('postgres', "DROP TABLE IF EXISTS repeated; CREATE TABLE repeated AS SELECT i, (SELECT b FROM codes LIMIT 1) FROM generate_series(1, $n) AS i;
+		$little SELECT count(*) FROM repeated; $size; CREATE INDEX repeated_i ON repeated USING qhnsw (b); $size");
+	my (undef, $before, $after) = split /\n/, $out;
+
+	return $after - $before;
+}
+
+SKIP:
+{
+	skip 'no /proc/self/status', 2 unless -r '/proc/self/status';
+	my $few = growth(20000);
+
+	cmp_ok(growth(400000), '<=', $few + 1024, 'twenty times the rows of one code take no more memory');
+	sound($node, 'repeated_i', 'many rows of one code');
+}
+
 # ---- there were workers
 
 my $plan = $node->safe_psql('postgres', "SET client_min_messages = debug1; $workers SET log_min_messages = debug1; REINDEX INDEX source_i");
