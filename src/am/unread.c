@@ -49,30 +49,50 @@ without_sort_columns(PlannerInfo *root, const PathTarget *target)
 	return result;
 }
 
+static Path *
+copy_path(const Path *path, Size nbytes, PathTarget *target)
+{
+	Path	   *copy = palloc(nbytes);
+
+	memcpy(copy, path, nbytes);
+	copy->pathtarget = target;
+	return copy;
+}
+
 /*
+ * The same path with NULL in those columns; itself where there is nothing to leave out.
+ *
  * A junk column is not visible above the query it belongs to.  Within, LIMIT with ties compares it, and what
- * else may read it (a sort, a merge, row locks) would stand between the scan and the LIMIT.
+ * else may read it (a sort, a merge, row locks) would stand between the scan and the LIMIT.  Paths are copied: the same
+ * scan is in the lists of other relations, and in the hands of whoever looked there.
  */
-static void
+static Path *
 leave_unread_out(PlannerInfo *root, Path *path)
 {
 	Path	   *scan = path;
+	PathTarget *target;
 
 	if (IsA(path, LimitPath))
 	{
 		if (((LimitPath *) path)->limitOption != LIMIT_OPTION_COUNT)
-			return;
+			return path;
 		scan = ((LimitPath *) path)->subpath;
 	}
 	if (!is_ordered_scan(scan) || list_length(scan->pathtarget->exprs) != list_length(root->processed_tlist))
-		return;
-	scan->pathtarget = without_sort_columns(root, scan->pathtarget);
-	path->pathtarget = scan->pathtarget;
+		return path;
+	target = without_sort_columns(root, scan->pathtarget);
+	scan = copy_path(scan, IsA(scan, ProjectionPath) ? sizeof(ProjectionPath) : sizeof(IndexPath), target);
+	if (!IsA(path, LimitPath))
+		return scan;
+	path = copy_path(path, sizeof(LimitPath), target);
+	((LimitPath *) path)->subpath = scan;
+	return path;
 }
 
 static void
 upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel, void *extra)
 {
+	List	   *paths = NIL;
 	ListCell   *cell;
 
 	if (next_hook != NULL)
@@ -80,7 +100,8 @@ upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, R
 	if (stage != UPPERREL_FINAL || root->parse->commandType != CMD_SELECT)
 		return;
 	foreach(cell, output_rel->pathlist)
-		leave_unread_out(root, lfirst(cell));
+		paths = lappend(paths, leave_unread_out(root, lfirst(cell)));
+	output_rel->pathlist = paths;
 }
 
 void
