@@ -124,11 +124,24 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_count_index_scan(desc) pgstat_count_index_scan((desc)->indexRelation)
 #endif
 
-/* Where an index scan counts its searches, from version 18 on; needs access/genam.h. */
-#if PG_VERSION_NUM >= 180000
+/* Where an index scan counts its searches, from version 18 on, and flags of the table's scan, from version 19 on; needs access/genam.h. */
+#if PG_VERSION_NUM >= 190000
+#define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, NULL, 0, norderbys, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, NULL, 0, norderbys)
 #else
 #define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, 0, norderbys)
+#endif
+
+/* Scans of tables, and fetches of rows from them, take flags since version 19; needs access/tableam.h. */
+#if PG_VERSION_NUM >= 190000
+#define qh_table_beginscan(heap, snapshot) table_beginscan(heap, snapshot, 0, NULL, SO_NONE)
+#define qh_table_beginscan_parallel(heap, pscan) table_beginscan_parallel(heap, pscan, SO_NONE)
+#define qh_table_index_fetch_begin(heap) table_index_fetch_begin(heap, SO_NONE)
+#else
+#define qh_table_beginscan(heap, snapshot) table_beginscan(heap, snapshot, 0, NULL)
+#define qh_table_beginscan_parallel(heap, pscan) table_beginscan_parallel(heap, pscan)
+#define qh_table_index_fetch_begin(heap) table_index_fetch_begin(heap)
 #endif
 
 /* The executor was told until version 17 whether it is run once; parameters are the hook's and standard_ExecutorRun's. */

@@ -19,6 +19,7 @@
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "storage/barrier.h"
+#include "storage/latch.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
@@ -80,7 +81,7 @@ participate(QhBuild *build, Shared *shared, ParallelTableScanDesc pscan, QhShard
 	{
 		if (step == QH_STEP_SCAN)
 		{
-			double		ntuples = qh_build_scan(build, table_beginscan_parallel(build->heap, pscan));
+			double		ntuples = qh_build_scan(build, qh_table_beginscan_parallel(build->heap, pscan));
 
 			SpinLockAcquire(&shared->mutex);
 			shared->ntuples += ntuples;

@@ -144,7 +144,7 @@ qh_rescore_begin(IndexScanDesc desc)
 		scan->estate = CreateExecutorState();
 		scan->slot = table_slot_create(desc->heapRelation, NULL);
 		GetPerTupleExprContext(scan->estate)->ecxt_scantuple = scan->slot;
-		scan->fetch = table_index_fetch_begin(desc->heapRelation);
+		scan->fetch = qh_table_index_fetch_begin(desc->heapRelation);
 	}
 	scan->remembers = scan->rescore && !scan->fetch_all;
 	if (scan->remembers)

@@ -95,7 +95,7 @@ row_value(Recall *recall, Datum *value)
 static void
 each_row(Recall *recall, Snapshot snapshot, RowCallback callback)
 {
-	TableScanDesc scan = table_beginscan(recall->heap, snapshot, 0, NULL);
+	TableScanDesc scan = qh_table_beginscan(recall->heap, snapshot);
 	ExprContext *context = GetPerTupleExprContext(recall->estate);
 
 	context->ecxt_scantuple = recall->slot;

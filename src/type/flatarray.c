@@ -12,7 +12,7 @@
 static int
 first_null(const ArrayType *array)
 {
-	const bits8 *bitmap = ARR_NULLBITMAP(array);
+	const uint8 *bitmap = ARR_NULLBITMAP(array);
 	int			i = 0;
 
 	while (bitmap[i / 8] & (1 << (i % 8)))
