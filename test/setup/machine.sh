@@ -43,7 +43,7 @@ installed_major()
 }
 
 # Names of the packages that stand for what is not there yet.  Arguments: what
-# is needed, out of: compiler make postgres prove fasttext bench.
+# is needed, out of: compiler make postgres prove postgres_build fasttext bench.
 missing_packages()
 {
     for need in "$@"; do
@@ -64,6 +64,9 @@ missing_packages()
             prove)
                 command -v prove >/dev/null || say perl
                 perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
+                ;;
+            postgres_build)
+                for program in bison flex perl bzip2; do command -v $program >/dev/null || say $program; done
                 ;;
             bench)
                 /usr/bin/python3 -c 'import numpy' 2>/dev/null || say python3-numpy
