@@ -11,8 +11,16 @@ FOUND=
 FOUND_HOW=
 FOUND_LIBS=
 
-# Suites of Debian that are asked for sources, the oldest first.
-SUITES="bookworm trixie forky sid experimental"
+# Suites of Debian that have a version, or will.  16 was in none that lasted.
+suites_of()
+{
+    case $1 in
+        15) say bookworm ;;
+        17) say trixie ;;
+        18) say forky sid ;;
+        19) say experimental forky sid ;;
+    esac
+}
 
 # ------------------------------------------------------ Debian's source packages
 
@@ -22,21 +30,23 @@ archive_of()
     apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 2>/dev/null | sed -n "s/^$1|//p" | sort -u | head -n 1
 }
 
-# apt-get, or another program of apt, with lists and sources of its own for suite $1.
+# apt-get, or another program of apt, with lists of its own for suite $1: of sources, or of packages where $1 begins with "deb/".
 apt_for()
 {
-    suite=$1
+    dir=$CACHE/apt/$1
     program=$2
     shift 2
-    dir=$CACHE/apt/$suite
     "$program" -qq -o Dir::Etc::sourcelist="$dir/s.sources" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::State::lists="$dir/lists" -o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@"
 }
 
-# Read the list of source packages of a suite, once a run.
+# Read these lists, once a run.
 update_suite()
 {
     dir=$CACHE/apt/$1
+    suite=${1#deb/}
+    types=deb-src
+    [ "$suite" = "$1" ] || types=deb
     case " $UPDATED " in *" $1 "*) return 0 ;; esac
     UPDATED="$UPDATED $1"
     mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
@@ -44,10 +54,10 @@ update_suite()
     [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
         signed="Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
     {
-        printf 'Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\n%s\n\n' "$(archive_of Debian)" "$1" "$signed"
-        case $1 in
+        printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n%s\n\n' $types "$(archive_of Debian)" "$suite" "$signed"
+        case $suite in
             sid | experimental) ;;
-            *) printf 'Types: deb-src\nURIs: %s\nSuites: %s-security\nComponents: main\n%s\n' "$(archive_of Debian-Security)" "$1" "$signed" ;;
+            *) printf 'Types: %s\nURIs: %s\nSuites: %s-security\nComponents: main\n%s\n' $types "$(archive_of Debian-Security)" "$suite" "$signed" ;;
         esac
     } >"$dir/s.sources"
     apt_for "$1" apt-get update >"$dir/update.log" 2>&1
@@ -58,10 +68,10 @@ UPDATED=
 fetch_source()
 {
     mkdir -p "$CACHE/source/$1"
-    for suite in $SUITES; do
-        update_suite "$suite"
-        for version in $(apt_for "$suite" apt-cache showsrc "postgresql-$1" 2>/dev/null | sed -n 's/^Version: //p' | sort -ruV); do
-            if (cd "$CACHE/source/$1" && apt_for "$suite" apt-get source --download-only "postgresql-$1=$version") >>"$CACHE/source/$1.log" 2>&1; then
+    for where in $(suites_of "$1"); do
+        update_suite "$where"
+        for version in $(apt_for "$where" apt-cache showsrc "postgresql-$1" 2>/dev/null | sed -n 's/^Version: //p' | sort -ruV); do
+            if (cd "$CACHE/source/$1" && apt_for "$where" apt-get source --download-only "postgresql-$1=$version") >>"$CACHE/source/$1.log" 2>&1; then
                 ls "$CACHE/source/$1/postgresql-$1_${version%-*}".orig.tar.* | grep -v '\.asc$'
                 return 0
             fi
@@ -109,15 +119,17 @@ unpack_wheel()
     python3 -m pip download -q --no-deps --only-binary :all: --python-version 3.12 -d "$CACHE/wheel-$1" "$2" >"$CACHE/wheel-$1.log" 2>&1 &&
         python3 -m zipfile -e "$CACHE/wheel-$1"/*.whl "$CACHE/wheel-$1" &&
         chmod -R a+rX "$CACHE/wheel-$1" && chmod a+x "$CACHE/wheel-$1/$3"/pginstall/bin/* &&
-        find "$CACHE/wheel-$1/$3/pginstall/lib" -path '*/src/test/*' -type f -exec chmod a+x {} + &&
-        add_test_modules "$(dirname "$("$CACHE/wheel-$1/$3/pginstall/bin/pg_config" --pgxs)")/../.."
+        find "$CACHE/wheel-$1/$3/pginstall/lib" -path '*/src/test/*' -type f -exec chmod a+x {} +
 }
 
-# Programs come without the modules of TAP tests; those of a server that was built here will do.
-add_test_modules()
+# Does the server of pg_config $1 bring the modules of TAP tests?  Programs from a package come without; those of a
+# server that was built here will do.
+have_test_modules()
 {
+    tests=$(dirname "$("$1" --pgxs)")/../test
+    [ ! -e "$tests/perl/PostgreSQL/Test/Cluster.pm" ] || return 0
     modules=$(ls -d "$CACHE"/server-*/lib/postgresql/pgxs/src/test/perl 2>/dev/null | sort -V | tail -n 1)
-    [ -z "$modules" ] || cp -r "$modules" "$1/src/test/"
+    [ -n "$modules" ] && cp -r "$modules" "$tests/"
 }
 
 # ------------------------------------------------------------------ what there is
@@ -148,9 +160,9 @@ have_headers()
     if [ ! -d "$headers" ]; then
         command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
         mkdir -p "$headers.part"
-        for suite in $SUITES; do
-            update_suite "$suite"
-            (cd "$headers.part" && apt_for "$suite" apt-get download "postgresql-server-dev-$1") >>"$CACHE/headers-$1.log" 2>&1 || continue
+        for where in $(suites_of "$1"); do
+            update_suite "deb/$where"
+            (cd "$headers.part" && apt_for "deb/$where" apt-get download "postgresql-server-dev-$1") >>"$CACHE/headers-$1.log" 2>&1 || continue
             dpkg -x "$headers.part"/*.deb "$headers.part" && mv "$headers.part" "$headers" && break
         done
         rm -rf "$headers.part"
