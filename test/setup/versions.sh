@@ -129,7 +129,7 @@ have_test_modules()
     tests=$(dirname "$("$1" --pgxs)")/../test
     [ ! -e "$tests/perl/PostgreSQL/Test/Cluster.pm" ] || return 0
     modules=$(ls -d "$CACHE"/server-*/lib/postgresql/pgxs/src/test/perl 2>/dev/null | sort -V | tail -n 1)
-    [ -n "$modules" ] && cp -r "$modules" "$tests/"
+    case $1 in "$CACHE"/*) [ -n "$modules" ] && cp -r "$modules" "$tests/" ;; *) return 1 ;; esac
 }
 
 # ------------------------------------------------------------------ what there is
