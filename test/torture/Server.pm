@@ -76,8 +76,16 @@ sub configure
 	mkdir $self->{socket_dir}, 0700;
 	open my $file, '>>', "$self->{dir}/postgresql.conf" or die "cannot write: $!\n";
 	print $file "$_\n" foreach "listen_addresses = ''", "unix_socket_directories = '$self->{socket_dir}'", @lines;
+	print $file slurp_config();
 	close $file;
 	return;
+}
+
+# More settings for every server, from the file that PostgreSQL's own tests take them from.
+sub slurp_config
+{
+	open my $file, '<', $ENV{TEMP_CONFIG} // '/dev/null' or die "cannot read $ENV{TEMP_CONFIG}: $!\n";
+	return <$file>;
 }
 
 sub dir { return $_[0]{dir} }

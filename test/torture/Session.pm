@@ -104,7 +104,7 @@ sub close
 {
 	my ($self) = @_;
 
-	$self->{socket}->blocking(1);
+	local $SIG{PIPE} = 'IGNORE';
 	syswrite $self->{socket}, message('X', '') if !$self->{lost};
 	CORE::close $self->{socket};
 	$self->{lost} = 1;

@@ -300,13 +300,13 @@ sub use_index
 		# one after the other, for VACUUM wants to be alone
 		foreach my $statement (split /; /, $sql)
 		{
-			$result = $session->query($statement, 90);
+			$result = $session->query($statement, 40);
 			last if $result->{state} ne '00000';
 		}
 		$statements++;
 		$states{ $result->{state} }++;
 		return ("$what: the server crashed", 1) if $result->{lost};
-		return ("$what: no answer in 90 s, and no end by its timeout", 1) if $result->{state} eq 'timeout';
+		return ("$what: no answer in 40 s, and no end by its timeout", 1) if $result->{state} eq 'timeout';
 		return ("$what: tries again without end", 0) if $result->{state} eq '57014';
 		push @wrong, "$what: $result->{state} " . ($result->{message} // '') if $result->{state} !~ $allowed;
 		push @wrong, "$what: $result->{rows}[0][0] rows that are not in the table" if $result->{state} eq '00000' && @{ $result->{rows} } && $result->{rows}[0][0];
