@@ -235,7 +235,7 @@ sub damage
 		my @pages = chance(0.15) ? @$same : ($page);
 		my $done = '';
 		$done = $way->(\$image, $_, $kind, $same) foreach @pages;
-		my $name = $kind_names{$kind} // "kind $kind";
+		my $name = $kind_names{$kind} // 'other';
 		$kinds{$name} = 1;
 		$kinds{meta} = 1 if $done =~ /\(page 0\)/;
 		push @what, "$name page" . (@pages > 1 ? "s (all)" : " $page") . ": $done";
