@@ -225,6 +225,13 @@ sub log_faults
 	return $self->log_lines($offset // 0, qr/TRAP:|PANIC:|terminated by signal (?!9\b)|WARNING:.*(?:memory|leak)|AddressSanitizer/);
 }
 
+# Copies of all files as they are now, for whoever looks into a fault: a server started on one recovers as after a crash.
+sub keep_files
+{
+	foreach my $self (grep { -d $_->{dir} } @all) { run('cp', '-a', $self->{dir}, "$self->{dir}.fault") }
+	return;
+}
+
 sub remove
 {
 	my ($self) = @_;

@@ -9,6 +9,7 @@ use warnings;
 
 use Exporter 'import';
 use Getopt::Long ();
+use Server;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -57,6 +58,7 @@ sub fault
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	fail("$what (seed $seed)");
 	diag($_) foreach @details;
+	Server::keep_files() if $ENV{TORTURE_KEEP} && $nfaults == 0;
 	BAIL_OUT('too many faults') if ++$nfaults >= 100;
 	return;
 }
