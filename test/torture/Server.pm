@@ -196,7 +196,7 @@ sub start_again
 
 	while (time < $until)
 	{
-		return 1 if $self->start;
+		return 1 if $self->postmaster ? $self->session : $self->start;
 		sleep 0.1;
 	}
 	return 0;

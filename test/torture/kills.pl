@@ -262,6 +262,8 @@ sub strike_postmaster
 	{
 		# once more while it recovers
 		$server->start_no_wait;
+		my $until = time + 10;
+		sleep 0.01 while !$server->postmaster && time < $until;
 		sleep 0.02 + rand 0.3;
 		if ($server->postmaster)
 		{
