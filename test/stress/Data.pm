@@ -100,7 +100,16 @@ sub query
 	$v = $self->noise(1) if $way eq 'other';
 	$v = [ (0) x $self->{ndims} ] if $way eq 'zero';
 	$v = [ map { 1e6 * $_ + 1e5 } @$v ] if $way eq 'far';
-	return { text => $self->literal($v), odd => $self->{metric} eq 'cosine' && $way eq 'zero', way => $way };
+	my $text = $self->literal($v);
+	return { text => $text, odd => $self->{metric} eq 'cosine' && is_zero($text) };
+}
+
+# Does the literal stand for a vector of length zero?  (0.5 + -16 * 0.03125 is what an interval's zero would be.)
+sub is_zero
+{
+	my ($text) = @_;
+
+	return $text =~ /^\[-16(?:,-16)*\]\*0\.03125\+0\.5$/ || ($text !~ /\+0\.5$/ && $text =~ /^([^*]*)/ && $1 !~ /[1-9]/);
 }
 
 sub literal

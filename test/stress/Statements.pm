@@ -239,7 +239,7 @@ sub shape_loop
 {
 	my ($s, $p) = @_;
 
-	$s->{explain} = "SELECT t.id, $p->{d} FROM t $p->{c} ORDER BY $p->{d}";
+	$s->{explain} = "SELECT t.id, $p->{d} AS d FROM t $p->{c} ORDER BY $p->{d}";
 	$s->{sql} = "SELECT 0, id, d FROM stress_loop(\$_\$$s->{explain}\$_\$, $s->{limit})";
 	@$s{qw(offset visible)} = (0, 0);
 	return;

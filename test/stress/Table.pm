@@ -225,7 +225,9 @@ sub change
 		sub { 'UPDATE t SET e = o.e FROM t AS o WHERE o.id = t.id + ' . between(1, 9) . ' AND t.' . $self->some =~ s/^true$/id > 0/r }, 2,
 		sub {
 			my $from = below($self->{nextid} + 1);
-			"INSERT INTO t (id, grp, x, n, s, e) SELECT id + 1000000 + " . ($self->{nextid} += 100) . ", grp, x, n, s, e FROM t WHERE id BETWEEN $from AND $from + 50 AND id < 1000000";
+			my $base = $self->{nextid};
+			$self->{nextid} += 60;
+			"INSERT INTO t (id, grp, x, n, s, e) SELECT $base + row_number() OVER (), grp, x, n, s, e FROM t WHERE id BETWEEN $from AND $from + 50";
 		}, 2)->();
 
 	return $made;

@@ -51,7 +51,7 @@ sub number
 }
 
 # rows: [id, distance or ''] in the order returned.  want: limit, offset, ties, by_id, ordered (order must be exact),
-# complete (no bound was set: all that qualify must come), late (rows left out and counted; undef if not known), exact.
+# complete (no bound was set: all that qualify must come), may_be_late with late and late_exact, exact.
 sub faults
 {
 	my ($oracle, $rows, $want) = @_;
@@ -110,22 +110,29 @@ sub count_faults
 	$most = 0 if $most < 0;
 	return [ 'too many rows', "$got, not $most" ] if $got > $most && !$want->{ties};
 	return if !$want->{complete};
-	if (defined $want->{late})
-	{
-		my $left = $all - $want->{late};
-		my $least = $left < $most ? $left : $most;
-		return [ 'rows lost, not counted', "$got of $most, $want->{late} counted as late" ] if $got < $least;
-		return [ 'rows counted as late that came', "$got of $most, $want->{late} counted as late" ] if !defined $want->{limit} && $got > $left && $left > 0;
-		return;
-	}
-	if ($want->{some_late})
-	{
-		my $least = $all - 3 - int($oracle->{count} / 50);
-		$least = $most if $least > $most;
-		return [ 'rows lost', "$got of $most" ] if $got < $least;
-		return;
-	}
+	return late_faults($all, $most, $got, $want) if $want->{may_be_late};
 	return [ 'too few rows', "$got, not $most, of $oracle->{count} that qualify" ] if $got < $most;
+	return;
+}
+
+# Strict order leaves out what it finds too late, and counts it: in late, if that is known.  late_exact: all that was
+# counted would have been in the answer.
+sub late_faults
+{
+	my ($all, $most, $got, $want) = @_;
+	my $most_late = 3 + int($all / 50);
+	my $late = $want->{late};
+
+	if (defined $late)
+	{
+		my $left = $all - $late;
+		my $least = $left < $most ? $left : $most;
+		return [ 'rows lost, not counted', "$got of $most, $late counted as late" ] if $got < $least;
+		return [ 'rows counted as late that came', "$got of $most, $late counted as late" ]
+		  if $want->{late_exact} && !defined $want->{limit} && $got > $left;
+	}
+	my $least = $all - $most_late < $most ? $all - $most_late : $most;
+	return [ 'many rows late', "$got of $most of $all, " . ($late // 'unknown how many') . ' counted as late' ] if $got < $least;
 	return;
 }
 

@@ -3,7 +3,7 @@
 #
 # usage: perl stress.pl [--seconds N] [--seed N] [--rounds N] [--out DIR] [--rows N] [--only SHAPE]
 #
-# Connects by PGHOST, PGPORT, PGUSER to a server that is its own: database stress is dropped and made again.  One TAP
+# Connects by PGHOST, PGPORT, PGUSER to a server that is its own: it makes a database and drops it.  One TAP
 # line a round; of a round that fails what was wrong, the statement, and a script of all that was run.
 
 use strict;
@@ -26,10 +26,13 @@ GetOptions('seconds=i' => \$seconds, 'rounds=i' => \$rounds, 'seed=i' => \$seed,
   or die "usage: stress [--seconds N] [--seed N] [--rounds N] [--out DIR] [--rows N] [--only SHAPE] [--verbose]\n";
 $seed //= time % 1000000 * 1000;
 $out //= "/tmp/qvec-stress-$seed";
+my $database = "stress_$$";
 $| = 1;
 
 # Of one round: everything sent, faults seen, the table, the number of the table's state, oracles of that state.
 my (@log, @faults, $table, $state, %oracles, $statements);
+# SQLSTATEs that are no fault for now, as a pattern.
+my $tolerated = '';
 # Of the run.
 my (%kinds, %shapes, %totals, @recalls);
 
@@ -66,7 +69,7 @@ sub judge
 		die "round ended\n";
 	}
 	return undef if defined $may && $result->{state} =~ /^(?:$may)/;
-	return undef if $table->{canceling} && $result->{state} =~ /^(?:57014|25P02)/;
+	return undef if $tolerated ne '' && $result->{state} =~ /^(?:$tolerated)/;
 	fault("error $result->{state}", $result->{message} . stderr_location($result), $result->{sql});
 	return undef;
 }
@@ -120,6 +123,16 @@ sub changed
 {
 	$state++;
 	%oracles = ();
+	# Entries of dead rows may be counted as late, before they are looked up.
+	$table->{dead_rows} = 1;
+	return;
+}
+
+# Take dead rows away now and then, for what is checked only without them.
+sub clear_dead_rows
+{
+	return if !main_run('VACUUM (INDEX_CLEANUP ON) t');
+	$table->{dead_rows} = 0;
 	return;
 }
 
@@ -195,6 +208,17 @@ sub compare
 	return if !defined $recall;
 	push @{ $table->{recalls} }, $recall;
 	push @recalls, $recall;
+	return;
+}
+
+# Scans to the end, for the share of all rows that is late.
+sub count_late
+{
+	my ($want, $nrows) = @_;
+
+	return if !defined $want->{late} || !$want->{usual} || !$want->{complete};
+	$totals{cursor_rows} += $nrows;
+	$totals{cursor_late} += $want->{late};
 	return;
 }
 
@@ -326,11 +350,11 @@ sub searches_of
 		$totals{$index ? 'by_index' : 'by_others'}++;
 		my $result = main_run($s->{sql}, $may) or return;
 		next if !$index;
-		$want->{late} = $want->{some_late} = undef;
 		if ($want->{may_be_late})
 		{
 			$want->{late} = rows_late($set);
-			$want->{some_late} = !defined $want->{late};
+			$want->{late_exact} = $table->{plan} !~ /Nested Loop|Join/ && !$table->{dead_rows};
+			count_late($want, scalar @{ $result->{lines} }) if $s->{shape} eq 'all' && $want->{late_exact};
 		}
 		judge_groups($s, $want, $queries, \@where, \@lateral, by_group($result->{lines}), "$context\n$table->{plan}") or return;
 	}
@@ -413,12 +437,8 @@ sub cursor
 	{
 		# Statistics of a held or unfinished cursor are not its own, nor complete.
 		$want->{late} = !$ended || $s->{another_scan} || $s->{hold} || $changed ? undef : $late;
-		$want->{some_late} = !defined $want->{late};
-		if (defined $want->{late} && $want->{usual} && $want->{complete})
-		{
-			$totals{cursor_rows} += @rows;
-			$totals{cursor_late} += $want->{late};
-		}
+		$want->{late_exact} = $table->{plan} !~ /Nested Loop|Join/ && !$table->{dead_rows};
+		count_late($want, scalar @rows) if $want->{late_exact};
 	}
 	compare($s, $want, $oracle, \@rows, "$context\nfetched " . join(', ', @{ $s->{fetches} }) . "\n$table->{plan}");
 	return;
@@ -538,7 +558,7 @@ sub cancels
 	else
 	{
 		my $pid = $main->{backend};
-		$table->{canceling} = 1;
+		$tolerated = '57014|25P02';
 		$beside->connect if !$beside->connected;
 		$beside->send(join '; ', map { "SELECT pg_sleep($_); SELECT pg_cancel_backend($pid)" } map { 0.001 * between(1, 40) } 1 .. between(1, 5));
 		while (!$beside->ended)
@@ -551,7 +571,7 @@ sub cancels
 		judge($beside->result);
 	}
 	settle();
-	$table->{canceling} = 0;
+	$tolerated = '';
 	return;
 }
 
@@ -634,7 +654,9 @@ sub beside_writers
 		main_run('BEGIN ISOLATION LEVEL REPEATABLE READ') or last;
 		$table->{in_transaction} = 1;
 		changed();
-		eval { battery(between(1, 2), '40001|57014|25P02'); 1 } or $table->{ended} = $@;
+		$tolerated = '40001|25P02|55P03';
+		eval { battery(between(1, 2)); 1 } or $table->{ended} = $@;
+		$tolerated = '';
 		last if $table->{ended};
 		$table->{in_transaction} = 0;
 		main_run('ROLLBACK');
@@ -647,6 +669,47 @@ sub beside_writers
 	die $table->{ended} if $table->{ended};
 	$table->{concurrent} = $table->{in_transaction} = 0;
 	settle();
+	return;
+}
+
+# Many searches in one statement, inside the server: of each, that as many rows as there must be came, each once and in order.
+sub soak
+{
+	my $set = Statements::settings();
+	my $predicate = $table->predicate;
+	my @where = $predicate ne '' ? ($predicate) : ();
+	my $e = $table->expression('t.e');
+	my $limit = pick(1, 3, 10, 40);
+	my $n = pick(50, 200, 1000);
+	my $reads_values = $table->{type} eq 'bitvec' || ($set->{'qhnsw.rescore'} // 'on') eq 'on';
+	my $order = $set->{'qhnsw.iterative_scan'} // 'strict_order';
+
+	return if defined $only && $only ne 'soak';
+	delete @$set{qw(debug_parallel qhnsw.max_scan_tuples)};
+	$n = 50 if $set->{'qhnsw.flat'} || ($set->{'qhnsw.ef_search'} // 0) > 1000 || ($set->{'qhnsw.oversample'} // 0) >= 20;
+	push @where, Statements::plain_condition($table) if chance(0.7);
+	my $c = @where ? 'WHERE ' . join(' AND ', map { "($_)" } @where) : '';
+	my @literals = map { my $q = query_for(); $q->{odd} || !defined $q->{text} ? () : "($q->{sql})" } 1 .. 10;
+	push @literals, "(NULL::$table->{type})" if !@literals;
+	my $zero = $table->{metric} eq 'cosine' ? " AND ($e $table->{operator} $e) <> 'NaN'" : '';
+	my $queries = "SELECT v FROM (SELECT $e AS v, id FROM t WHERE e IS NOT NULL$zero UNION ALL SELECT column1, 0 FROM (VALUES " . join(', ', @literals) . ") AS l) AS q WHERE v IS NOT NULL ORDER BY hashint4(id + " . below(1000) . "), id LIMIT $n";
+	my $present = $table->{metric} eq 'cosine' ? "($e $table->{operator} $e) <> 'NaN'" : "$e IS NOT NULL";
+	my $count = main_run("SELECT least(count(*), $limit) FROM t " . ($c ne '' ? "$c AND $present" : "WHERE $present")) or return;
+	$count = $count->{lines}[0];
+	my $search = "SELECT t.id, $e $table->{operator} \$1 AS d FROM t $c ORDER BY $e $table->{operator} \$1 LIMIT $limit";
+	main_run('SET plan_cache_mode = force_custom_plan; ' . set_sql($set));
+	my $sql = "SELECT * FROM stress_soak(\$_\$$queries\$_\$, \$_\$$search\$_\$, $count, " . ($reads_values && $order eq 'strict_order' ? 'true' : 'false') . ', ' . ($order eq 'off' ? 'false' : 'true') . ", NULL::$table->{type}) LIMIT 3";
+	my $plan = uses_index($search =~ s/\$1/(SELECT v FROM qs LIMIT 1)/gr);
+	my $result = $plan ? main_run($sql) : undef;
+	main_run("RESET ALL; $setup");
+	return if !$result;
+	$shapes{soak}++;
+	$totals{soaked} += $n;
+	foreach (@{ $result->{lines} })
+	{
+		my ($kind, $detail) = split /\|/;
+		fault("$kind (soak)", $detail, $sql, set_sql($set) . "\n$table->{plan}");
+	}
 	return;
 }
 
@@ -679,6 +742,7 @@ sub set_up
 	}
 	changed();
 	sound('after the build');
+	$table->{dead_rows} = 0 if $before == 0;
 	return;
 }
 
@@ -689,6 +753,7 @@ sub round
 	{
 		battery(between(1, 4)) for 1 .. between(2, 5);
 		pages() if chance(0.5);
+		soak() if chance(0.6);
 		last if @faults > 20;
 		my $what = weighted(changes => 8, transaction => 6, cancels => 2,
 			$table->{kind} eq 'temp' || $table->{rows} < 2 ? () : (writers => 2));
@@ -705,6 +770,7 @@ sub round
 		elsif ($what eq 'transaction') { transaction() for 1 .. between(1, 3); }
 		elsif ($what eq 'cancels') { cancels(); }
 		else { beside_writers(); }
+		clear_dead_rows() if chance(0.3);
 		sound("after $what in phase $phase");
 		last if @faults > 20;
 	}
@@ -766,6 +832,7 @@ sub one_round
 	$table = Table->new($most_rows);
 	$table->{seed} = $round_seed;
 	$table->{server_version} = $totals{server_version};
+	$tolerated = '';
 	$_->connected && !$_->busy or $_->disconnect for $main, $beside, @writers;
 	$main->connected or $main->connect;
 	eval { round(); 1 } or do { fault('driver', $@) if $@ ne "round ended\n" };
@@ -791,11 +858,29 @@ sub prepare_database
 	$ENV{PGDATABASE} = 'postgres';
 	$first->connect;
 	$totals{server_version} = $first->run('SHOW server_version_num')->{lines}[0];
-	$first->run($_)->{state} eq '' or die "cannot make the database\n" for 'DROP DATABASE IF EXISTS stress', 'CREATE DATABASE stress';
+	$first->run($_)->{state} eq '' or die "cannot make the database\n" for "DROP DATABASE IF EXISTS $database", "CREATE DATABASE $database";
 	$first->disconnect;
-	$ENV{PGDATABASE} = 'stress';
+	$ENV{PGDATABASE} = $database;
 	$first->connect;
-	foreach ('CREATE EXTENSION qvec',
+	foreach ('CREATE EXTENSION qvec', <<'EOS',
+CREATE FUNCTION stress_soak(queries text, search text, expected bigint, ordered bool, complete bool, example anyelement) RETURNS TABLE (kind text, detail text) LANGUAGE plpgsql AS $_$
+DECLARE q example%TYPE; r record; last float8; seen int[]; n bigint; i int := 0;
+BEGIN
+	FOR q IN EXECUTE queries LOOP
+		i := i + 1; n := 0; last := NULL; seen := '{}';
+		FOR r IN EXECUTE search USING q LOOP
+			n := n + 1;
+			IF ordered AND r.d < last THEN kind := 'order'; detail := format('row %s at %s after %s, query %s: %s', r.id, r.d, last, i, q); RETURN NEXT; END IF;
+			IF r.id = ANY (seen) THEN kind := 'repeated row'; detail := format('row %s came twice, query %s: %s', r.id, i, q); RETURN NEXT; END IF;
+			last := r.d;
+			seen := seen || r.id;
+		END LOOP;
+		IF n > expected OR (complete AND n < expected) THEN
+			kind := 'number of rows'; detail := format('%s, not %s, query %s: %s', n, expected, i, q); RETURN NEXT;
+		END IF;
+	END LOOP;
+END $_$
+EOS
 		"CREATE FUNCTION stress_half(v real[]) RETURNS real[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT array_agg(u / 2 ORDER BY i) FROM unnest(v) WITH ORDINALITY AS x(u, i)'",
 		'CREATE FUNCTION stress_loop(query text, most bigint) RETURNS TABLE (id int, d float8) LANGUAGE plpgsql AS $_$
 			DECLARE r record; n bigint := 0;
@@ -804,7 +889,7 @@ sub prepare_database
 				FOR r IN EXECUTE query LOOP id := r.id; d := r.d; n := n + 1; RETURN NEXT; EXIT WHEN n >= most; END LOOP;
 			END $_$')
 	{
-		my $result = $first->run($_ =~ s/r\.d;/r."?column?";/r);
+		my $result = $first->run($_);
 		$result->{state} eq '' or die "cannot prepare the database: $result->{message}\n";
 	}
 	$first->disconnect;
@@ -829,9 +914,13 @@ if (($totals{cursor_rows} // 0) > 10000)
 }
 my $mean = 0;
 $mean += $_ / @recalls for @recalls;
-printf "# %d statements, %d searches by the index, %d by other plans; recall %.3f in the mean of %d, %.3f in the worst round\n",
+$totals{soaked} //= 0;
+printf "# %d statements, $totals{soaked} searches in loops, %d searches by the index, %d by other plans; recall %.3f in the mean of %d, %.3f in the worst round\n",
   $totals{statements}, $totals{by_index} // 0, $totals{by_others} // 0, $mean, scalar @recalls, $totals{least_recall} // 1;
 print "# ", join(', ', map { "$_ $shapes{$_}" } sort keys %shapes), "\n";
 print "# $_: $kinds{$_}{count} times, first in seed $kinds{$_}{first}\n" for sort keys %kinds;
 print "1..$number\n";
+$_->disconnect for $main, $beside, @writers;
+$ENV{PGDATABASE} = 'postgres';
+Session->new('last', undef, '')->connect->run("DROP DATABASE $database WITH (FORCE)");
 exit($totals{faults} ? 1 : 0);
