@@ -35,6 +35,7 @@ sub plain_condition
 		't.grp IN (SELECT grp FROM g)', 1,
 		't.grp NOT IN (SELECT grp FROM g)', 1,
 		'(SELECT count(*) FROM g WHERE g.grp <= t.grp) > 2', 0.5,
+		'random() >= 0', 1,
 		'false', 0.2,
 		't.id < 0', 0.3);
 }
@@ -79,7 +80,8 @@ sub make
 	my $d = "$e $table->{operator} $q";
 	my $c = @$where ? 'WHERE ' . join(' AND ', map { "($_)" } @$where) : '';
 	my $limits = (chance(0.1) ? "FETCH FIRST $limit ROWS ONLY" : "LIMIT $limit") . ($offset ? " OFFSET $offset" : '');
-	my %s = (shape => $shape, limit => $limit, offset => $offset, visible => 1, around => [], q => $q);
+	# A volatile condition is the executor's: the scan does not know how many rows it is asked for.
+	my %s = (shape => $shape, limit => $limit, offset => $offset, visible => $c !~ /random/, around => [], q => $q);
 
 	no strict 'refs';
 	&{"Statements::shape_$shape"}(\%s, { t => $table, e => $e, d => $d, c => $c, q => $q, limits => $limits, where => $where, lateral => $lateral });
@@ -329,7 +331,7 @@ sub shape_cursor
 
 	$s->{declare} = "DECLARE c ${scroll}CURSOR ${hold}FOR SELECT 0, t.id, $p->{d} FROM t $p->{c} ORDER BY $p->{d}" . ($limited ? " $p->{limits}" : '');
 	@$s{qw(limit offset)} = (undef, 0) if !$limited;
-	$s->{visible} = $limited;
+	$s->{visible} &&= $limited;
 	# fetches: numbers of rows; 0 stands for all that is left
 	$s->{fetches} = chance(0.5)
 	  ? [ (map { $size } 1 .. between(1, 6)), 0 ]

@@ -31,7 +31,7 @@ sub new
 	$self->{data} = Data->new($self->{expression} ? 'real[]' : $type, $metric, $self->{ndims});
 	$self->{ngroups} = pick(2, 5, 20, 100);
 	$self->{grouped_by_cluster} = chance(0.4);
-	$self->{rows} = weighted(between(0, 30), 3, between(30, 300), 5, between(300, 3000), 8, between(3000, 8000), 1, between(8000, 20000), 0.4);
+	$self->{rows} = weighted(between(0, 30), 3, between(30, 300), 5, between(300, 3000), 8, between(3000, 8000), 2, between(8000, 20000), 0.4);
 	$self->{rows} = $most_rows if $self->{rows} > $most_rows;
 	# What Perl has to make up is bounded: some seconds a table would be too long.
 	my $most = int(150000 / $self->{ndims}) + 10;
@@ -88,7 +88,8 @@ sub expression
 	return $of if !$self->{expression};
 	return "binary_quantize($of)::bitvec($self->{ndims})" if $self->{type} eq 'bitvec';
 	return "quantize_int8($of)::qvec8($self->{ndims})" if $self->{type} eq 'qvec8';
-	return "stress_half($of)";
+	# A function in SQL takes long for many dimensions.
+	return $self->{ndims} * $self->{rows} < 10000 ? "stress_half($of)" : "($of)[1:$self->{ndims}]";
 }
 
 # A query's value as SQL.
@@ -222,6 +223,10 @@ sub change
 		sub { 'UPDATE t SET grp = grp + 1 WHERE ' . $self->some }, 2,
 		sub { 'UPDATE t SET x = ' . sprintf('%.4f', uniform()) . ' WHERE ' . $self->some }, 2,
 		sub { 'UPDATE t SET e = ' . $value->() . ' WHERE ' . $self->some }, 4,
+		sub {
+			my $q = $self->query_sql($self->{data}->query);
+			'DELETE FROM t WHERE id IN (SELECT id FROM t' . ($self->{partial} ? ' WHERE ' . $self->predicate : '') . ' ORDER BY ' . $self->expression('e') . " $self->{operator} $q LIMIT " . between(1, 30) . ')';
+		}, 1,
 		sub { 'UPDATE t SET e = o.e FROM t AS o WHERE o.id = t.id + ' . between(1, 9) . ' AND t.' . $self->some =~ s/^true$/id > 0/r }, 2,
 		sub {
 			my $from = below($self->{nextid} + 1);

@@ -154,17 +154,17 @@ sub tie_faults
 	return;
 }
 
-# A scan that looks at every row: the distances are the oracle's.
+# A scan that looks at every row: the distances are the oracle's, in whatever order they came.
 sub exact_faults
 {
 	my ($oracle, $rows, $want) = @_;
 	my $all = ascending($oracle);
+	my @got = sort { $a <=> $b } map { number($oracle->{distance}{ $_->[0] }) } @$rows;
 	my $i = $want->{offset};
 
-	foreach (@$rows)
+	foreach my $d (@got)
 	{
-		my $d = number($oracle->{distance}{ $_->[0] });
-		return [ 'not exact', "row $_->[0] at $d where row number $i of all is at $all->[$i]" ] if $d != $all->[$i];
+		return [ 'not exact', "row number $i is at $d, that of all at $all->[$i]" ] if $d != $all->[$i];
 		$i++;
 	}
 	return;
