@@ -242,8 +242,8 @@ sub rows_late
 # Is the statement's plan a scan of the index?
 sub uses_index
 {
-	my ($sql, $may) = @_;
-	my $plan = main_run("EXPLAIN (COSTS OFF) $sql", $may);
+	my ($sql) = @_;
+	my $plan = main_run("EXPLAIN (COSTS OFF) $sql");
 
 	return undef if !$plan;
 	my @scans = grep { /Index Scan using \S+ on|Seq Scan on t|Bitmap|Custom/ } @{ $plan->{lines} };
@@ -298,7 +298,7 @@ sub bounds
 # Searches under one choice of settings.
 sub battery
 {
-	my ($n, $may) = @_;
+	my ($n) = @_;
 	my $set = Statements::settings();
 	my %guc = %$set;
 	my $parallel = delete $guc{debug_parallel};
@@ -308,7 +308,7 @@ sub battery
 	foreach (1 .. $n)
 	{
 		my @queries = map { query_for() } 0 .. between(0, 4);
-		searches_of(\@queries, $set, $may) for 1 .. between(1, 4);
+		searches_of(\@queries, $set) for 1 .. between(1, 4);
 	}
 	main_run("RESET ALL; $setup");
 	return;
@@ -317,7 +317,7 @@ sub battery
 # One statement over these queries.
 sub searches_of
 {
-	my ($queries, $set, $may) = @_;
+	my ($queries, $set) = @_;
 	my $q = $queries->[0];
 	my $predicate = $table->predicate;
 	my @always = $predicate ne '' ? ($predicate) : ();
@@ -348,14 +348,14 @@ sub searches_of
 	my $want;
 	my $context = set_sql($set);
 	$shapes{ $s->{shape} }++;
-	return cursor($s, $q, \@where, $set, $context, $may) if $s->{shape} eq 'cursor';
-	main_run($_, $may) or return for @{ $s->{around} };
+	return cursor($s, $q, \@where, $set, $context) if $s->{shape} eq 'cursor';
+	main_run($_) or return for @{ $s->{around} };
 	foreach (0 .. $s->{again} // 0)
 	{
-		my $index = uses_index($s->{explain} // $s->{sql}, $may) // return;
+		my $index = uses_index($s->{explain} // $s->{sql}) // return;
 		$want = expectation($s, $set);
 		$totals{$index ? 'by_index' : 'by_others'}++;
-		my $result = main_run($s->{sql}, $may) or return;
+		my $result = main_run($s->{sql}) or return;
 		next if !$index;
 		if ($want->{may_be_late})
 		{
@@ -392,15 +392,15 @@ sub judge_groups
 # A cursor, which needs a transaction block.
 sub cursor
 {
-	my ($s, $q, $where, $set, $context, $may) = @_;
+	my ($s, $q, $where, $set, $context) = @_;
 	my $inside = $table->{in_transaction};
 	my (@rows, $ended);
 
 	main_run('BEGIN') or return if !$inside;
-	my $index = uses_index($s->{declare}, $may);
+	my $index = uses_index($s->{declare});
 	my $want = expectation($s, $set);
 	my $oracle = defined $index ? oracle($q, $where) : undef;
-	if (!$oracle || !main_run($s->{declare}, $may))
+	if (!$oracle || !main_run($s->{declare}))
 	{
 		main_run('ROLLBACK') if !$inside;
 		return;
@@ -409,7 +409,7 @@ sub cursor
 	main_run('COMMIT'), $inside = 1 if $s->{hold} && !$inside;
 	foreach my $n (@{ $s->{fetches} })
 	{
-		my $result = main_run('FETCH ' . ($n || 'ALL') . ' FROM c', $may);
+		my $result = main_run('FETCH ' . ($n || 'ALL') . ' FROM c');
 		if (!$result)
 		{
 			main_run('ROLLBACK') if !$table->{in_transaction};
@@ -426,7 +426,7 @@ sub cursor
 		}
 		elsif (chance(0.1) && $want->{complete})
 		{
-			main_run("SELECT t.id FROM t ORDER BY " . $table->expression('t.e') . " $table->{operator} $q->{sql} LIMIT 3", $may);
+			main_run("SELECT t.id FROM t ORDER BY " . $table->expression('t.e') . " $table->{operator} $q->{sql} LIMIT 3");
 			$s->{another_scan} = 1;
 		}
 	}
@@ -587,7 +587,7 @@ sub cancels
 		while (!$beside->ended)
 		{
 			weighted(sub { main_run($table->change, $canceled) }, 2,
-				sub { battery(1, $canceled) }, 3,
+				sub { battery(1) }, 3,
 				sub { main_run($_, $canceled) or last for @{ $table->upkeep } }, 1)->();
 			changed();
 		}
