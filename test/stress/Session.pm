@@ -160,7 +160,8 @@ sub result
 {
 	my ($self) = @_;
 	my $sql = shift @{ $self->{pending} };
-	my $deadline = time + $patience;
+	my $started = time;
+	my $deadline = $started + $patience;
 
 	while ($self->{pid} && !$self->complete)
 	{
@@ -176,7 +177,7 @@ sub result
 	my $err = take($self->{errbuf});
 	my ($state, $message) = $err =~ /(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): (.*)/;
 	$state = 'psql', $message = $err if !defined $state && $err =~ /error|invalid/i && $err !~ /(?:WARNING|NOTICE|INFO):/;
-	return { sql => $sql, lines => [ split /\n/, $out ], state => $state // '', message => $message // '', stderr => $err };
+	return { sql => $sql, lines => [ split /\n/, $out ], state => $state // '', message => $message // '', stderr => $err, seconds => time - $started };
 }
 
 # Cut off the buffer what stands before the marker.

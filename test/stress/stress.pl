@@ -34,6 +34,8 @@ $| = 1;
 my (@log, @faults, $table, $state, %oracles, $statements);
 # SQLSTATEs that are no fault for now, as a pattern.
 my $tolerated = '';
+# Seconds and text of the statement that took longest in this round.
+my @slowest;
 # Of the run.
 my (%kinds, %shapes, %totals, @recalls);
 
@@ -64,6 +66,7 @@ sub judge
 	my ($result, $may) = @_;
 
 	$statements++;
+	@slowest = ($result->{seconds}, $result->{sql}) if ($result->{seconds} // 0) > ($slowest[0] // 0);
 	# A server with assertions looks at its memory when it frees it; all know of buffers and snapshots left behind.
 	foreach (($result->{stderr} // '') =~ /^WARNING:\s+(.*)/mg)
 	{
@@ -831,7 +834,8 @@ sub report
 
 	$by_kind{ $_->{kind} }++ for @faults;
 	printf "%sok %d - seed %d: %d statements, %.1f s, %s\n", @faults ? 'not ' : '', $number, $table->{seed}, $statements, $seconds, $table->describe;
-	return if !@faults;
+	printf "# slowest: %.1f s, %s\n", $slowest[0], substr($slowest[1], 0, 500) if $verbose && @slowest;
+	return if !@faults && !$verbose;
 	my $path = save_script();
 	my %shown;
 	foreach my $f (@faults)
@@ -850,7 +854,7 @@ sub one_round
 	my ($number, $round_seed) = @_;
 	my $started = time;
 
-	@log = @faults = ();
+	@log = @faults = @slowest = ();
 	$statements = 0;
 	seed_chance($round_seed);
 	$table = Table->new($most_rows);
