@@ -146,100 +146,179 @@ qh_row_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid)
 	}
 }
 
-/* Remove dead TIDs from one posting slot, in place.  Returns how many stay. */
-static int
-vacuum_posting(QhRelStore *rs, QhNode node, QhNode slot, bool (*dead) (ItemPointer, void *), void *arg,
-			   int64 *nremoved, QhNode *next)
+/* Read a posting slot of a node's chain that vacuum is at. */
+static void
+read_posting(QhRelStore *rs, QhNode slot, QhLink *content)
 {
+	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, slot);
+
+	if (qh_read_slot(rs, slot, content) != QH_SLOT_POSTING ||
+		((QhPosting) content)->ntids > QH_POSTING_NTIDS(nbytes))
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
+						  "row pointer list is broken");
+}
+
+/* A chain that vacuum goes along. */
+typedef struct Chain
+{
+	QhRelStore *rs;
+	QhNode		node;			/* whose chain it is */
+	QhNode		before;			/* the slot that leads to the one at hand, or QH_INVALID_NODE for the row slot */
+	uint64		nbefore;		/* slots that were left in the chain so far */
+	bool		(*dead) (ItemPointer, void *);
+	void	   *arg;
+	int64		nremoved;
+} Chain;
+
+/* The TIDs of a posting slot that are not dead, into another. */
+static void
+keep_living(const Chain *chain, const QhPostingData *was, QhPosting is)
+{
+	is->ntids = 0;
+	for (int i = 0; i < was->ntids; i++)
+	{
+		ItemPointerData tid = was->tids[i];
+
+		qh_check_tid(chain->rs, chain->node, &tid);
+		if (!chain->dead(&tid, chain->arg))
+			is->tids[is->ntids++] = tid;
+	}
+}
+
+/* Has this posting slot no TIDs, and nothing behind it? */
+static bool
+is_empty_end(QhRelStore *rs, QhNode slot)
+{
+	QhLink		content[2 * QH_MAX_M];
+
+	read_posting(rs, slot, content);
+	return ((QhPosting) content)->ntids == 0 && ((QhPosting) content)->next == QH_INVALID_NODE;
+}
+
+/* Has it something behind it? */
+static bool
+leads_on(QhRelStore *rs, QhNode slot)
+{
+	QhLink		content[2 * QH_MAX_M];
+
+	read_posting(rs, slot, content);
+	return ((QhPosting) content)->next != QH_INVALID_NODE;
+}
+
+/*
+ * May a slot with these TIDs leave the chain?  One without TIDs may, unless it leaves a single slot behind that has some: who finds one TID
+ * in the row slot, or a single posting slot, is to know that the node never had a chain since it had TIDs that anybody sees (README.md,
+ * "Row pointers").  The last TID of a chain that is one slot goes to the row slot.
+ */
+static bool
+is_dispensable(const Chain *chain, const QhPostingData *kept)
+{
+	if (chain->nbefore == 0 && kept->next == QH_INVALID_NODE)
+		return kept->ntids <= 1;
+	if (kept->ntids > 0)
+		return false;
+	if (chain->nbefore == 0)
+		return leads_on(chain->rs, kept->next) || is_empty_end(chain->rs, kept->next);
+	if (chain->nbefore == 1 && kept->next == QH_INVALID_NODE)
+	{
+		QhLink		content[2 * QH_MAX_M];
+
+		read_posting(chain->rs, chain->before, content);
+		return ((QhPosting) content)->ntids == 0;
+	}
+	return true;
+}
+
+/* The record that takes out a slot another one leads to. */
+static bool
+take_out_behind(const Chain *chain, QhSlotChange *changes, QhNode next, const QhRowChange *row)
+{
+	QhRelStore *rs = chain->rs;
+	QhLink		old_slot[2 * QH_MAX_M];
+	QhLink		new_slot[2 * QH_MAX_M];
+
+	read_posting(rs, chain->before, old_slot);
+	if (((QhPosting) old_slot)->next != changes[0].node)
+		return false;
+	memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, chain->before));
+	((QhPosting) new_slot)->next = next;
+	changes[1] = (QhSlotChange) {chain->before, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
+	return qh_apply(rs, changes, 2, row);
+}
+
+/*
+ * Take a slot out of its chain in one record: with its TIDs, which are dead but for those kept, and the one kept goes to the
+ * row slot.  False if it cannot be done now: somebody pushed a new head, or put a row into the slot.
+ */
+static bool
+take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPostingData *kept)
+{
+	QhRowData	row = qh_read_row(chain->rs, chain->node);
+	QhRowChange row_change = {chain->node, row, row};
+	QhSlotChange changes[2] = {{slot, QH_SLOT_POSTING, QH_SLOT_FREE, content, NULL}};
+	int			n = 1;
+
+	if (row.flags != QH_ROW_POSTING)
+		return false;
+	if (chain->before != QH_INVALID_NODE)
+		return take_out_behind(chain, changes, kept->next, &row_change);
+	if (qh_row_head(row) != slot)
+		return false;
+	if (kept->next != QH_INVALID_NODE)
+		row_change.new_row = qh_row_posting(kept->next);
+	else if (kept->ntids == 1)
+	{
+		ItemPointerData tid = kept->tids[0];
+
+		row_change.new_row = qh_row_single(&tid);
+	}
+	else
+	{
+		/* the node's last row is gone, and so is the node */
+		row_change.new_row = no_row;
+		changes[n++] = (QhSlotChange) {chain->node, QH_SLOT_LIVE, QH_SLOT_DYING, NULL, NULL};
+	}
+	return qh_apply(chain->rs, changes, n, &row_change);
+}
+
+/* Remove the dead TIDs of one posting slot, and the slot where that can be.  Returns how many TIDs stay, and the next slot. */
+static int
+vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
+{
+	QhRelStore *rs = chain->rs;
 	QhLink		old_slot[2 * QH_MAX_M];
 	QhLink		new_slot[2 * QH_MAX_M];
 	QhPosting	was = (QhPosting) old_slot;
 	QhPosting	is = (QhPosting) new_slot;
-	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, slot);
-	int			kept;
 
 	for (;;)
 	{
-		QhRowData	row = qh_read_row(rs, node);
-		QhRowChange row_change = {node, row, row};
+		QhRowData	row = qh_read_row(rs, chain->node);
+		QhRowChange row_change = {chain->node, row, row};
 		QhSlotChange change = {slot, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 
 		CHECK_FOR_INTERRUPTS();
-		if (qh_read_slot(rs, slot, old_slot) != QH_SLOT_POSTING ||
-			was->ntids > QH_POSTING_NTIDS(nbytes))
-			qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
-							  "row pointer list is broken");
-		memcpy(new_slot, old_slot, nbytes);
+		read_posting(rs, slot, old_slot);
+		memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, slot));
+		keep_living(chain, was, is);
 		*next = was->next;
-		kept = 0;
-		for (int i = 0; i < was->ntids; i++)
-		{
-			qh_check_tid(rs, node, &was->tids[i]);
-			if (!dead(&was->tids[i], arg))
-				is->tids[kept++] = was->tids[i];
-		}
-		is->ntids = kept;
-		if (kept == was->ntids)
-			return kept;
-		if (qh_apply(rs, &change, 1, &row_change))
-		{
-			*nremoved += was->ntids - kept;
-			return kept;
-		}
+		if (is_dispensable(chain, is) && take_out(chain, slot, old_slot, is))
+			break;
+		/* an empty slot that cannot leave now stays for the next vacuum */
+		if (is->ntids < was->ntids && !qh_apply(rs, &change, 1, &row_change))
+			continue;
+		chain->before = slot;
+		chain->nbefore++;
+		break;
 	}
-}
-
-/*
- * Take an empty posting slot out of the chain.  before is the slot that leads to it, or
- * QH_INVALID_NODE for the row slot.  False if it cannot be done now (somebody pushed a new
- * head, or put a row into it): it stays, empty or not, for the next vacuum.
- */
-static bool
-unlink_posting(QhRelStore *rs, QhNode node, QhNode before, QhNode slot)
-{
-	QhRowData	row = qh_read_row(rs, node);
-	QhRowChange row_change = {node, row, row};
-	QhLink		gone[2 * QH_MAX_M];
-	QhLink		old_slot[2 * QH_MAX_M];
-	QhLink		new_slot[2 * QH_MAX_M];
-	QhSlotChange changes[3];
-	int			n = 0;
-	QhNode		next;
-
-	if (row.flags != QH_ROW_POSTING || qh_read_slot(rs, slot, gone) != QH_SLOT_POSTING ||
-		((QhPosting) gone)->ntids != 0)
-		return false;
-	next = ((QhPosting) gone)->next;
-	changes[n++] = (QhSlotChange) {slot, QH_SLOT_POSTING, QH_SLOT_FREE, gone, NULL};
-	if (before == QH_INVALID_NODE)
-	{
-		if (qh_row_head(row) != slot)
-			return false;
-		if (next == QH_INVALID_NODE)
-		{
-			/* the node's last row is gone, and so is the node */
-			row_change.new_row = no_row;
-			changes[n++] = (QhSlotChange) {node, QH_SLOT_LIVE, QH_SLOT_DYING, NULL, NULL};
-		}
-		else
-			row_change.new_row = qh_row_posting(next);
-	}
-	else
-	{
-		if (qh_read_slot(rs, before, old_slot) != QH_SLOT_POSTING ||
-			((QhPosting) old_slot)->next != slot)
-			return false;
-		memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, before));
-		((QhPosting) new_slot)->next = next;
-		changes[n++] = (QhSlotChange) {before, QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
-	}
-	return qh_apply(rs, changes, n, &row_change);
+	chain->nremoved += was->ntids - is->ntids;
+	return is->ntids;
 }
 
 static int64
-vacuum_chain(QhRelStore *rs, QhNode node, QhNode head, bool (*dead) (ItemPointer, void *), void *arg, int64 *nremoved)
+vacuum_chain(Chain *chain, QhNode head)
 {
-	QhNode		before = QH_INVALID_NODE;
+	QhRelStore *rs = chain->rs;
 	QhNode		slot = head;
 	int64		kept = 0;
 	uint64		steps = 0;
@@ -247,16 +326,21 @@ vacuum_chain(QhRelStore *rs, QhNode node, QhNode head, bool (*dead) (ItemPointer
 	while (slot != QH_INVALID_NODE)
 	{
 		QhNode		next;
-		int			here = vacuum_posting(rs, node, slot, dead, arg, nremoved, &next);
 
 		qh_vacuum_delay();		/* a chain may be longer than many pages */
 		if (++steps > rs->ix->nslots)
 			qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
 							  "row pointer list has no end");
-		if (here > 0 || !unlink_posting(rs, node, before, slot))
-			before = slot;
-		kept += here;
+		kept += vacuum_posting(chain, slot, &next);
 		slot = next;
+	}
+	/* nothing is left but an empty slot that was not the only one when its turn was */
+	if (kept == 0 && chain->nbefore == 1)
+	{
+		slot = chain->before;
+		chain->before = QH_INVALID_NODE;
+		chain->nbefore = 0;
+		kept = vacuum_posting(chain, slot, &slot);
 	}
 	return kept;
 }
@@ -275,7 +359,13 @@ qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *
 		if (row.flags == QH_ROW_NONE)
 			return 0;
 		if (row.flags == QH_ROW_POSTING)
-			return vacuum_chain(rs, node, qh_row_head(row), dead, arg, nremoved);
+		{
+			Chain		chain = {rs, node, QH_INVALID_NODE, 0, dead, arg, 0};
+			int64		kept = vacuum_chain(&chain, qh_row_head(row));
+
+			*nremoved += chain.nremoved;
+			return kept;
+		}
 		memcpy(&tid, row.w, sizeof(tid));
 		qh_check_tid(rs, node, &tid);
 		if (!dead(&tid, arg))
