@@ -181,6 +181,19 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_vacuum_delay() vacuum_delay_point()
 #endif
 
+/*
+ * May vacuum cut the file of a table with these options (NULL = none)?  Where they do not say, a setting does since version 18; needs
+ * utils/rel.h and commands/vacuum.h.
+ */
+#if PG_VERSION_NUM >= 190000
+#define qh_vacuum_may_truncate(options) \
+	((options) != NULL && (options)->vacuum_truncate != PG_TERNARY_UNSET ? (options)->vacuum_truncate == PG_TERNARY_TRUE : vacuum_truncate)
+#elif PG_VERSION_NUM >= 180000
+#define qh_vacuum_may_truncate(options) ((options) != NULL && (options)->vacuum_truncate_set ? (options)->vacuum_truncate : vacuum_truncate)
+#else
+#define qh_vacuum_may_truncate(options) ((options) == NULL || (options)->vacuum_truncate)
+#endif
+
 /* Before the declaration since version 18, behind it until then; GCC and clang take it in front too. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

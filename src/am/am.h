@@ -191,6 +191,11 @@ extern IndexBulkDeleteResult *qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDe
 											  IndexBulkDeleteCallback callback, void *callback_state);
 extern IndexBulkDeleteResult *qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
+/* ---- truncate.c ---- */
+
+/* Vacuum has been over the index: if its end is free, give that back when the transaction commits. */
+extern void qh_truncate_at_commit(QhRelStore *rs);
+
 /* ---- cost.c, validate.c ---- */
 
 struct PlannerInfo;

@@ -537,6 +537,8 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	}
 	begin(&vac, info, stats);
 	record_free(&vac);
+	if (vac.nslots > 0)
+		qh_truncate_at_commit(&vac.rs);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	MemoryContextDelete(vac.cxt);
 	return stats;

@@ -503,6 +503,9 @@ qh_index_refresh_size(QhIndex *ix, Relation index)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 
+	/* vacuum gave its end back: what is remembered of that may be taken for its successor's */
+	if (nblocks < ix->nblocks && ix->hints != NULL)
+		memset(ix->hints, 0, sizeof(Buffer) * (Size) ix->nhints);
 	grow_hints(ix, nblocks);
 	ix->nblocks = nblocks;
 	ix->nslots = ix->meta.ndims > 0 ? qh_geometry_nslots(&ix->geo, nblocks) : 0;
