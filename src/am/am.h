@@ -169,8 +169,6 @@ extern bool qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix);
 extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 						Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
 						IndexInfo *info);
-/* Insert an encoded value: value is what the codec encoded code from. */
-extern void qh_insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid);
 
 /*
  * Heavyweight lock of block 0: shared by an insert while it holds node ids, taken

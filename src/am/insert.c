@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "store/code_map.h"
 #include "utils/memutils.h"
 
 /*
@@ -23,11 +24,31 @@
  */
 #define SAME_CODE_TRIES 32
 
+/*
+ * Nodes that a search looks for at first: where one of them has the very code it need go no further.  Chosen by hand;
+ * doc/decisions/0024-unchanged-vectors.md.
+ */
+#define SAME_CODE_EF	16
+
+/*
+ * Nodes a search goes on to before a row whose vector is unchanged is given a node of its own: its code is there, and a second
+ * node at the end of the index would keep vacuum from giving that back.  Chosen by hand; the same document.
+ */
+#define SAME_CODE_FAR	1024
+
 /* Entry points a search starts from, as in scan.c. */
 #define MAX_SEEDS		4
 
 /* Descendants looked at for a parent with room: a tree of m children a node has a leaf long before. */
 #define ATTACH_TRIES	4096
+
+/* Where a row comes from. */
+typedef enum QhRowOrigin
+{
+	QH_ROW_NEW,
+	QH_ROW_LIKELY_KNOWN,		/* an UPDATE left the vector alone, but it may be the one that brings the row into a partial index */
+	QH_ROW_KNOWN				/* an UPDATE left the vector alone */
+} QhRowOrigin;
 
 typedef struct QhInsert
 {
@@ -36,6 +57,7 @@ typedef struct QhInsert
 	QhIndex    *ix;
 	const QhCode *code;
 	ItemPointer tid;
+	QhRowOrigin origin;
 	QhCandidate *cands;			/* live nodes found, nearest first */
 	int			ncands;
 	QhNode		node;			/* its slot */
@@ -43,67 +65,124 @@ typedef struct QhInsert
 	int			nlinks;
 } QhInsert;
 
+/* Give the row to a node, if it has its code. */
+static bool
+join_node(QhInsert *ins, QhNode node)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	return qh_read_code(&ins->rs, node, code) &&
+		memcmp(code, ins->code->code, ins->ix->code_nbytes) == 0 &&
+		qh_row_append(&ins->rs, node, ins->code->code, ins->tid);
+}
+
+/* Give the row to a node that has its code, if this transaction knows all codes. */
+static bool
+join_known(QhInsert *ins)
+{
+	QhCodeMap  *map = qh_code_map(ins->ix);
+	uint32		pos = 0;
+	QhNode		node;
+
+	if (map == NULL)
+		return false;
+	while ((node = qh_code_map_next(map, ins->code->code, &pos)) != QH_INVALID_NODE)
+	{
+		/* vacuum may have cut the index since */
+		if (qh_relstore_in_range(&ins->rs, node) && join_node(ins, node))
+			return true;
+	}
+	return false;
+}
+
+/* Put a candidate where it belongs among the max nearest.  False if it is the farthest and those are complete. */
+static bool
+take_candidate(QhInsert *ins, QhCandidate cand, int max)
+{
+	int			at = ins->ncands;
+
+	while (at > 0 && ins->cands[at - 1].dist > cand.dist)
+		at--;
+	if (at == max)
+		return false;
+	if (ins->ncands < max)
+		ins->ncands++;
+	memmove(&ins->cands[at + 1], &ins->cands[at], sizeof(QhCandidate) * (ins->ncands - 1 - at));
+	ins->cands[at] = cand;
+	return at < max - 1;
+}
+
+/* Search on for the node of an unchanged row, among nodes that are no candidates.  Who knows all codes need not. */
+static bool
+search_on(QhInsert *ins, QhSearch *search)
+{
+	QhCandidate cand;
+	int			n = 0;
+
+	if (ins->origin != QH_ROW_KNOWN || qh_code_map(ins->ix) != NULL)
+		return false;
+	while (n++ < SAME_CODE_FAR && qh_search_next(search, SAME_CODE_FAR, &cand))
+	{
+		if (join_node(ins, cand.node))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The ef_construction nearest live nodes, searched from these seeds: nothing new may link to others, and
- * those that are on their way out must not use up the places.
+ * those that are on their way out must not use up the places.  Returns true if the row has joined one that has
+ * its code: then the search ended there.
  */
-static void
+static bool
 search_candidates(QhInsert *ins, const QhCandidate *seeds, int nseeds)
 {
 	QhSearchLimits limits = {.resumable = true};
 	int			ef = Max(ins->ix->meta.ef_construction, ins->ix->meta.m);
 	uint64		npassed = 0;
+	int			ntries = 0;
+	bool		joined = false;
 	QhSearch   *search;
 	QhCandidate cand;
 
 	ins->cands = palloc(sizeof(QhCandidate) * ef);
 	search = qh_search_create(&ins->alloc, &ins->rs.store);
 	qh_search_start(search, &limits, seeds, nseeds);
-	while (ins->ncands < ef && qh_search_next(search, ef + npassed, &cand))
+	while (qh_search_next(search, (ins->ncands < SAME_CODE_EF ? Min(ef, SAME_CODE_EF) : ef) + npassed, &cand))
 	{
-		if (qh_read_row(&ins->rs, cand.node).flags != QH_ROW_NONE)
+		if (qh_read_row(&ins->rs, cand.node).flags == QH_ROW_NONE)
 		{
-			Assert(ins->ncands < ef);
-			ins->cands[ins->ncands++] = cand;
-		}
-		else
 			npassed++;
+			continue;
+		}
+		joined = ntries++ < SAME_CODE_TRIES && join_node(ins, cand.node);
+		if (joined || !take_candidate(ins, cand, ef))
+			break;
 	}
+	joined = joined || search_on(ins, search);
 	qh_search_destroy(search);
+	return joined;
 }
 
-static void
+static bool
 find_candidates(QhInsert *ins)
 {
 	QhCandidate *seeds;
 	int			nseeds;
+	bool		joined;
 
+	elog(DEBUG2, "index \"%s\": searching the graph for the place of a row", RelationGetRelationName(ins->rs.index));
 	seeds = palloc(sizeof(QhCandidate) * Max(ins->ix->nentries, 1));
 	nseeds = qh_choose_seeds(&ins->rs, MAX_SEEDS, seeds);
-	search_candidates(ins, seeds, nseeds);
-	if (ins->ncands == 0 && ins->ix->nentries > 0)
+	joined = search_candidates(ins, seeds, nseeds);
+	if (!joined && ins->ncands == 0 && ins->ix->nentries > 0)
 	{
 		/* nothing live around the nearest entry points: ask all of them before calling the index empty */
 		nseeds = qh_choose_seeds(&ins->rs, ins->ix->nentries, seeds);
-		search_candidates(ins, seeds, nseeds);
+		joined = search_candidates(ins, seeds, nseeds);
 	}
 	pfree(seeds);
-}
-
-/* Give the row to a node that has its code, if one of the nearest has. */
-static bool
-join_node(QhInsert *ins)
-{
-	uint8		code[QH_PAGE_NBYTES];
-
-	for (int i = 0; i < Min(ins->ncands, SAME_CODE_TRIES); i++)
-	{
-		if (qh_read_code(&ins->rs, ins->cands[i].node, code) &&
-			memcmp(code, ins->code->code, ins->ix->code_nbytes) == 0 &&
-			qh_row_append(&ins->rs, ins->cands[i].node, ins->code->code, ins->tid))
-			return true;
-	}
-	return false;
+	return joined;
 }
 
 /* Make the slot a live node, in one record with its parent's tree link (parent = QH_INVALID_NODE: an entry point). */
@@ -265,26 +344,42 @@ insert_node(QhInsert *ins)
 			(void) add_entry(ins, wanted);
 	}
 	link_back(ins);
+	if (qh_code_map(ins->ix) != NULL)
+		qh_code_map_add(qh_code_map(ins->ix), ins->node, ins->code->code);
 }
 
-void
-qh_insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid)
+/* Prepare what measures distances from the value. */
+static void
+prepare_query(QhInsert *ins, const void *value)
+{
+	const QvCodec *codec = ins->ix->codec;
+	void	   *scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(codec), 64);
+
+	ins->rs.query = qv_query_init(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(codec), 64), codec, value, scratch);
+}
+
+/* Insert an encoded value: value is what code was encoded from. */
+static void
+insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid, QhRowOrigin origin)
 {
 	QhInsert	ins = {0};
-	void	   *scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(ix->codec), 64);
 
 	ins.ix = ix;
 	ins.alloc = qh_context_alloc(CurrentMemoryContext);
 	ins.code = code;
 	ins.tid = tid;
+	ins.origin = origin;
 	qh_relstore_init(&ins.rs, index, ix);
-	ins.rs.query = qv_query_init(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(ix->codec), 64),
-								 ix->codec, value, scratch);
+	if (ins.origin != QH_ROW_NEW)
+		qh_code_map_expect(&ins.rs);
 
 	LockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
-	find_candidates(&ins);
-	if (!join_node(&ins))
-		insert_node(&ins);
+	if (!join_known(&ins))
+	{
+		prepare_query(&ins, value);
+		if (!find_candidates(&ins))
+			insert_node(&ins);
+	}
 	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
 }
 
@@ -331,7 +426,10 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 	const QhColumn *column;
 	QhIndex    *ix;
 	QhValue		value;
+	QhRowOrigin origin = QH_ROW_NEW;
 
+	if (index_unchanged)
+		origin = info->ii_Predicate == NIL ? QH_ROW_KNOWN : QH_ROW_LIKELY_KNOWN;
 	if (isnull[0])
 		return false;
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw insert", ALLOCSET_DEFAULT_SIZES);
@@ -352,7 +450,7 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}
 		code = qh_encode(ix, value.data);
-		qh_insert_code(index, ix, value.data, &code, heap_tid);
+		insert_code(index, ix, value.data, &code, heap_tid, origin);
 		note_drift(index, ix, &code);
 	}
 	MemoryContextSwitchTo(old);
