@@ -93,15 +93,21 @@ sub row
 sub query
 {
 	my ($self) = @_;
-	my $way = weighted(row => 60, noise => 20, other => 14, zero => 3, far => 3);
+	my $way = weighted(row => 55, noise => 20, other => 12, scaled => 12, zero => 3, far => 3);
 	my $v = $self->vector;
 
 	$v = [ map { $_ * (1 + 0.3 * normal()) } @$v ] if $way eq 'noise';
 	$v = $self->noise(1) if $way eq 'other';
 	$v = [ (0) x $self->{ndims} ] if $way eq 'zero';
 	$v = [ map { 1e6 * $_ + 1e5 } @$v ] if $way eq 'far';
+	# Far shorter or longer than the rows: for inner products and cosines that changes no order.
+	if ($way eq 'scaled')
+	{
+		my $factor = 10**pick(-12, -6, -3, -2, 3, 9);
+		$v = [ map { $factor * $_ } @$v ];
+	}
 	my $text = $self->literal($v);
-	return { text => $text, odd => $self->{metric} eq 'cosine' && is_zero($text) };
+	return { text => $text, odd => $self->{metric} eq 'cosine' && is_zero($text), way => $way };
 }
 
 # Does the literal stand for a vector of length zero?  (0.5 + -16 * 0.03125 is what an interval's zero would be.)

@@ -37,7 +37,7 @@ my $tolerated = '';
 # Seconds and text of the statement that took longest in this round.
 my @slowest;
 # Of the run.
-my (%kinds, %shapes, %totals, @recalls);
+my (%kinds, %shapes, %totals, @recalls, %recalls_of);
 
 # No JIT: plans that are forced cost so much that each would be compiled.
 my $setup = <<'EOS' =~ s/\n/ /gr;
@@ -218,6 +218,7 @@ sub compare
 	return if !defined $recall;
 	push @{ $table->{recalls} }, $recall;
 	push @recalls, $recall;
+	push @{ $recalls_of{"$table->{metric}, $want->{way} queries"} }, $recall;
 	return;
 }
 
@@ -378,6 +379,7 @@ sub judge_groups
 	if (!$s->{groups})
 	{
 		my $oracle = oracle($queries->[0], $where) or return;
+		$want->{way} = $queries->[0]{way};
 		compare($s, $want, $oracle, $groups->{0} // [], $context);
 		return 1;
 	}
@@ -387,6 +389,7 @@ sub judge_groups
 		my $q = $queries->[ $s->{groups} eq 'same' ? 0 : $i ];
 		my $condition = $s->{groups} eq 'same' ? $where : [ map { s/qs\.v/$q->{sql}/gr } @$lateral ];
 		my $oracle = oracle($q, $condition) or return;
+		$want->{way} = $q->{way};
 		compare($s, $want, $oracle, $groups->{$i} // [], "$context\ngroup $i, query $q->{sql}");
 	}
 	return 1;
@@ -451,6 +454,7 @@ sub cursor
 		$want->{late_exact} = $table->{plan} !~ /Nested Loop|Join/ && !$table->{dead_rows};
 		count_late($want, scalar @rows) if $want->{late_exact};
 	}
+	$want->{way} = $q->{way};
 	compare($s, $want, $oracle, \@rows, "$context\nfetched " . join(', ', @{ $s->{fetches} }) . "\n$table->{plan}");
 	return;
 }
@@ -499,7 +503,7 @@ sub pages
 		my $rows = by_group($result->{lines})->{0} // [];
 		my $s = { shape => $keyset ? 'keyset' : 'pages', sql => $sql, limit => $size, offset => $keyset ? 0 : $page * $size, visible => 1 };
 		my $of = oracle($q, \@where) or last;
-		compare($s, expectation($s, $set), $of, $rows, $table->{plan});
+		compare($s, { %{ expectation($s, $set) }, way => $q->{way} }, $of, $rows, $table->{plan});
 		foreach (@$rows)
 		{
 			fault("repeated row ($s->{shape})", "row $_->[0] of page $page was on page $seen{ $_->[0] }", $sql, $table->{plan}), last
@@ -940,6 +944,15 @@ if (($totals{cursor_rows} // 0) > 10000)
 	printf "%sok %d - rows late in strict order: %d of %d by cursors to the end, not more than one in a thousand\n",
 	  $share > 0.001 ? 'not ' : '', ++$number, $totals{cursor_late}, $totals{cursor_rows} + $totals{cursor_late};
 	$totals{faults}++ if $share > 0.001;
+}
+foreach my $of (sort keys %recalls_of)
+{
+	my @of = @{ $recalls_of{$of} };
+	my $sum = 0;
+	next if @of < 30;
+	$sum += $_ for @of;
+	printf "%sok %d - recall is .5 or more: %s, %.3f in the mean of %d\n", $sum / @of < 0.5 ? 'not ' : '', ++$number, $of, $sum / @of, scalar @of;
+	$totals{faults}++ if $sum / @of < 0.5;
 }
 my $mean = 0;
 $mean += $_ / @recalls for @recalls;
