@@ -73,8 +73,15 @@
  * the rows wanted are those of ranks whose distances differ little, estimates are doubted by so many.  Words, 20 pages of ten rows
  * by their distance: test/bench/paging.py.
  */
-#define BOUND_CAUTION	3
+#define BOUND_CAUTION	4
 #define LOWER_CAUTION	2.5
+
+/*
+ * Where fewer rows than wanted are found within an upper bound, those that estimates may have put beyond it are looked for among so many times the candidates of
+ * the rows wanted, no further than END_CAUTION standard errors.
+ */
+#define END_DOUBT		2.5
+#define END_CAUTION		2.5
 
 /* Estimates of which one is asked for its error, where bounds want to know. */
 #define ERROR_SAMPLING	16
@@ -457,6 +464,17 @@ is_doubtful(QhScan *scan, double dist, double wanted)
 	return as_distance(scan, scan->rows_dist - caution) < dist;
 }
 
+/* The pool has come to the upper bound: may candidates that are still to come lie within it, and is it worth looking? */
+static bool
+end_is_doubtful(QhScan *scan, double wanted)
+{
+	if (!scan->rescore)
+		return false;			/* candidates come in the order of their distances */
+	if (scan->npassed >= END_DOUBT * wanted)
+		return false;
+	return as_distance(scan, scan->rows_dist - END_CAUTION * qh_scan_error(scan, scan->rows_node)) < scan->bounds.upper;
+}
+
 /* Fetch a row of the pool whose distance was remembered.  It goes back there if it is still a row that may be returned. */
 static void
 read_unread(IndexScanDesc desc, const QhQueued *row)
@@ -533,7 +551,7 @@ decide(IndexScanDesc desc)
 		{
 			double		last = take_from_pool(desc, n);
 
-			if (scan->reached_end && !is_doubtful(scan, scan->bounds.upper, wanted))
+			if (scan->reached_end && (scan->stage < scan->wanted || !end_is_doubtful(scan, wanted)))
 			{
 				/* as far as a scan without the bound would look */
 				scan->exhausted = scan->stage >= scan->wanted;

@@ -43,7 +43,7 @@
 #define MOST_GUESSED		1000
 
 /* The most candidates that are looked at before the first row is returned, however many rows are wanted. */
-#define MOST_CANDIDATES		10000
+#define MOST_CANDIDATES		100000
 
 QhScanStats qh_last_scan;
 
@@ -99,7 +99,7 @@ consult_plan(IndexScanDesc desc)
 	scan->offset = wanted.exact ? qh_plan_offset(&scan->plan) : 0;
 	scan->ties = wanted.with_ties;
 	ncandidates = qh_scan_candidates(scan, scan->wanted);
-	if (ncandidates > MOST_CANDIDATES)
+	if (ncandidates > MOST_CANDIDATES && scan->ix->nslots > MOST_CANDIDATES)
 		scan->wanted = floor(scan->wanted * MOST_CANDIDATES / ncandidates);
 	scan->offset = Min(scan->offset, scan->wanted);
 
