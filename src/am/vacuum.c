@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "store/slots.h"
 #include "utils/memutils.h"
 
@@ -408,8 +409,12 @@ repair_node(QhVacuum *vac, QhNode node)
 static void
 repair_links(QhVacuum *vac)
 {
+	BufferAccessStrategy given = vac->rs.strategy;
 	uint32		nslots;
 
+	/* lists and codes are read here and there: vacuum's own ring, of a few dozen pages, would have nearly each of them read again */
+	if (given != NULL)
+		vac->rs.strategy = GetAccessStrategy(BAS_BULKWRITE);
 	repair_entries(vac);
 	/* nodes that were inserted meanwhile may link to the dying: their inserts began before step 2 ended */
 	qh_index_refresh_size(vac->ix, vac->index);
@@ -426,6 +431,9 @@ repair_links(QhVacuum *vac)
 			MemoryContextReset(vac->node_cxt);
 		}
 	}
+	if (given != NULL)
+		FreeAccessStrategy(vac->rs.strategy);
+	vac->rs.strategy = given;
 }
 
 /* ---- step 4: free ---- */
@@ -470,6 +478,7 @@ begin(QhVacuum *vac, IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		Size		nbytes;
 
 		qh_relstore_init(&vac->rs, info->index, vac->ix);
+		vac->rs.strategy = info->strategy;
 		qh_index_refresh_size(vac->ix, info->index);
 		vac->nslots = vac->ix->nslots;
 		nbytes = vac->nslots / 8 + 1;
@@ -503,7 +512,17 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
-/* Tell the free space map of all pages with a free slot; it may have been lost in a crash. */
+/*
+ * Are all pages to be looked at for free slots?  Where rows were forgotten, for chains of rows give slots back without telling the map, and
+ * it may lack others since a crash.  Where none were, what it lacks can wait for that; but not if there is no map at all.
+ */
+static bool
+wants_record(Relation index, const IndexBulkDeleteResult *stats)
+{
+	return stats->tuples_removed > 0 || !smgrexists(RelationGetSmgr(index), FSM_FORKNUM);
+}
+
+/* Tell the free space map of all pages with a free slot; it may have been lost in a crash.  After that there is a map. */
 static void
 record_free(QhVacuum *vac)
 {
@@ -519,6 +538,7 @@ record_free(QhVacuum *vac)
 			RecordFreeIndexPage(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, first).blkno);
 		first += count;
 	}
+	RecordUsedIndexPage(vac->index, QH_META_BLKNO);
 	IndexFreeSpaceMapVacuum(vac->index);
 }
 
@@ -535,11 +555,14 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats->num_index_tuples = info->num_heap_tuples;
 		stats->estimated_count = true;
 	}
-	begin(&vac, info, stats);
-	record_free(&vac);
-	if (vac.nslots > 0)
-		qh_truncate_at_commit(&vac.rs);
+	if (wants_record(info->index, stats))
+	{
+		begin(&vac, info, stats);
+		record_free(&vac);
+		if (vac.nslots > 0)
+			qh_truncate_at_commit(&vac.rs);
+		MemoryContextDelete(vac.cxt);
+	}
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	MemoryContextDelete(vac.cxt);
 	return stats;
 }
