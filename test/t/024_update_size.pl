@@ -10,7 +10,7 @@ use Test::More;
 use QvecTest;
 
 my $rows = 2000;
-my $node = new_node('size', 'max_connections = 40', 'wal_keep_size = 2GB', 'max_parallel_maintenance_workers = 2',
+my $node = new_node('size', 'max_connections = 40', 'wal_keep_size = 2GB', 'log_min_messages = debug1', 'max_parallel_maintenance_workers = 2',
 	'min_parallel_index_scan_size = 0');
 my %column = (v => '<=>', l => '<=>', b => '<~>', q => '<=>');
 my @indexes = map { "t_$_" } sort keys %column;
@@ -246,6 +246,7 @@ $node->safe_psql('postgres', q{
 			END LOOP;
 			IF n <> 40 THEN RAISE 'only % rows', n; END IF;
 			COMMIT;
+			PERFORM pg_sleep(random() * 0.05);
 			PERFORM set_config('qhnsw.flat', CASE WHEN random() < 0.3 THEN 'on' ELSE 'off' END, false);
 		END LOOP;
 	END $$;
@@ -263,16 +264,19 @@ $node->safe_psql('postgres', q{
 			DELETE FROM t WHERE id % 2 = part AND id > 50000;
 			INSERT INTO t SELECT id + 50000 + part, 0, v, l, b, q FROM t WHERE id % 2 = 0 AND id < 50000 AND random() < 0.01;
 			COMMIT;
+			PERFORM pg_sleep(random() * 0.2);
 		END LOOP;
 	END $$});
 my @beside = map { in_background($node, $_) } ('CALL read_on(10)') x 2, 'CALL write_on(10, 0)', 'CALL write_on(10, 1)';
 my $until = time + 10;
+my $offset = -s $node->logfile;
 my $nvacuums = 0;
 while (time < $until)
 {
 	$node->safe_psql('postgres', $nvacuums++ % 3 ? 'VACUUM t' : 'VACUUM (PARALLEL 0) t');
 }
 is(scalar(grep { !$_->finish } @beside), 0, "no error beside $nvacuums vacuums");
+note(scalar(() = substr(slurp_file($node->logfile), $offset) =~ /truncating/g) . ' times an index was cut among them');
 $node->safe_psql('postgres', 'VACUUM t');
 sound($node, $_, 'at last') foreach @indexes;
 finds_all($node, 't', $_, $column{$_}, 'at last') foreach sort keys %column;
