@@ -153,7 +153,7 @@ qh_rescore_begin(IndexScanDesc desc)
 		GetPerTupleExprContext(scan->estate)->ecxt_scantuple = scan->slot;
 		scan->fetch = qh_table_index_fetch_begin(desc->heapRelation);
 	}
-	scan->remembers = scan->rescore && !scan->fetch_all;
+	scan->remembers = scan->rescore && (scan->source == QH_SOURCE_GRAPH || scan->source == QH_SOURCE_FLAT);
 	if (scan->remembers)
 		qh_recent_begin(desc->indexRelation, RelationGetRelid(desc->heapRelation), scan->query,
 						(int) Min(qh_scan_memory(RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));

@@ -89,7 +89,7 @@ sub order_faults
 {
 	my ($oracle, $rows, $want) = @_;
 	my ($last, $last_id);
-	my $most = $want->{may_be_late} ? $want->{late} // most_late(scalar @$rows) : 0;
+	my $most = $want->{may_be_late} ? $want->{late} // most_late($oracle->{count}) : 0;
 	my $i = 0;
 
 	foreach (@$rows)
@@ -125,7 +125,7 @@ sub count_faults
 	$most = 0 if $most < 0;
 	return [ 'too many rows', "$got, not $most" ] if $got > $most && !$want->{ties};
 	return if !$want->{complete};
-	return [ 'many rows late', "$want->{late} of $all" ] if $want->{may_be_late} && defined $want->{late} && $want->{late} > most_late($all);
+	return [ 'many rows late', "$want->{late} of $all" ] if $want->{may_be_late} && $want->{usual} && defined $want->{late} && $want->{late} > most_late($all);
 	# a floor for the loss of most rows only, as that of recall
 	return [ 'too few rows', "$got, not $most, of $oracle->{count} that qualify" ] if $want->{partly} ? $got < 0.3 * $most - 3 : $got < $most;
 	return;
