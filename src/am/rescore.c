@@ -314,7 +314,7 @@ static double
 typical_error(QhScan *scan)
 {
 	if (scan->nestimates++ % ERROR_SAMPLING == 0)
-		scan->typical_error = Max(0.9 * scan->typical_error, qh_scan_error(scan, scan->rows_node));
+		scan->typical_error = Max(0.9 * scan->typical_error, qh_scan_finer_error(scan, scan->rows_node));
 	return scan->typical_error;
 }
 
@@ -430,11 +430,9 @@ qh_rescore_candidates(const QhScan *scan, double rank)
 static double
 caution_of(const QhScan *scan)
 {
-	if (scan->refine_prepared)
-		return 0;
 	if (scan->bounded && scan->bounds.has_lower && scan->nbefore > 0)
 		return LOWER_CAUTION;
-	if (scan->filter && scan->npassed > 0)
+	if (scan->filter && scan->npassed > 0 && scan->refine_prepared == NULL)
 		return Min(FILTER_CAUTION * log10(1 + (double) scan->stats.nfiltered / scan->npassed), FILTER_CAUTION);
 	return qh_scan_caution(scan);
 }
@@ -455,12 +453,12 @@ is_doubtful(QhScan *scan, double dist, double wanted)
 	if (!scan->rescore)
 		return scan->rows_dist < dist || (scan->ties && scan->rows_dist == dist);
 	if (scan->ties)
-		return as_distance(scan, scan->rows_dist - TIES_CAUTION * qh_scan_error(scan, scan->rows_node)) <= dist;
+		return as_distance(scan, scan->rows_dist - TIES_CAUTION * qh_scan_finer_error(scan, scan->rows_node)) <= dist;
 	caution = caution_of(scan);
 	if (scan->npassed >= wanted + MAX_DOUBT * (caution > 0 ? Max(Max(qhnsw_ef_search, scan->stage), scan->nbefore) : qhnsw_ef_search))
 		return false;
 	if (caution > 0)
-		caution *= qh_scan_error(scan, scan->rows_node);
+		caution *= qh_scan_finer_error(scan, scan->rows_node);
 	return as_distance(scan, scan->rows_dist - caution) < dist;
 }
 
@@ -472,7 +470,7 @@ end_is_doubtful(QhScan *scan, double wanted)
 		return false;			/* candidates come in the order of their distances */
 	if (scan->npassed >= END_DOUBT * wanted)
 		return false;
-	return as_distance(scan, scan->rows_dist - END_CAUTION * qh_scan_error(scan, scan->rows_node)) < scan->bounds.upper;
+	return as_distance(scan, scan->rows_dist - END_CAUTION * qh_scan_finer_error(scan, scan->rows_node)) < scan->bounds.upper;
 }
 
 /* Fetch a row of the pool whose distance was remembered.  It goes back there if it is still a row that may be returned. */

@@ -478,6 +478,18 @@ qh_scan_error(QhScan *scan, QhNode node)
 	return qv_query_error(scan->prepared, code);
 }
 
+float
+qh_scan_finer_error(QhScan *scan, QhNode node)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	if (scan->refine_prepared == NULL)
+		return qh_scan_error(scan, node);
+	if (!qh_read_refine(&scan->rs, node, code))
+		return 0;
+	return qv_query_error(scan->refine_prepared, code);
+}
+
 /* The rows of this node will be read next: read them, or ask for them, together with those of the nodes behind it. */
 static void
 read_rows_ahead(QhScan *scan, QhNode node)

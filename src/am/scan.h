@@ -169,6 +169,8 @@ extern bool qh_scan_row(QhScan *scan, ItemPointer tid, float *dist);
 
 /* Standard error of the code of a node, which is read for that; 0 for bits, and where it is gone. */
 extern float qh_scan_error(QhScan *scan, QhNode node);
+/* The same of the finest code there is. */
+extern float qh_scan_finer_error(QhScan *scan, QhNode node);
 
 /* ---- aim.c ---- */
 /* Candidates that so many rows take. */

@@ -496,17 +496,30 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.place = rs->store.at_once ? relstore_place : NULL;
 }
 
-bool
-qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
+/* Copy nbytes of a slot that does not change. */
+static bool
+copy_code(QhRelStore *rs, QhArray array, QhNode node, uint32 nbytes, uint8 *code)
 {
 	QhSlotAddress addr;
-	Buffer		buf = qh_pin_slot(rs, QH_ARRAY_CODE, node, &addr);
+	Buffer		buf = qh_pin_slot(rs, array, node, &addr);
 
 	if (!BufferIsValid(buf))
 		return false;
-	memcpy(code, BufferGetPage(buf) + addr.offset, rs->ix->code_nbytes);
+	memcpy(code, BufferGetPage(buf) + addr.offset, nbytes);
 	ReleaseBuffer(buf);
 	return true;
+}
+
+bool
+qh_read_code(QhRelStore *rs, QhNode node, uint8 *code)
+{
+	return copy_code(rs, QH_ARRAY_CODE, node, rs->ix->code_nbytes, code);
+}
+
+bool
+qh_read_refine(QhRelStore *rs, QhNode node, uint8 *code)
+{
+	return copy_code(rs, QH_ARRAY_REFINE, node, rs->ix->refine_nbytes, code);
 }
 
 /* Entry points are scored in one sweep, and only the nearest of them put in order: sorting all was a fifth of a whole search. */

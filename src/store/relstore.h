@@ -69,8 +69,9 @@ qh_relstore_in_range(QhRelStore *rs, QhNode node)
 	return likely(node < rs->ix->nslots) || qh_relstore_grown_to(rs, node);
 }
 
-/* Copy of a node's code; false where its page was never written. */
+/* Copy of a node's code, or its finer code; false where its page was never written. */
 extern bool qh_read_code(QhRelStore *rs, QhNode node, uint8 *code);
+extern bool qh_read_refine(QhRelStore *rs, QhNode node, uint8 *code);
 
 /*
  * Of the max nearest entry points those that are nodes still: what is known of entry points may be out of

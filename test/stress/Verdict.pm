@@ -84,14 +84,15 @@ sub wrong_rows
 	return @faults;
 }
 
-# Ascending, but for rows that came late in strict order: they stand at the end, as many as were counted, or a few.
+# Ascending, but for rows that came late in strict order: they stand at the end, in order too, as many as were counted, if that is known.
 sub order_faults
 {
 	my ($oracle, $rows, $want) = @_;
 	my ($last, $last_id);
-	my $most = $want->{may_be_late} ? $want->{late} // most_late($oracle->{count}) : 0;
+	my $most = $want->{may_be_late} ? $want->{late} // @$rows : 0;
 	my $i = 0;
 
+	return if $want->{may_be_late} && $want->{merged};
 	foreach (@$rows)
 	{
 		my $id = $_->[0];
@@ -100,7 +101,7 @@ sub order_faults
 		if (defined $last && ($d < $last || ($want->{by_id} && $d == $last && $id < $last_id)))
 		{
 			return [ 'order', "row $id at $oracle->{distance}{$id} after row $last_id at $oracle->{distance}{$last_id}" ] if @$rows - $i > $most;
-			$most = @$rows - $i - 1;
+			$most = 0;
 		}
 		($last, $last_id) = ($d, $id);
 		$i++;
@@ -123,6 +124,7 @@ sub count_faults
 	my $most = defined $want->{limit} && $want->{limit} < $all ? $want->{limit} : $all;
 
 	$most = 0 if $most < 0;
+	$all = 0 if $all < 0;
 	return [ 'too many rows', "$got, not $most" ] if $got > $most && !$want->{ties};
 	return if !$want->{complete};
 	return [ 'many rows late', "$want->{late} of $all" ] if $want->{may_be_late} && $want->{usual} && defined $want->{late} && $want->{late} > most_late($all);

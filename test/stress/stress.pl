@@ -171,12 +171,15 @@ sub expectation
 	# Rows within a LIMIT are decided together: no row of it is late in either order, unless dead rows were counted.
 	$want{ordered} = $by_value && ($order eq 'strict_order'
 		|| ($visible && $order eq 'relaxed_order' && $ample && !$table->{dead_rows} && defined $s->{limit} && $s->{limit} + $s->{offset} <= 100));
+	# Each partition puts its late rows last, and a merge of them has several places for such.
+	$want{merged} = $table->{plan} =~ /Append/;
 	$want{may_be_late} = $order eq 'strict_order' && !$visible;
 	$want{exact} = $want{complete} && !$want{partly} && $visible && $by_value && ($set->{'qhnsw.flat'} // 'off') eq 'on'
 	  && ($table->{type} eq 'bitvec' || sees_all($s, $set));
 	$want{measure} = $want{complete} && $visible && $by_value && $ample && defined $s->{limit} && $s->{limit} >= 5
 	  && ($set->{'qhnsw.ef_search'} // 40) >= 40 && ($set->{'qhnsw.oversample'} // 1) >= 1;
-	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40;
+	# Codes under the inner product say little about queries much shorter than the rows (README.md): how many rows are late is not judged there.
+	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40 && $table->{metric} ne 'ip';
 	return \%want;
 }
 
