@@ -1077,12 +1077,12 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 	settle(search);
 	while (search->count == 0 && pay(search))
 		settle(search);
-	search->stats.nbytes = bytes_held(search);
 	search->stats.exhausted = !search->stats.limited && ran_out(search) && search->first_owed == search->nowed && !has_waiting(search);
 
 	/* none of those that are in order leaves anything to be done before the next of them */
 	while (n < max && (size_t) n < size && search->count > 0 && (n == 0 || !(has_waiting(search) && ran_out(search))))
 		out[n++] = pop_front(search);
+	search->stats.nbytes = bytes_held(search);
 	return n;
 }
 

@@ -264,7 +264,8 @@ memory_load(Memory *mem, const Code *codes, const QhGraph *graph)
 {
 	memory_init(mem, codes, graph->n, graph->max_degree);
 	memcpy(mem->links, graph->links, (size_t) graph->n * (size_t) graph->max_degree * sizeof(QhLink));
-	memcpy(mem->entries, graph->entries, (size_t) graph->nentries * sizeof(QhNode));
+	if (graph->nentries > 0)
+		memcpy(mem->entries, graph->entries, (size_t) graph->nentries * sizeof(QhNode));
 	mem->nentries = graph->nentries;
 }
 
