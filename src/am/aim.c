@@ -191,9 +191,9 @@ take_aim(QhScan *scan)
 		scan->most_near = scan->aim.most_total;
 }
 
-/* The first rank at which a stage ends behind ntaken rows: 10, 15, 20, 30, 50, 70, 100, 150 and so on. */
-static double
-stage_end(uint64 ntaken)
+/* Where no plan tells: the first of 10, 15, 20, 30, 50, 70, 100, 150 and so on behind ntaken rows. */
+static uint64
+round_end(uint64 ntaken)
 {
 	static const double steps[] = {1, 1.5, 2, 3, 5, 7};
 
@@ -202,24 +202,39 @@ stage_end(uint64 ntaken)
 		for (int i = 0; i < lengthof(steps); i++)
 		{
 			if (scale * steps[i] > ntaken)
-				return scale * steps[i];
+				return (uint64) (scale * steps[i]);
 		}
 	}
+}
+
+/* Rows up to which the stage behind ntaken rows decides.  Those that the plan takes are a page, and those it passes over are the pages before. */
+static uint64
+stage_end(const QhScan *scan, uint64 ntaken)
+{
+	uint64		wanted = (uint64) scan->wanted;
+	uint64		page = (uint64) (scan->wanted - scan->offset);
+
+	if (ntaken >= wanted || page == 0)
+		return round_end(ntaken);
+	return ntaken + page - (ntaken + page - wanted % page) % page;
+}
+
+bool
+qh_scan_takes_many(const QhScan *scan)
+{
+	return scan->ncandidates > 0 && scan->stage > QH_LEAST_WANTED &&
+		scan->ix->nslots <= FLAT_CODES_DEEP * scan->ncandidates;
 }
 
 void
 qh_scan_next_stage(QhScan *scan)
 {
-	uint64		nslots = scan->ix->nslots;
-
-	scan->stage = stage_end((uint64) Max(scan->ntaken, scan->stage));
+	scan->stage_end = stage_end(scan, Max(scan->ntaken, scan->stage_end));
+	scan->stage = Max(scan->stage_end, QH_LEAST_WANTED);
 	scan->planned = scan->wanted > scan->ntaken;
 	take_aim(scan);
-	if (scan->source != QH_SOURCE_GRAPH || scan->ncandidates == 0)
-		return;
-	if (scan->stage > QH_LEAST_WANTED && nslots <= FLAT_CODES_DEEP * scan->ncandidates)
-		scan->leaves_graph = true;
-	if (qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, nslots / DEEP_FRACTION))
+	if (qh_scan_takes_many(scan) ||
+		(qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, scan->ix->nslots / DEEP_FRACTION)))
 		scan->leaves_graph = true;
 }
 

@@ -19,7 +19,7 @@ typedef struct Known
 	uint64		tid;			/* block and offset */
 	double		dist;
 	float		estimate;
-	char		status;
+	char		status;			/* of the hash table */
 } Known;
 
 #define SH_PREFIX		known
@@ -33,18 +33,24 @@ typedef struct Known
 #define SH_DECLARE
 #include "lib/simplehash.h"
 
-/* Rows that the table has room for at once: those of a LIMIT 10 at defaults. */
+/* Rows that there is room for at once: those of a LIMIT 10 at defaults. */
 #define FEW_ROWS		64
 
+/* Rows are only noted while they come; a table of them is made when the next scan asks. */
 static struct
 {
 	MemoryContext cxt;			/* of the rest; NULL = never used */
 	Oid			index;			/* InvalidOid = nothing is known */
 	Oid			heap;
-	Size		query_nbytes;
 	char	   *query;
+	Size		query_nbytes;
+	Size		query_size;		/* room for it */
+	Known	   *noted;
+	int			nnoted;
+	int			noted_size;
 	int			most_rows;
-	known_hash *rows;
+	known_hash *rows;			/* the first nhashed of those noted; NULL = none yet */
+	int			nhashed;
 }			recent;
 
 /* Relation cache callback: vacuum may give row pointers to other rows, and tells so by this. */
@@ -59,6 +65,22 @@ static uint64
 key_of(const ItemPointerData *tid)
 {
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 | ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static void
+keep_query(const char *bytes, Size nbytes)
+{
+	if (nbytes > recent.query_size)
+	{
+		if (recent.query)
+			pfree(recent.query);
+		recent.query = NULL;
+		recent.query_size = 0;
+		recent.query = MemoryContextAllocHuge(recent.cxt, nbytes);
+		recent.query_size = nbytes;
+	}
+	memcpy(recent.query, bytes, nbytes);
+	recent.query_nbytes = nbytes;
 }
 
 void
@@ -77,11 +99,11 @@ qh_recent_begin(Relation index, Oid heap, Datum query, int most_rows)
 		memcmp(recent.query, bytes, nbytes) == 0)
 		return;
 	recent.index = InvalidOid;
-	MemoryContextReset(recent.cxt);
-	recent.query = MemoryContextAllocHuge(recent.cxt, nbytes);
-	memcpy(recent.query, bytes, nbytes);
-	recent.query_nbytes = nbytes;
-	recent.rows = known_create(recent.cxt, FEW_ROWS, NULL);
+	if (recent.rows != NULL)
+		known_destroy(recent.rows);
+	recent.rows = NULL;
+	recent.nnoted = recent.nhashed = 0;
+	keep_query(bytes, nbytes);
 	recent.heap = heap;
 	recent.index = RelationGetRelid(index);
 }
@@ -89,14 +111,39 @@ qh_recent_begin(Relation index, Oid heap, Datum query, int most_rows)
 void
 qh_recent_put(const ItemPointerData *tid, float estimate, double dist)
 {
-	Known	   *row;
-	bool		found;
-
-	if (recent.index == InvalidOid || recent.rows->members >= (uint32) recent.most_rows)
+	if (recent.index == InvalidOid || recent.nnoted >= recent.most_rows)
 		return;
-	row = known_insert(recent.rows, key_of(tid), &found);
-	row->estimate = estimate;
-	row->dist = dist;
+	if (recent.nnoted == recent.noted_size)
+	{
+		int			size = Max(FEW_ROWS, 2 * recent.noted_size);
+		Known	   *grown = MemoryContextAllocHuge(recent.cxt, sizeof(Known) * (Size) size);
+
+		if (recent.nnoted > 0)
+			memcpy(grown, recent.noted, sizeof(Known) * (Size) recent.nnoted);
+		if (recent.noted)
+			pfree(recent.noted);
+		recent.noted = grown;
+		recent.noted_size = size;
+	}
+	recent.noted[recent.nnoted++] = (Known) {.tid = key_of(tid), .dist = dist, .estimate = estimate};
+}
+
+/* Put into the table what was noted since. */
+static void
+hash_noted(void)
+{
+	if (recent.rows == NULL)
+		recent.rows = known_create(recent.cxt, Max(FEW_ROWS, recent.nnoted), NULL);
+	while (recent.nhashed < recent.nnoted)
+	{
+		const Known *noted = &recent.noted[recent.nhashed];
+		bool		found;
+		Known	   *row = known_insert(recent.rows, noted->tid, &found);
+
+		row->dist = noted->dist;
+		row->estimate = noted->estimate;
+		recent.nhashed++;
+	}
 }
 
 bool
@@ -104,8 +151,10 @@ qh_recent_get(const ItemPointerData *tid, float estimate, double *dist)
 {
 	Known	   *row;
 
-	if (recent.index == InvalidOid)
+	if (recent.index == InvalidOid || recent.nnoted == 0)
 		return false;
+	if (recent.nhashed < recent.nnoted)
+		hash_noted();
 	row = known_lookup(recent.rows, key_of(tid));
 	if (row == NULL || row->estimate != estimate)
 		return false;

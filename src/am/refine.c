@@ -42,25 +42,25 @@ int
 qh_refine_peek(const QhScan *scan, int max, QhNode *out)
 {
 	const QhQueue *queue = &scan->refined;
-	double		dist[QH_ROWS_AHEAD];
+	uint64		keys[QH_ROWS_AHEAD];
 	int			n = 0;
 
 	Assert(max <= QH_ROWS_AHEAD);
 	for (int i = 0; i < queue->nheap && max > 0; i++)
 	{
-		QhQueued	row = queue->heap[i];
+		QhQueueEntry row = queue->heap[i];
 		int			at;
 
-		if (n == max && row.dist >= dist[n - 1])
+		if (n == max && row.key >= keys[n - 1])
 			continue;
 		at = n < max ? n++ : n - 1;
-		for (; at > 0 && dist[at - 1] > row.dist; at--)
+		for (; at > 0 && keys[at - 1] > row.key; at--)
 		{
-			dist[at] = dist[at - 1];
+			keys[at] = keys[at - 1];
 			out[at] = out[at - 1];
 		}
-		dist[at] = row.dist;
-		out[at] = unpack(row).node;
+		keys[at] = row.key;
+		out[at] = (QhNode) (row.what >> 32);
 	}
 	return n;
 }
@@ -115,7 +115,7 @@ static bool
 is_near(const QhScan *scan)
 {
 	return scan->nrefine_taken >= scan->aim.rank && scan->nrefine_taken < scan->most_near &&
-		scan->refine_front <= scan->aim.reach * scan->refine_rank;
+		scan->refine_front <= scan->aim.reach * (scan->aim.rank_dist > 0 ? scan->aim.rank_dist : scan->refine_rank);
 }
 
 double

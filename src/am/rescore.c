@@ -251,7 +251,7 @@ judge_row(QhScan *scan, const Fetch *fetch)
 		scan->nbefore++;
 		scan->stats.nfiltered++;
 		qh_plan_count_dropped(&scan->plan);
-		if (scan->remembers)
+		if (scan->remembers && !isnan(fetch->estimate))
 			qh_recent_put(&fetch->tid, fetch->estimate, dist);
 		return;
 	}
@@ -262,7 +262,7 @@ judge_row(QhScan *scan, const Fetch *fetch)
 	}
 	if (scan->rescore && !read && !exact_distance(scan, &dist))
 		return;
-	if (scan->remembers)
+	if (scan->remembers && !isnan(fetch->estimate))
 		qh_recent_put(&fetch->tid, fetch->estimate, dist);
 	enqueue(scan, &fetch->tid, dist, 0);
 }
@@ -478,7 +478,7 @@ static void
 read_unread(IndexScanDesc desc, const QhQueued *row)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
-	Fetch		fetch = {.code_dist = row->dist, .estimate = NAN};
+	Fetch		fetch = {.code_dist = row->dist, .estimate = NAN};	/* remembered as it is */
 
 	tid_of(row->what, &fetch.tid);
 	scan->npassed--;
@@ -521,6 +521,15 @@ give_back(QhScan *scan)
 		qh_queue_add(&scan->pool, row.dist, row.what);
 }
 
+/* Are the rows taken from the pool still the n nearest, the farthest of them at a distance of last? */
+static bool
+is_settled(QhScan *scan, uint64 n, double last)
+{
+	QhQueued	first;
+
+	return scan->decided.count == n && (!qh_queue_peek(&scan->pool, &first) || float8_ge(first.dist, last));
+}
+
 /*
  * Decide on the rows of a stage: look at enough candidates for them, and at those that may be nearer than
  * the last of them.
@@ -531,11 +540,12 @@ decide(IndexScanDesc desc)
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	uint64		n;
 	double		wanted;
+	double		last = 0;
 
 	if (scan->stage_decided)
 		qh_scan_next_stage(scan);
 	scan->stage_decided = true;
-	n = (uint64) scan->stage - scan->ntaken;
+	n = scan->stage_end - scan->ntaken;
 	wanted = qh_rescore_candidates(scan, scan->stage + (scan->planned ? 0 : LATE_WEIGHT * scan->stats.nlate));
 	while (!scan->exhausted)
 	{
@@ -543,21 +553,23 @@ decide(IndexScanDesc desc)
 
 		if (scan->fetch_all)
 			missing = FETCH_BATCH;
-		else if (scan->pool.count == 0)
+		else if (scan->pool.count + scan->decided.count == 0)
 			missing = Max(missing, FETCH_BATCH / 8);
 		else if (missing <= 0)
 		{
-			double		last = take_from_pool(desc, n);
-
-			if (scan->reached_end && (scan->stage < scan->wanted || !end_is_doubtful(scan, wanted)))
+			if (!is_settled(scan, n, last))
+			{
+				give_back(scan);
+				last = take_from_pool(desc, n);
+			}
+			if (scan->reached_end && (scan->stage_end < scan->wanted || !end_is_doubtful(scan, wanted)))
 			{
 				/* as far as a scan without the bound would look */
-				scan->exhausted = scan->stage >= scan->wanted;
+				scan->exhausted = scan->stage_end >= scan->wanted;
 				return;
 			}
 			if (scan->decided.count == n && !is_doubtful(scan, last, wanted))
 				return;
-			give_back(scan);
 			missing = Max(n, FETCH_BATCH) / 8;
 		}
 		/* as many more as would pass if they were like those looked at so far */
@@ -565,7 +577,11 @@ decide(IndexScanDesc desc)
 			missing *= 1 + (double) scan->stats.nfiltered / scan->npassed;
 		look_at(desc, missing);
 	}
-	(void) take_from_pool(desc, n);
+	if (!is_settled(scan, n, last))
+	{
+		give_back(scan);
+		(void) take_from_pool(desc, n);
+	}
 }
 
 /* The next row in the order of stages. */
@@ -596,7 +612,7 @@ next_planned(IndexScanDesc desc, QhQueued *row)
 		if (!next_decided(desc, row))
 			break;
 		/* rows of one stage come in order */
-		if (scan->ntaken <= scan->offset || (scan->stage >= scan->wanted && scan->window.count == 0))
+		if (scan->ntaken <= scan->offset || (scan->stage_end >= scan->wanted && scan->window.count == 0))
 			return true;
 		qh_queue_add(&scan->window, row->dist, row->what);
 	}

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/tupdesc.h"
 #include "am/row_queue.h"
 #include "catalog/pg_operator.h"
@@ -17,23 +19,47 @@
 #include "utils/memutils.h"
 
 #define LEAST_ROWS		64
+#define SIGN			(UINT64CONST(1) << 63)
 
 /* The least memory that PostgreSQL sorts in, in kB. */
 #define LEAST_SORT_MEMORY 64
 
-static inline bool
-before(QhQueued a, QhQueued b)
+/* A distance as an integer that orders as floats do in PostgreSQL: NaN last, both zeros alike. */
+static inline uint64
+key_of(double dist)
 {
-	int			cmp = float8_cmp_internal(a.dist, b.dist);
+	uint64		bits;
 
-	return cmp < 0 || (cmp == 0 && a.what < b.what);
+	if (unlikely(isnan(dist)))
+		return PG_UINT64_MAX;
+	dist += 0.0;
+	memcpy(&bits, &dist, sizeof(bits));
+	return (bits & SIGN) ? ~bits : bits | SIGN;
+}
+
+static inline double
+dist_of(uint64 key)
+{
+	uint64		bits = (key & SIGN) ? key & ~SIGN : ~key;
+	double		dist;
+
+	if (unlikely(key == PG_UINT64_MAX))
+		return get_float8_nan();
+	memcpy(&dist, &bits, sizeof(dist));
+	return dist;
+}
+
+static inline bool
+before(QhQueueEntry a, QhQueueEntry b)
+{
+	return a.key < b.key || (a.key == b.key && a.what < b.what);
 }
 
 static int
 compare(const void *a, const void *b)
 {
-	QhQueued	x = *(const QhQueued *) a;
-	QhQueued	y = *(const QhQueued *) b;
+	QhQueueEntry x = *(const QhQueueEntry *) a;
+	QhQueueEntry y = *(const QhQueueEntry *) b;
 
 	return before(x, y) ? -1 : before(y, x) ? 1 : 0;
 }
@@ -41,9 +67,9 @@ compare(const void *a, const void *b)
 /* ---- in memory ---- */
 
 static void
-heap_push(QhQueue *queue, QhQueued row)
+heap_push(QhQueue *queue, QhQueueEntry row)
 {
-	QhQueued   *heap = queue->heap;
+	QhQueueEntry *heap = queue->heap;
 	int			i = queue->nheap++;
 
 	Assert(queue->nheap <= queue->heap_size);
@@ -52,12 +78,12 @@ heap_push(QhQueue *queue, QhQueued row)
 	heap[i] = row;
 }
 
-static QhQueued
+static QhQueueEntry
 heap_pop(QhQueue *queue)
 {
-	QhQueued   *heap = queue->heap;
-	QhQueued	top = heap[0];
-	QhQueued	last = heap[--queue->nheap];
+	QhQueueEntry *heap = queue->heap;
+	QhQueueEntry top = heap[0];
+	QhQueueEntry last = heap[--queue->nheap];
 	int			n = queue->nheap;
 	int			i = 0;
 
@@ -82,7 +108,7 @@ heap_pop(QhQueue *queue)
 static int
 most_in_memory(const QhQueue *queue)
 {
-	Size		n = queue->max_nbytes / sizeof(QhQueued);
+	Size		n = queue->max_nbytes / sizeof(QhQueueEntry);
 
 	return (int) Max(Min(n, (Size) PG_INT32_MAX / 2), LEAST_ROWS);
 }
@@ -93,13 +119,13 @@ heap_grow(QhQueue *queue)
 {
 	int			most = most_in_memory(queue);
 	int			size = Min(Max(LEAST_ROWS, 2 * queue->heap_size), most);
-	QhQueued   *grown;
+	QhQueueEntry *grown;
 
 	if (queue->heap_size >= most)
 		return false;
-	grown = MemoryContextAllocHuge(queue->cxt, sizeof(QhQueued) * (Size) size);
+	grown = MemoryContextAllocHuge(queue->cxt, sizeof(QhQueueEntry) * (Size) size);
 	if (queue->nheap > 0)
-		memcpy(grown, queue->heap, sizeof(QhQueued) * queue->nheap);
+		memcpy(grown, queue->heap, sizeof(QhQueueEntry) * queue->nheap);
 	if (queue->heap)
 		pfree(queue->heap);
 	queue->heap = grown;
@@ -131,12 +157,12 @@ begin_sort(QhQueue *queue)
 }
 
 static void
-write_row(QhQueue *queue, Tuplesortstate *sort, QhQueued row)
+write_row(QhQueue *queue, Tuplesortstate *sort, QhQueueEntry row)
 {
 	TupleTableSlot *slot = queue->put_slot;
 
 	ExecClearTuple(slot);
-	slot->tts_values[0] = Float8GetDatum(row.dist);
+	slot->tts_values[0] = Float8GetDatum(dist_of(row.key));
 	slot->tts_values[1] = Int64GetDatum((int64) row.what);
 	slot->tts_isnull[0] = slot->tts_isnull[1] = false;
 	ExecStoreVirtualTuple(slot);
@@ -145,19 +171,19 @@ write_row(QhQueue *queue, Tuplesortstate *sort, QhQueued row)
 
 /* The next row of a sorted run; false at its end. */
 static bool
-read_row(QhQueue *queue, Tuplesortstate *sort, QhQueued *row)
+read_row(QhQueue *queue, Tuplesortstate *sort, QhQueueEntry *row)
 {
 	bool		isnull;
 
 	if (!tuplesort_gettupleslot(sort, true, false, queue->slot, NULL))
 		return false;
-	row->dist = DatumGetFloat8(slot_getattr(queue->slot, 1, &isnull));
+	row->key = key_of(DatumGetFloat8(slot_getattr(queue->slot, 1, &isnull)));
 	row->what = (uint64) DatumGetInt64(slot_getattr(queue->slot, 2, &isnull));
 	return true;
 }
 
 static void
-spill_row(QhQueue *queue, QhQueued row)
+spill_row(QhQueue *queue, QhQueueEntry row)
 {
 	if (queue->spill == NULL)
 	{
@@ -175,7 +201,7 @@ spill_half(QhQueue *queue)
 {
 	int			keep = queue->nheap / 2;
 
-	qsort(queue->heap, queue->nheap, sizeof(QhQueued), compare);
+	qsort(queue->heap, queue->nheap, sizeof(QhQueueEntry), compare);
 	for (int i = keep; i < queue->nheap; i++)
 		spill_row(queue, queue->heap[i]);
 	queue->nheap = keep;
@@ -187,7 +213,7 @@ spill_runs(QhQueue *queue)
 {
 	for (int i = 0; i < queue->nruns; i++)
 	{
-		QhQueued	row = queue->runs[i].head;
+		QhQueueEntry row = queue->runs[i].head;
 
 		do
 			spill_row(queue, row);
@@ -226,7 +252,7 @@ qh_queue_init(QhQueue *queue, MemoryContext cxt, Size max_nbytes)
 void
 qh_queue_add(QhQueue *queue, double dist, uint64 what)
 {
-	QhQueued	row = {dist, what};
+	QhQueueEntry row = {key_of(dist), what};
 
 	if (queue->nheap == queue->heap_size && !heap_grow(queue))
 	{
@@ -244,7 +270,7 @@ qh_queue_add(QhQueue *queue, double dist, uint64 what)
 
 /* Which of the heap and the runs has the nearest row. */
 static int
-nearest_of_open(const QhQueue *queue, QhQueued *out)
+nearest_of_open(const QhQueue *queue, QhQueueEntry *out)
 {
 	int			place = NOWHERE;
 
@@ -265,7 +291,7 @@ nearest_of_open(const QhQueue *queue, QhQueued *out)
 
 /* Where the nearest row is. */
 static int
-nearest(QhQueue *queue, QhQueued *out)
+nearest(QhQueue *queue, QhQueueEntry *out)
 {
 	int			place = nearest_of_open(queue, out);
 
@@ -283,17 +309,25 @@ nearest(QhQueue *queue, QhQueued *out)
 bool
 qh_queue_peek(QhQueue *queue, QhQueued *out)
 {
-	return queue->count > 0 && nearest(queue, out) != NOWHERE;
+	QhQueueEntry row;
+
+	if (queue->count == 0)
+		return false;
+	(void) nearest(queue, &row);
+	*out = (QhQueued) {dist_of(row.key), row.what};
+	return true;
 }
 
 bool
 qh_queue_pop(QhQueue *queue, QhQueued *out)
 {
+	QhQueueEntry row;
 	int			place;
 
 	if (queue->count == 0)
 		return false;
-	place = nearest(queue, out);
+	place = nearest(queue, &row);
+	*out = (QhQueued) {dist_of(row.key), row.what};
 	queue->count--;
 	if (place == IN_HEAP)
 		heap_pop(queue);

@@ -17,6 +17,13 @@ typedef struct QhQueued
 	uint64		what;
 } QhQueued;
 
+/* The same as it is kept: key orders as the distance does. */
+typedef struct QhQueueEntry
+{
+	uint64		key;
+	uint64		what;
+} QhQueueEntry;
+
 /* Sorted runs that are read side by side before they are made one. */
 #define QH_QUEUE_MAX_RUNS	6
 
@@ -24,7 +31,7 @@ typedef struct QhQueued
 typedef struct QhQueueRun
 {
 	Tuplesortstate *sort;
-	QhQueued	head;
+	QhQueueEntry head;
 } QhQueueRun;
 
 typedef struct QhQueue
@@ -33,12 +40,12 @@ typedef struct QhQueue
 	Size		max_nbytes;
 	uint64		count;
 
-	QhQueued   *heap;			/* min-heap */
+	QhQueueEntry *heap;			/* min-heap */
 	int			nheap;
 	int			heap_size;
 
 	Tuplesortstate *spill;		/* being written; NULL where nothing is */
-	QhQueued	spill_first;	/* the nearest in there */
+	QhQueueEntry spill_first;	/* the nearest in there */
 	QhQueueRun	runs[QH_QUEUE_MAX_RUNS];
 	int			nruns;
 	TupleDesc	desc;			/* of the rows of spill and runs; made at need, as are the slots */

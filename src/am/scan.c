@@ -218,7 +218,7 @@ choose_source(QhScan *scan, const QhValue *value)
 	}
 
 	prepare_queries(scan, value);
-	if (is_small(scan) || qhnsw_flat || scan->ties || !start_graph(scan))
+	if (is_small(scan) || qh_scan_takes_many(scan) || qhnsw_flat || scan->ties || !start_graph(scan))
 		start_flat(scan);
 }
 
@@ -233,7 +233,7 @@ is_queued(const QhScan *scan)
 		return true;
 	if (scan->source != QH_SOURCE_GRAPH || qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return false;
-	return scan->wanted == 0 ? qhnsw_iterative_scan == QH_ITERATIVE_STRICT : scan->wanted > QH_LEAST_WANTED;
+	return scan->wanted == 0 ? qhnsw_iterative_scan == QH_ITERATIVE_STRICT : scan->offset > 0;
 }
 
 /* Give back what outlives the memory of the query. */
@@ -280,6 +280,7 @@ start(IndexScanDesc desc)
 	scan->leaves_graph = false;
 	scan->source = QH_SOURCE_NONE;
 	scan->stage = 0;
+	scan->stage_end = 0;
 	scan->ntaken = scan->npassed = 0;
 	scan->planned = scan->stage_decided = scan->window_closed = false;
 	scan->nbefore = scan->nestimates = 0;
@@ -609,7 +610,7 @@ next_by_code(IndexScanDesc desc, ItemPointer tid)
 	while (qh_scan_row(scan, tid, &dist))
 	{
 		qh_scan_check_tid(desc, tid);
-		if (++scan->ntaken >= scan->stage)
+		if (++scan->ntaken >= scan->stage_end)
 			qh_scan_next_stage(scan);
 		if (qh_scan_is_in_order(scan, tid, dist))
 			return true;

@@ -107,7 +107,8 @@ typedef struct QhScan
 	/* README.md, "Stages" */
 	double		wanted;			/* rows that the plan takes, as far as it is known and can be afforded; 0 = not known */
 	double		offset;			/* so many of them first, which nobody will see */
-	double		stage;			/* rows are decided up to this one, counted from the first */
+	uint64		stage_end;		/* rows are decided up to this one, counted from the first, */
+	double		stage;			/* with the effort that so many take */
 	uint64		ntaken;			/* rows decided that were given out or put into the window */
 	bool		stage_decided;	/* the first was begun with the scan */
 	bool		planned;		/* the plan was known to take rows of this stage when it began */
@@ -175,6 +176,8 @@ extern float qh_scan_finer_error(QhScan *scan, QhNode node);
 /* ---- aim.c ---- */
 /* Candidates that so many rows take. */
 extern double qh_scan_candidates(const QhScan *scan, double rank);
+/* Does the stage take so many candidates that a pass over all codes costs no more? */
+extern bool qh_scan_takes_many(const QhScan *scan);
 /* The next stage begins: rows are to be decided beyond those that were taken. */
 extern void qh_scan_next_stage(QhScan *scan);
 /* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the aim of. */
