@@ -133,13 +133,11 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_index_beginscan(heap, index, snapshot, norderbys) index_beginscan(heap, index, snapshot, 0, norderbys)
 #endif
 
-/* Scans of tables, and fetches of rows from them, take flags since version 19; needs access/tableam.h. */
+/* Parallel scans of tables, and fetches of rows from them, take flags since version 19; needs access/tableam.h. */
 #if PG_VERSION_NUM >= 190000
-#define qh_table_beginscan(heap, snapshot) table_beginscan(heap, snapshot, 0, NULL, SO_NONE)
 #define qh_table_beginscan_parallel(heap, pscan) table_beginscan_parallel(heap, pscan, SO_NONE)
 #define qh_table_index_fetch_begin(heap) table_index_fetch_begin(heap, SO_NONE)
 #else
-#define qh_table_beginscan(heap, snapshot) table_beginscan(heap, snapshot, 0, NULL)
 #define qh_table_beginscan_parallel(heap, pscan) table_beginscan_parallel(heap, pscan)
 #define qh_table_index_fetch_begin(heap) table_index_fetch_begin(heap)
 #endif

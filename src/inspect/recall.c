@@ -95,7 +95,8 @@ row_value(Recall *recall, Datum *value)
 static void
 each_row(Recall *recall, Snapshot snapshot, RowCallback callback)
 {
-	TableScanDesc scan = qh_table_beginscan(recall->heap, snapshot);
+	/* from the first block on: a synchronized scan would draw other rows each time */
+	TableScanDesc scan = table_beginscan_strat(recall->heap, snapshot, 0, NULL, true, false);
 	ExprContext *context = GetPerTupleExprContext(recall->estate);
 
 	context->ecxt_scantuple = recall->slot;

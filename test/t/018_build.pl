@@ -52,6 +52,12 @@ foreach my $case ([ 'source', 'v' ], [ 'source', 'v', q{WITH (refine = 'int8', m
 	cmp_ok(built($workers, $table, $column, 'with workers', $options), '>=', $whole - 0.01, "$table: as good with workers");
 }
 
+# ---- what the comparisons above rest on
+
+$node->safe_psql('postgres', 'DROP TABLE IF EXISTS drawn; CREATE TABLE drawn (recall float)');
+$node->safe_psql('postgres', q{SET qhnsw.ef_search = 20; INSERT INTO drawn SELECT qhnsw_recall('source_i', 10, 100); SELECT sum(id) FROM (SELECT id FROM source LIMIT 7000) AS s}) for 1 .. 5;
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT recall) FROM drawn'), 1, 'the same rows are drawn each time, though scans are synchronized');
+
 # ---- a sample that sees little of most rows: they stand close together on few pages
 
 $node->safe_psql('postgres', q{
