@@ -193,6 +193,8 @@ extern IndexBulkDeleteResult *qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBul
 
 /* Vacuum has been over the index: if its end is free, give that back when the transaction commits. */
 extern void qh_truncate_at_commit(QhRelStore *rs);
+/* Look at three pages of the last sixteenth: are they free, as if a vacuum before had not got the lock? */
+extern bool qh_seems_too_long(Relation index);
 
 /* ---- cost.c, validate.c ---- */
 

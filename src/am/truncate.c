@@ -241,3 +241,42 @@ qh_truncate_at_commit(QhRelStore *rs)
 	scheduled = list_append_unique_oid(scheduled, RelationGetRelid(rs->index));
 	MemoryContextSwitchTo(old);
 }
+
+/* Is every slot of the page that holds the links of a node free? */
+static bool
+is_free_page(Relation index, const QhGeometry *geo, QhNode node)
+{
+	QhArray		array = qh_link_array(geo, node);
+	QhSlotAddress addr = qh_slot_address(geo, array, node);
+	uint32		count = qh_geometry_page_nslots(geo, addr.blkno);
+	Buffer		buf = ReadBuffer(index, addr.blkno);
+	bool		free = true;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	if (!PageIsNew(BufferGetPage(buf)))
+	{
+		const uint8 *states = (const uint8 *) BufferGetPage(buf) + geo->state_offset[array];
+
+		qh_page_check(index, addr.blkno, BufferGetPage(buf), qh_array_page_kind(array), node / geo->group_nslots);
+		for (uint32 i = 0; i < count && free; i++)
+			free = states[i] == QH_SLOT_FREE;
+	}
+	UnlockReleaseBuffer(buf);
+	return free;
+}
+
+bool
+qh_seems_too_long(Relation index)
+{
+	QhMetaData	meta;
+	QhGeometry	geo;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	uint32		nslots;
+
+	qh_meta_read(index, &meta);
+	if (meta.ndims == 0 || qh_geometry_init(&geo, &meta) != NULL)
+		return false;
+	nslots = qh_geometry_nslots(&geo, nblocks);
+	return nslots > 0 && is_free_page(index, &geo, nslots - 1) && is_free_page(index, &geo, (uint32) (nslots * 0.97)) &&
+		is_free_page(index, &geo, (uint32) (nslots * 0.94));
+}

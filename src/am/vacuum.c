@@ -555,7 +555,7 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats->num_index_tuples = info->num_heap_tuples;
 		stats->estimated_count = true;
 	}
-	if (wants_record(info->index, stats))
+	if (wants_record(info->index, stats) || qh_seems_too_long(info->index))
 	{
 		begin(&vac, info, stats);
 		record_free(&vac);
