@@ -547,8 +547,9 @@ qh_scan_row(QhScan *scan, ItemPointer tid, float *dist)
 		bool		found;
 
 		scan->next_row = 0;
-		if (qh_read_more_rows(&scan->rs, &scan->rows) > 0)
+		if (scan->rows.chain.more && qh_read_more_rows(&scan->rs, &scan->rows) > 0)
 			break;				/* of the same node */
+		scan->rows.ntids = 0;
 		old = MemoryContextSwitchTo(scan->query_cxt);
 		found = next_node(scan, &cand);
 		MemoryContextSwitchTo(old);

@@ -337,8 +337,7 @@ glance_at_changes(const QhIndex *ix, Relation index, uint32 *nchanges)
 static bool
 entries_changed(QhIndex *ix, Relation index)
 {
-	Buffer	   *hint = qh_hint(ix, QH_ENTRY_BLKNO);
-	Buffer		buf = *hint;
+	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
 	uint32		nchanges;
 
 	if (glance_at_changes(ix, index, &nchanges))
@@ -348,7 +347,7 @@ entries_changed(QhIndex *ix, Relation index)
 		buf = ReadBuffer(index, QH_ENTRY_BLKNO);
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	qh_page_check(index, QH_ENTRY_BLKNO, BufferGetPage(buf), QH_PAGE_ENTRY, 0);
-	*hint = buf;
+	ix->hints[QH_ENTRY_BLKNO] = buf;
 	nchanges = QhPageGetEntry(BufferGetPage(buf))->nchanges;
 	UnlockReleaseBuffer(buf);
 	return nchanges != ix->nentry_changes;
@@ -448,27 +447,16 @@ qh_index_acquire(Relation index, MemoryContext owner)
 	return ix;
 }
 
-/*
- * Hints a block of the index has room for: one for each, up to four a shared buffer.  An index that is larger has few of its blocks
- * in shared buffers, and fewer of them in the place of another.
- */
-static BlockNumber
-hints_wanted(BlockNumber nblocks)
-{
-	uint64		most = (uint64) NBuffers * 4;
-
-	return pg_nextpower2_32(Max(1, (uint32) Min(nblocks, Min(most, UINT64_C(1) << 31))));
-}
-
-/* While they are fewer than wanted there is one for each block, so the first half of more is what they were. */
+/* Room for a hint for each of nblocks blocks. */
 static void
 grow_hints(QhIndex *ix, BlockNumber nblocks)
 {
-	BlockNumber max = hints_wanted(nblocks);
+	BlockNumber max;
 	Buffer	   *grown;
 
-	if (max <= ix->nhints)
+	if (nblocks <= ix->nhints)
 		return;
+	max = Max(nblocks, ix->nhints + ix->nhints / 2);
 	grown = MemoryContextAllocHuge(ix->cxt, sizeof(Buffer) * (Size) max);
 	if (ix->nhints > 0)
 		memcpy(grown, ix->hints, sizeof(Buffer) * (Size) ix->nhints);

@@ -52,25 +52,14 @@ typedef struct QhIndex
 	BlockNumber nblocks;		/* as last looked up */
 	uint32		nslots;			/* that nblocks give room to */
 
-	Buffer	   *hints;			/* buffers that blocks were last seen in (qh_hint()) */
-	BlockNumber nhints;			/* a power of two */
+	Buffer	   *hints;			/* buffer a block was last seen in, or 0 */
+	BlockNumber nhints;
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
 	BlockNumber ntable_blocks;	/* of the table, as last looked up */
 	QhTableHint *table_hints;	/* the same for those (table_ahead.c) */
 	BlockNumber ntable_hints;	/* a power of two, or 0 */
 } QhIndex;
-
-/*
- * Where the buffer is noted that a block of the index was last seen in, or 0.  Of an index much larger than shared buffers two
- * blocks may share the place, and neither is told from the other here: whoever uses the buffer looks at its tag.
- */
-static inline Buffer *
-qh_hint(const QhIndex *ix, BlockNumber blkno)
-{
-	Assert(ix->nhints > 0);
-	return &ix->hints[blkno & (ix->nhints - 1)];
-}
 
 /* What is known of the index.  Held until owner is reset or deleted. */
 extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);

@@ -113,11 +113,25 @@ qh_await_page(Buffer buf)
 	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
 }
 
+/* Of places where a page may be read, those where it may still be on its way there go to rest too.  Returns how many are there. */
+static int
+leave_out_locked(QhPlaces *places, int n, int *rest, int nrest)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (places->desc[i] == NULL || is_in(places->desc[i]))
+			continue;
+		places->desc[i] = NULL;
+		places->slot[i] = qh_no_slot;
+		rest[nrest++] = i;
+	}
+	return nrest;
+}
+
 int
 qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest)
 {
 	BufferTag	tag;
-	bool		in_recovery = rs->in_recovery;
 	int			nrest = 0;
 
 	Assert(n <= QH_UNPINNED_MAX);
@@ -126,13 +140,14 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	{
 		BufferDesc *desc = places->desc[i];
 
-		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])) &&
-			(likely(!in_recovery) || is_in(desc)))
+		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])))
 			continue;
 		places->desc[i] = NULL;
 		places->slot[i] = qh_no_slot;
 		rest[nrest++] = i;
 	}
+	if (unlikely(rs->in_recovery))
+		nrest = leave_out_locked(places, n, rest, nrest);
 
 	/* nothing of the codes may be read before the first look, or after the second */
 	pg_read_barrier();
@@ -149,20 +164,31 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	return nrest;
 }
 
-const char *
-qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+/* Where the page is, if it may be read without a pin; on a standby it may be on its way there. */
+static inline const char *
+begin_glance(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
 {
-	Buffer		buf = *qh_hint(ix, blkno);
+	Buffer		buf = ix->hints[blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
 	glance->desc = GetBufferDescriptor(buf - 1);
 	qh_buffer_tag_init(&glance->tag, qh_locator(index), MAIN_FORKNUM, blkno);
-	if (!may_glance(&glance->tag, glance->desc, blkno) ||
-		(RecoveryInProgress() && !is_in(glance->desc)))
+	if (!may_glance(&glance->tag, glance->desc, blkno))
 		return NULL;
 	pg_read_barrier();
 	return (const char *) BufferGetBlock(buf);
+}
+
+const char *
+qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+{
+	const char *page = begin_glance(ix, index, blkno, glance);
+
+	if (page != NULL && RecoveryInProgress() && !is_in(glance->desc))
+		return NULL;
+	pg_read_barrier();
+	return page;
 }
 
 bool
@@ -177,7 +203,7 @@ qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
 {
 	if (!RelationNeedsWAL(rs->index))
 		return NULL;			/* its pages do not say that they were changed */
-	watch->page = qh_glance_begin(rs->ix, rs->index, blkno, &watch->glance);
+	watch->page = begin_glance(rs->ix, rs->index, blkno, &watch->glance);
 	if (watch->page == NULL)
 		return NULL;
 

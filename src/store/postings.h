@@ -19,7 +19,4 @@ extern void qh_list_add(QhRowList *list, const void *tids, int ntids);
 extern void qh_chain_begin(QhRelStore *rs, QhRowList *list, QhNode head);
 extern void qh_chain_go_on(QhRelStore *rs, QhRowList *list, QhNode head);
 
-/* There is nothing more to be read of the chain. */
-extern void qh_chain_end(QhRowList *list);
-
 #endif							/* QH_POSTINGS_H */

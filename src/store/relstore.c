@@ -39,12 +39,11 @@ qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, 
 	Page		page = BufferGetPage(buf);
 	QhPageKind	kind = qh_array_page_kind(array);
 	uint32		group = node / rs->ix->geo.group_nslots;
-	Buffer	   *hint = qh_hint(rs->ix, blkno);
 	bool		is_new;
 
 	if (rs->in_recovery)
 		qh_await_page(buf);
-	if (buf == *hint && qh_page_is(page, kind, group))
+	if (buf == rs->ix->hints[blkno] && qh_page_is(page, kind, group))
 		return buf;
 	rs->nmisses++;
 
@@ -59,7 +58,7 @@ qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, 
 		ReleaseBuffer(buf);
 		return InvalidBuffer;
 	}
-	*hint = buf;
+	rs->ix->hints[blkno] = buf;
 	return buf;
 }
 
@@ -74,7 +73,7 @@ qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr)
 		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
 	*addr = qh_slot_address(&ix->geo, array, node);
 	rs->npins++;
-	known = *qh_hint(ix, addr->blkno);
+	known = ix->hints[addr->blkno];
 	if (known != InvalidBuffer &&
 		(rs->strategy != NULL || qh_usage_is_full(known)) &&
 		ReadRecentBuffer(qh_locator(rs->index), MAIN_FORKNUM, addr->blkno, known))
@@ -123,7 +122,7 @@ prefetch_slot(const char *slot, uint32 nbytes)
 static inline const char *
 prefetch_page(const QhIndex *ix, BlockNumber blkno)
 {
-	Buffer		buf = *qh_hint(ix, blkno);
+	Buffer		buf = ix->hints[blkno];
 	const char *page;
 
 	if (buf <= InvalidBuffer)
@@ -165,7 +164,7 @@ prefetch_refine(QhRelStore *rs, QhNode node)
 	if (rs->refine_query == NULL)
 		return;
 	addr = qh_slot_address(&ix->geo, QH_ARRAY_REFINE, node);
-	buf = *qh_hint(ix, addr.blkno);
+	buf = ix->hints[addr.blkno];
 	if (buf > InvalidBuffer)
 		prefetch_slot((const char *) BufferGetBlock(buf) + addr.offset, Min(ix->geo.slot_nbytes[QH_ARRAY_REFINE], MAX_PREFETCH_NBYTES));
 }
@@ -235,31 +234,31 @@ read_links(QhRelStore *rs, QhNode node, QhLink *links)
 	return glance_at_slot(rs, node, &state, links) ? state : qh_read_slot(rs, node, links);
 }
 
-/* The largest id that a node in this state links to, and how many it links to. */
-static QhNode
-last_link(const QhRelStore *rs, QhSlotState state, const QhLink *links, int *n)
+/* How many nodes a node in this state links to, and the largest of their ids. */
+static inline int
+count_links(QhSlotState state, const QhLink *links, int max_degree, QhNode *largest)
 {
 	QhNode		last = 0;
+	int			n = 0;
 
-	*n = 0;
-	if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
-		return 0;
-	for (; *n < rs->store.max_degree && links[*n] != QH_INVALID_NODE; (*n)++)
-		last = Max(last, qh_link_node(links[*n]));
-	return last;
+	if (state == QH_SLOT_LIVE || state == QH_SLOT_DYING)
+		for (; n < max_degree && links[n] != QH_INVALID_NODE; n++)
+			last = Max(last, qh_link_node(links[n]));
+	*largest = last;
+	return n;
 }
 
 static int
 relstore_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
-	int			n;
-	QhNode		last = last_link(rs, read_links(rs, node, out), out, &n);
+	QhNode		last;
+	int			n = count_links(read_links(rs, node, out), out, store->max_degree, &last);
 
 	rs->nlinks++;
 	/* a list is not called wrong before it was read under the lock */
 	if (unlikely(!qh_relstore_in_range(rs, last)))
-		last = last_link(rs, qh_read_slot(rs, node, out), out, &n);
+		n = count_links(qh_read_slot(rs, node, out), out, store->max_degree, &last);
 	if (unlikely(!qh_relstore_in_range(rs, last)))
 		qh_report_corrupt(rs->index,
 						  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
@@ -313,7 +312,7 @@ find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *
 		if (likely(nodes[i] < ix->nslots))
 		{
 			addr = qh_slot_address(&ix->geo, array, nodes[i]);
-			buf = *qh_hint(ix, addr.blkno);
+			buf = ix->hints[addr.blkno];
 		}
 		if (unlikely(buf <= InvalidBuffer))
 		{
@@ -729,13 +728,6 @@ qh_read_more_rows(QhRelStore *rs, QhRowList *list)
 	for (int i = 0; i < list->ntids; i++)
 		qh_check_tid(rs, list->chain.node, &list->tids[i]);
 	return list->ntids;
-}
-
-void
-qh_drop_rows(QhRowList *list)
-{
-	list->ntids = 0;
-	qh_chain_end(list);
 }
 
 /* Of n nodes, add to the batch those in a page whose row is the only one.  The caller holds the page's lock. */

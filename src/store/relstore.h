@@ -149,11 +149,20 @@ typedef struct QhRowList
  */
 extern bool qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
 
-/* In the place of those, the next row pointers of that node; 0 = there are no others. */
+/* In the place of those, the next row pointers of that node, where list->chain.more says that there may be others; 0 = there are none. */
 extern int qh_read_more_rows(QhRelStore *rs, QhRowList *list);
 
+/* There is nothing more to be read of the chain. */
+extern void qh_chain_end(QhRowList *list);
+
 /* None of the node's rows is wanted. */
-extern void qh_drop_rows(QhRowList *list);
+static inline void
+qh_drop_rows(QhRowList *list)
+{
+	list->ntids = 0;
+	if (unlikely(list->chain.more))
+		qh_chain_end(list);
+}
 
 /* Row pointers of nodes with one row each that were read together, and how their codes score. */
 typedef struct QhRowBatch

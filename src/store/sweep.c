@@ -36,7 +36,7 @@ page_ncodes(const QhSweep *sweep, QhNode first)
 static const uint8 *
 seen_last(const QhSweep *sweep, QhSlotAddress addr)
 {
-	Buffer		buf = *qh_hint(sweep->rs->ix, addr.blkno);
+	Buffer		buf = sweep->rs->ix->hints[addr.blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;
