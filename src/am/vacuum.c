@@ -49,7 +49,7 @@ typedef struct QhVacuum
 } QhVacuum;
 
 /*
- * Steps that all splices together may take: some for each tree link of a dying node, and some lost to
+ * Steps that all splices together may take: some for each tree link of a dying node and for each link back, and some lost to
  * inserts.  Only links that are no tree any more take longer, and would take for ever.  Chosen by hand.
  */
 #define STEPS_PER_LINK	16
@@ -245,7 +245,7 @@ static void
 count_step(QhVacuum *vac, QhNode node)
 {
 	uint64		most = (vac->ndying + 1) * vac->rs.store.max_degree * STEPS_PER_LINK + STEPS_TO_SPARE +
-		(uint64) vac->ix->nslots * 4;
+		(uint64) vac->ix->nslots * (4 + vac->rs.store.max_degree);
 
 	if (++vac->nsteps > most)
 		report_no_tree(vac, node);
@@ -363,6 +363,41 @@ repair_entries(QhVacuum *vac)
 	pfree(nodes);
 }
 
+/* Offer a node that others are linked to now a link back; nothing is lost where a crash comes before that. */
+static void
+offer_link(QhVacuum *vac, QhNode to, QhNode node)
+{
+	QhLink		old_links[2 * QH_MAX_M];
+	QhLink		new_links[2 * QH_MAX_M];
+	QhSlotChange change = {to, QH_SLOT_LIVE, QH_SLOT_LIVE, old_links, new_links};
+
+	do
+	{
+		count_step(vac, to);
+		qh_vacuum_delay();
+		if (qh_read_slot(&vac->rs, to, old_links) != QH_SLOT_LIVE ||
+			qh_revise_links(&vac->alloc, &vac->rs.store, to, old_links, node, 0, new_links) != QH_REVISED)
+			break;
+	} while (!qh_apply(&vac->rs, &change, 1, NULL));
+}
+
+/* Most of a node's list is new: ask those it did not link to before to link back, as an insert does. */
+static void
+link_back(QhVacuum *vac, QhNode node, const QhLink *old_links, const QhLink *new_links)
+{
+	int			max_degree = vac->rs.store.max_degree;
+
+	for (int i = 0; i < max_degree && new_links[i] != QH_INVALID_NODE; i++)
+	{
+		bool		known = is_dying(vac, qh_link_node(new_links[i]));
+
+		for (int j = 0; j < max_degree && old_links[j] != QH_INVALID_NODE && !known; j++)
+			known = qh_link_node(old_links[j]) == qh_link_node(new_links[i]);
+		if (!known)
+			offer_link(vac, qh_link_node(new_links[i]), node);
+	}
+}
+
 /* Rid one node's link list of the dying. */
 static void
 repair_node(QhVacuum *vac, QhNode node)
@@ -376,6 +411,7 @@ repair_node(QhVacuum *vac, QhNode node)
 		QhSlotState state = qh_read_slot(&vac->rs, node, old_links);
 		QhSlotChange change = {node, state, state, old_links, new_links};
 		QhNode		child = QH_INVALID_NODE;
+		QhRevision	revision;
 		bool		any = false;
 
 		count_step(vac, node);
@@ -400,9 +436,14 @@ repair_node(QhVacuum *vac, QhNode node)
 		}
 		if (!any || state == QH_SLOT_DYING)
 			return;
-		if (qh_repair_links(&vac->alloc, &vac->rs.store, node, old_links, &dead, new_links) != QH_REVISED ||
-			qh_apply(&vac->rs, &change, 1, NULL))
+		revision = qh_repair_links(&vac->alloc, &vac->rs.store, node, old_links, &dead, new_links);
+		if (revision == QH_UNCHANGED)
 			return;
+		if (!qh_apply(&vac->rs, &change, 1, NULL))
+			continue;
+		if (revision == QH_REPLACED)
+			link_back(vac, node, old_links, new_links);
+		return;
 	}
 }
 

@@ -263,6 +263,7 @@ typedef enum QhRevision
 {
 	QH_UNCHANGED = 0,			/* out is links */
 	QH_REVISED,
+	QH_REPLACED,				/* by a repair so much that those it links to now are to be offered links back, as by a new node */
 	QH_NO_ROOM					/* tree links fill the cap: out is links */
 } QhRevision;
 
@@ -282,8 +283,9 @@ typedef struct QhDead
 } QhDead;
 
 /*
- * The link list of node with its ordinary links to dead nodes replaced, from the live neighbours of those (no search).
- * Tree links stay, dead targets or not.  Scratch is bounded by max_degree * (max_degree + 1) candidates.
+ * The link list of node with its ordinary links to dead nodes replaced: from the live neighbours of those and of the dead beyond, or, where many
+ * are lost, by a search.  Tree links stay, dead targets or not.  Returns QH_UNCHANGED, QH_REVISED or QH_REPLACED.  Scratch is bounded by
+ * max_degree * (max_degree + 3) candidates and a search of some thousand nodes.
  */
 extern QhRevision qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
 								  const QhDead *dead, QhLink *out);

@@ -4,13 +4,14 @@
  *
  * Reads through the store and changes only lists it is given; the caller locks,
  * applies and logs.  Link repair is that of FreshDiskANN (Singh et al. 2021,
- * algorithm 4); the splicing of tree links is ours.  README.md, "Deleting".
+ * algorithm 4) where few links were lost, and an insert's where many were; the splicing of tree links is ours.  README.md, "Deleting".
  */
 #include <math.h>
 #include <string.h>
 
 #include "graph/lists.h"
 #include "graph/select.h"
+#include "graph/visited.h"
 
 /* Hosts weighed for one moved child, and nodes looked at once there is any host; chosen by hand. */
 #define HOSTS_WEIGHED		32
@@ -24,6 +25,22 @@
 
 /* Candidates a repair selects from, in multiples of max_degree; chosen by hand, as in prune.c. */
 #define REPAIR_CANDIDATES	4
+
+/*
+ * Beyond the neighbours of dead neighbours, the dead are gone through until there are so many candidates, or so many lists were read.
+ * Measured, README.md, "What was tried".
+ */
+#define NEAR_CANDIDATES(max_degree)	(4 * (max_degree) < 64 ? 4 * (max_degree) : 64)
+#define NEAR_LISTS			128
+
+/*
+ * A node that has lost more than half of its links, or has fewer than so many left, looks for its neighbours as a new one does: so many live ones
+ * are wanted, and so many dead ones passed over or nodes scored at most.  Measured likewise.
+ */
+#define FEW_LEFT			5
+#define FOUND_WANTED		64
+#define FOUND_PASSED		600
+#define FOUND_SCORED		4096
 
 /* How well a node would do as a host, best first. */
 typedef enum HostRank
@@ -251,8 +268,15 @@ typedef struct Repair
 	QhStore    *store;
 	const QhDead *dead;
 	QhNode		node;
-	QhNode	   *nodes;			/* candidates, perhaps more than once */
+	QhLink	   *theirs;			/* max_degree: a list that is looked through */
+	QhNode	   *fresh;			/* likewise: those of it that were not met before */
+	QhVisited	met;			/* candidates, the dead, and the node itself */
+	QhNode	   *nodes;			/* candidates */
 	int			n;
+	int			max;
+	QhNode	   *queue;			/* dead nodes, in the order in which they were met */
+	int			nqueue;
+	int			max_queue;
 } Repair;
 
 static bool
@@ -261,13 +285,134 @@ is_dead(const Repair *repair, QhLink link)
 	return repair->dead->is_dead(repair->dead->ctx, qh_link_node(link));
 }
 
-/* Live ends of links, but not the node itself. */
 static void
-add_candidates(Repair *repair, const QhLink *links, int nlinks)
+begin_repair(Repair *repair)
 {
-	for (int i = 0; i < nlinks && links[i] != QH_INVALID_NODE; i++)
-		if (qh_link_node(links[i]) != repair->node && !is_dead(repair, links[i]))
-			repair->nodes[repair->n++] = qh_link_node(links[i]);
+	int			degree = repair->store->max_degree;
+
+	/* what the node links to, what those link to, and what is looked for beyond */
+	repair->max = degree * (degree + 2) + NEAR_CANDIDATES(degree) + FOUND_WANTED;
+	repair->max_queue = degree + NEAR_LISTS;
+	repair->theirs = qh_take(repair->alloc, (size_t) degree * sizeof(QhLink));
+	repair->fresh = qh_take(repair->alloc, (size_t) degree * sizeof(QhNode));
+	repair->nodes = qh_take(repair->alloc, (size_t) repair->max * sizeof(QhNode));
+	repair->queue = qh_take(repair->alloc, (size_t) repair->max_queue * sizeof(QhNode));
+	qh_visited_init(&repair->met, repair->alloc);
+	qh_visited_clear(&repair->met, 0, (size_t) degree + 1, 0);
+	(void) qh_visited_add(&repair->met, &repair->node, 1, repair->fresh);
+}
+
+static void
+end_repair(Repair *repair)
+{
+	qh_visited_free(&repair->met);
+	qh_give(repair->alloc, repair->queue);
+	qh_give(repair->alloc, repair->nodes);
+	qh_give(repair->alloc, repair->fresh);
+	qh_give(repair->alloc, repair->theirs);
+}
+
+static void
+add_candidate(Repair *repair, QhNode node)
+{
+	QV_ASSERT(repair->n < repair->max);
+	repair->nodes[repair->n++] = node;
+}
+
+/* Live ends of links are candidates, dead ones wait to be gone through. */
+static void
+meet(Repair *repair, const QhLink *links, int nlinks)
+{
+	int			n;
+
+	qh_visited_reserve(&repair->met, (size_t) nlinks);
+	n = qh_visited_add(&repair->met, links, nlinks, repair->fresh);
+	for (int i = 0; i < n; i++)
+	{
+		if (!is_dead(repair, repair->fresh[i]))
+			add_candidate(repair, repair->fresh[i]);
+		else if (repair->nqueue < repair->max_queue)
+			repair->queue[repair->nqueue++] = repair->fresh[i];
+	}
+}
+
+/* Collect the live neighbours of dead neighbours, and of the dead beyond while those are few. */
+static void
+gather_near(Repair *repair)
+{
+	QhStore    *store = repair->store;
+	int			nneighbours = repair->nqueue;
+
+	for (int i = 0; i < repair->nqueue; i++)
+	{
+		if (i >= nneighbours && repair->n >= NEAR_CANDIDATES(store->max_degree))
+			break;
+		meet(repair, repair->theirs, store->links(store, repair->queue[i], repair->theirs));
+	}
+}
+
+/* A store whose query is a node: what searches for its neighbours goes by. */
+typedef struct NodeStore
+{
+	QhStore		store;			/* first: the functions cast */
+	QhStore    *of;
+	QhNode		node;
+} NodeStore;
+
+static int
+node_store_links(QhStore *store, QhNode node, QhLink *out)
+{
+	QhStore    *of = ((NodeStore *) store)->of;
+
+	return of->links(of, node, out);
+}
+
+static void
+node_store_score(QhStore *store, const QhNode *nodes, int n, float *dist)
+{
+	NodeStore  *ns = (NodeStore *) store;
+
+	ns->of->pair(ns->of, ns->node, nodes, n, dist);
+}
+
+/* Add the nearest live nodes that a search from the ends of the node's links finds. */
+static void
+search_live(Repair *repair, const QhLink *links, int nlinks)
+{
+	QhSearchLimits limits = {.resumable = true, .max_scored = FOUND_SCORED};
+	NodeStore	ns = {.of = repair->store, .node = repair->node};
+	QhCandidate *seeds = qh_take(repair->alloc, (size_t) nlinks * sizeof(QhCandidate));
+	QhNode	   *nodes = qh_take(repair->alloc, (size_t) nlinks * sizeof(QhNode));
+	float	   *dist = qh_take(repair->alloc, (size_t) nlinks * sizeof(float));
+	QhSearch   *search;
+	QhCandidate found;
+	int			nlive = 0;
+	int			npassed = 0;
+
+	ns.store = (QhStore) {.links = node_store_links, .score = node_store_score, .at_once = true, .max_degree = repair->store->max_degree};
+	for (int i = 0; i < nlinks; i++)
+		nodes[i] = qh_link_node(links[i]);
+	repair->store->pair(repair->store, repair->node, nodes, nlinks, dist);
+	for (int i = 0; i < nlinks; i++)
+		seeds[i] = (QhCandidate) {dist[i], nodes[i]};
+	search = qh_search_create(repair->alloc, &ns.store);
+	qh_search_start(search, &limits, seeds, nlinks);
+	while (nlive < FOUND_WANTED && npassed < FOUND_PASSED && qh_search_next(search, FOUND_WANTED + (uint64_t) npassed, &found))
+	{
+		if (found.node == repair->node || is_dead(repair, found.node))
+		{
+			npassed++;
+			continue;
+		}
+		nlive++;
+		qh_visited_reserve(&repair->met, 1);
+		if (qh_visited_add(&repair->met, &found.node, 1, nodes) == 1)
+			add_candidate(repair, found.node);
+	}
+	qh_search_destroy(search);
+	qh_give(repair->alloc, dist);
+	qh_give(repair->alloc, nodes);
+	qh_give(repair->alloc, seeds);
 }
 
 /*
@@ -302,34 +447,21 @@ rank_candidates(Repair *repair, QhSelectWork *work, const QhLink *tree, int ntre
 	return n;
 }
 
-/* Is there an ordinary link to a dead node? */
-static bool
-has_lost_links(const Repair *repair, const QhLink *links)
+/* How many of n links lead to dead nodes; 0 where only tree links do, which are the splice's business. */
+static int
+count_lost(const Repair *repair, const QhLink *links, int n)
 {
-	for (int i = 0; i < repair->store->max_degree && links[i] != QH_INVALID_NODE; i++)
-		if (!(links[i] & QH_TREE_LINK) && is_dead(repair, links[i]))
-			return true;
-	return false;
-}
+	int			ndead = 0;
+	bool		any = false;
 
-/*
- * Collect the live neighbours and those of dead neighbours.  Going on through
- * dead neighbours of dead neighbours was tried: with 80% deleted twice over it
- * added a tenth of a link a node and hardly any recall.
- */
-static void
-gather_candidates(Repair *repair, const QhLink *links)
-{
-	QhStore    *store = repair->store;
-	size_t		degree = (size_t) store->max_degree;
-	QhLink	   *theirs = repair->alloc->alloc(repair->alloc->ctx, degree * sizeof(QhLink));
+	for (int i = 0; i < n; i++)
+	{
+		bool		dead = is_dead(repair, links[i]);
 
-	repair->nodes = repair->alloc->alloc(repair->alloc->ctx, degree * (degree + 1) * sizeof(QhNode));
-	add_candidates(repair, links, store->max_degree);
-	for (int i = 0; i < store->max_degree && links[i] != QH_INVALID_NODE; i++)
-		if (is_dead(repair, links[i]))
-			add_candidates(repair, theirs, store->links(store, qh_link_node(links[i]), theirs));
-	repair->alloc->release(repair->alloc->ctx, theirs);
+		ndead += dead;
+		any = any || (dead && !(links[i] & QH_TREE_LINK));
+	}
+	return any ? ndead : 0;
 }
 
 /* Copy the tree links of a list to the front of out; returns how many. */
@@ -344,47 +476,64 @@ copy_tree_links(const QhLink *links, int max_degree, QhLink *out)
 	return n;
 }
 
+/* Choose from the candidates into out, which holds the list's n tree links. */
+static void
+choose_links(Repair *repair, int n, QhLink *out)
+{
+	const QhAlloc *alloc = repair->alloc;
+	QhStore    *store = repair->store;
+	size_t		count = (size_t) repair->n + 1;
+	QhSelectInput input = {.max = store->max_degree};
+	QhSelectWork *work = qh_select_work_create(alloc, repair->n);
+	QhCandidate *cands = qh_take(alloc, count * sizeof(QhCandidate));
+	uint8_t    *kept = qh_take(alloc, count);
+	int		   *chosen = qh_take(alloc, count * sizeof(int));
+	int			nchosen;
+
+	input.cands = cands;
+	input.kept = kept;
+	input.n = rank_candidates(repair, work, out, n, REPAIR_CANDIDATES * store->max_degree, cands, kept);
+	/* tree links to dead nodes are no candidates but keep their places */
+	for (int i = 0; i < n; i++)
+		input.max -= is_dead(repair, out[i]);
+	/* a list is left with m links at least, or heavy deletes would thin the graph out */
+	input.fill_to = input.max < store->max_degree / 2 ? input.max : store->max_degree / 2;
+	nchosen = qh_select_with(work, store, &input, chosen);
+	for (int i = 0; i < nchosen; i++)
+	{
+		if (kept[chosen[i]])
+			continue;
+		QV_ASSERT(n < store->max_degree);
+		out[n++] = cands[chosen[i]].node;
+	}
+	qh_list_end(out, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, repair->node, out, n));
+	qh_give(alloc, chosen);
+	qh_give(alloc, kept);
+	qh_give(alloc, cands);
+	qh_select_work_destroy(alloc, work);
+}
+
 QhRevision
 qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
 				const QhDead *dead, QhLink *out)
 {
 	Repair		repair = {.alloc = alloc, .store = store, .dead = dead, .node = node};
-	QhSelectInput input = {.max = store->max_degree};
-	QhSelectWork *work;
-	QhCandidate *cands;
-	uint8_t    *kept;
-	int		   *chosen;
-	int			n;
-	int			nchosen;
+	int			n = qh_list_count(links, store->max_degree);
+	int			nlost = count_lost(&repair, links, n);
+	bool		anew = 2 * nlost > n || n - nlost < FEW_LEFT;
 
-	if (!has_lost_links(&repair, links))
+	if (nlost == 0)
 	{
 		memcpy(out, links, (size_t) store->max_degree * sizeof(QhLink));
 		return QH_UNCHANGED;
 	}
-	gather_candidates(&repair, links);
-	n = copy_tree_links(links, store->max_degree, out);
-	work = qh_select_work_create(alloc, repair.n);
-	cands = alloc->alloc(alloc->ctx, ((size_t) repair.n + 1) * sizeof(QhCandidate));
-	kept = alloc->alloc(alloc->ctx, (size_t) repair.n + 1);
-	chosen = alloc->alloc(alloc->ctx, ((size_t) repair.n + 1) * sizeof(int));
-	input.cands = cands;
-	input.kept = kept;
-	input.n = rank_candidates(&repair, work, out, n, REPAIR_CANDIDATES * store->max_degree, cands, kept);
-	/* tree links to dead nodes are no candidates but keep their places */
-	for (int i = 0; i < n; i++)
-		input.max -= is_dead(&repair, out[i]);
-	/* a list is left with m links at least, or heavy deletes would thin the graph out */
-	input.fill_to = input.max < store->max_degree / 2 ? input.max : store->max_degree / 2;
-	nchosen = qh_select_with(work, store, &input, chosen);
-	for (int i = 0; i < nchosen; i++)
-		if (!kept[chosen[i]])
-			out[n++] = cands[chosen[i]].node;
-	qh_list_end(out, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, node, out, n));
-	alloc->release(alloc->ctx, chosen);
-	alloc->release(alloc->ctx, kept);
-	alloc->release(alloc->ctx, cands);
-	qh_select_work_destroy(alloc, work);
-	alloc->release(alloc->ctx, repair.nodes);
-	return QH_REVISED;
+	begin_repair(&repair);
+	meet(&repair, links, n);
+	if (anew)
+		search_live(&repair, links, n);
+	else
+		gather_near(&repair);
+	choose_links(&repair, copy_tree_links(links, store->max_degree, out), out);
+	end_repair(&repair);
+	return anew ? QH_REPLACED : QH_REVISED;
 }

@@ -244,6 +244,27 @@ splice(World *world, QhNode node)
 	world->parent[node] = QH_INVALID_NODE;
 }
 
+/* Replace a node's list, and offer links back to those it did not link to before. */
+static inline void
+replace_links(World *world, QhNode node, const QhLink *links)
+{
+	Memory	   *mem = &world->mem;
+	QhLink		before[MOST_DEGREE];
+
+	memcpy(before, memory_links(mem, node), (size_t) degree_of(world) * sizeof(QhLink));
+	write_links(world, node, links);
+	for (int i = 0; i < degree_of(world) && links[i] != QH_INVALID_NODE; i++)
+	{
+		QhNode		other = qh_link_node(links[i]);
+		QhLink		out[MOST_DEGREE];
+
+		if (world->dead[other] || qh_list_find(before, degree_of(world), other) >= 0)
+			continue;
+		if (qh_revise_links(&world->alloc, &mem->store, other, memory_links(mem, other), node, 0, out) == QH_REVISED)
+			write_links(world, other, out);
+	}
+}
+
 /* Vacuum all nodes marked dead. */
 static inline void
 vacuum(World *world)
@@ -272,10 +293,17 @@ vacuum(World *world)
 
 		if (mem->gone[node] || world->dead[node])
 			continue;
-		if (qh_repair_links(&world->alloc, &mem->store, node, links, &dead, out) == QH_REVISED)
-			write_links(world, node, out);
-		else
-			world->nbad_steps += memcmp(links, out, (size_t) degree_of(world) * sizeof(QhLink)) != 0;
+		switch (qh_repair_links(&world->alloc, &mem->store, node, links, &dead, out))
+		{
+			case QH_REPLACED:
+				replace_links(world, node, out);
+				break;
+			case QH_REVISED:
+				write_links(world, node, out);
+				break;
+			default:
+				world->nbad_steps += memcmp(links, out, (size_t) degree_of(world) * sizeof(QhLink)) != 0;
+		}
 	}
 	for (QhNode node = 0; node < mem->n; node++)
 	{

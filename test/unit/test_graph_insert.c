@@ -97,6 +97,22 @@ test_steps(int percent, uint64_t seed, QhHubs hubs)
 	free(codes);
 }
 
+/* Take over what a bulk build made. */
+static void
+world_load(World *world, const QhGraph *graph)
+{
+	size_t		nwords = (size_t) graph->n * (size_t) graph->max_degree;
+
+	memcpy(world->mem.links, graph->links, nwords * sizeof(QhLink));
+	memcpy(world->mem.entries, graph->entries, (size_t) graph->nentries * sizeof(QhNode));
+	world->mem.nentries = graph->nentries;
+	memset(world->mem.gone, 0, graph->n);
+	world->nlive = graph->n;
+	for (size_t i = 0; i < nwords; i++)
+		if (world->mem.links[i] != QH_INVALID_NODE && (world->mem.links[i] & QH_TREE_LINK))
+			world->parent[qh_link_node(world->mem.links[i])] = (QhNode) (i / (size_t) graph->max_degree);
+}
+
 /* A bulk-built graph takes inserts and deletes as well. */
 static void
 test_after_build(void)
@@ -114,15 +130,7 @@ test_after_build(void)
 	double		recall;
 
 	world_init(&world, codes, n, MAX_DEGREE);
-	memcpy(world.mem.links, graph->links, (size_t) nbuilt * MAX_DEGREE * sizeof(QhLink));
-	memcpy(world.mem.entries, graph->entries, (size_t) graph->nentries * sizeof(QhNode));
-	world.mem.nentries = graph->nentries;
-	memset(world.mem.gone, 0, nbuilt);
-	world.nlive = nbuilt;
-	for (QhNode node = 0; node < nbuilt; node++)
-		for (int i = 0; i < memory_nlinks(&world.mem, node); i++)
-			if (memory_links(&world.mem, node)[i] & QH_TREE_LINK)
-				world.parent[qh_link_node(memory_links(&world.mem, node)[i])] = node;
+	world_load(&world, graph);
 	qh_graph_free(&alloc, graph);
 
 	for (QhNode node = nbuilt; node < n; node++)
@@ -139,6 +147,105 @@ test_after_build(void)
 	ok(recall >= 0.95, "recall %.3f at ef 100", recall);
 	world_free(&world);
 	ok(world.counted.held == 0 && counted.held == 0, "gives all memory back");
+	free(codes);
+}
+
+/* A code to search for, and the distance of the tenth nearest to it. */
+typedef struct Query
+{
+	Code		code;
+	float		tenth;
+} Query;
+
+static void
+choose_queries(Query *queries, int nqueries, const Code *codes, uint32_t n, uint64_t *random)
+{
+	for (int q = 0; q < nqueries; q++)
+	{
+		int			histogram[CODE_NBYTES * 8 + 1] = {0};
+		int			tenth = 0;
+
+		queries[q].code = code_flip(codes[check_random(random) % n], 4, random);
+		for (uint32_t i = 0; i < n; i++)
+			histogram[(int) code_distance(&queries[q].code, &codes[i])]++;
+		for (int nnear = histogram[0]; nnear < 10; nnear += histogram[tenth])
+			tenth++;
+		queries[q].tenth = (float) tenth;
+	}
+}
+
+/* Share of the ten nearest that searches find, ties counted fairly. */
+static double
+share_found(Memory *mem, const Query *queries, int nqueries, int ef)
+{
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhSearch   *search = qh_search_create(&alloc, &mem->store);
+	QhSearchLimits limits = {.resumable = false};
+	int			nfound = 0;
+
+	for (int q = 0; q < nqueries; q++)
+	{
+		QhCandidate found;
+
+		memory_start(mem, search, &queries[q].code, &limits);
+		for (int i = 0; i < 10 && qh_search_next(search, (uint64_t) ef, &found); i++)
+			nfound += found.dist <= queries[q].tenth;
+	}
+	qh_search_destroy(search);
+	return nfound / (10.0 * nqueries);
+}
+
+/* What a vacuum leaves of a graph most of which was deleted finds what a graph of the rest built anew finds. */
+static void
+test_mostly_deleted(int m, int nbits)
+{
+	enum
+	{
+		N = 8000, NQUERIES = 300
+	};
+	Code	   *codes = codes_clustered(N, 5);
+	Code	   *left = malloc(N * sizeof(Code));
+	Query		queries[NQUERIES];
+	Counted		counted;
+	QhAlloc		alloc = counted_init(&counted);
+	QhBuildParams params = {.m = m, .ef_construction = 64, .seed = 3, .max_entries = 1000};
+	QhSpace		space = space_of(codes, N);
+	QhGraph    *graph;
+	World		world;
+	Memory		anew;
+	uint64_t	random = 9;
+	uint32_t	nleft = 0;
+
+	for (int i = 0; i < N; i++)
+		for (int bit = nbits; bit < CODE_NBYTES * 8; bit++)
+			codes[i].words[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+	graph = qh_build(&alloc, &space, &params);
+	world_init(&world, codes, N, 2 * m);
+	world_load(&world, graph);
+	qh_graph_free(&alloc, graph);
+	kill_at_random(&world, 80, &random);
+	for (QhNode node = 0; node < N; node++)
+		if (!world.dead[node])
+			left[nleft++] = codes[node];
+	choose_queries(queries, NQUERIES, left, nleft, &random);
+	vacuum(&world);
+	ok(memory_check(&world.mem) == 0 && world.nbad_steps == 0, "m = %d, 80%% deleted: sound", m);
+
+	space = space_of(left, nleft);
+	graph = qh_build(&alloc, &space, &params);
+	memory_load(&anew, left, graph);
+	for (int ef = 20; ef <= 80; ef *= 2)
+	{
+		double		vacuumed = share_found(&world.mem, queries, NQUERIES, ef);
+		double		built = share_found(&anew, queries, NQUERIES, ef);
+
+		ok(vacuumed >= built - 0.01, "m = %d, %d bits, ef %d: recall %.3f after 80%% were deleted, %.3f built anew", m, nbits, ef, vacuumed, built);
+	}
+	qh_graph_free(&alloc, graph);
+	memory_free(&anew);
+	world_free(&world);
+	free(left);
 	free(codes);
 }
 
@@ -171,7 +278,7 @@ test_repair_list(void)
 	   "a tree link to a dead node is the splice's business");
 	world.dead[2] = 1;
 	world.dead[5] = 1;
-	ok(qh_repair_links(&world.alloc, &world.mem.store, 0, links, &dead, out) == QH_REVISED &&
+	ok(qh_repair_links(&world.alloc, &world.mem.store, 0, links, &dead, out) == QH_REPLACED &&
 	   qh_list_has_tree(out, MAX_DEGREE, 1) && qh_list_has_tree(out, MAX_DEGREE, 3) && qh_list_count(out, MAX_DEGREE) == 3,
 	   "tree links stay when ordinary ones go");
 	ok(qh_list_find(out, MAX_DEGREE, 4) >= 0 && qh_list_find(out, MAX_DEGREE, 2) < 0 && qh_list_find(out, MAX_DEGREE, 5) < 0 &&
@@ -192,6 +299,10 @@ main(void)
 	test_steps(95, 3, full);
 	test_steps(100, 4, full);
 	test_after_build();
+	test_mostly_deleted(4, 52);
+	test_mostly_deleted(8, 52);
+	test_mostly_deleted(4, 256);
+	test_mostly_deleted(16, 64);
 	test_life(full);
 	for (int percent = 10; percent <= 100; percent += 30)
 		test_steps(percent, (uint64_t) percent, low);
