@@ -212,7 +212,7 @@ static uint64
 stage_end(const QhScan *scan, uint64 ntaken)
 {
 	uint64		wanted = (uint64) scan->wanted;
-	uint64		page = (uint64) (scan->wanted - scan->offset);
+	uint64		page = (uint64) scan->page;
 
 	if (ntaken >= wanted || page == 0)
 		return round_end(ntaken);

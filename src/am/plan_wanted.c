@@ -354,7 +354,7 @@ qh_plan_wanted(const QhPlan *plan)
 }
 
 double
-qh_plan_offset(const QhPlan *plan)
+qh_plan_offset(const QhPlan *plan, bool *merged)
 {
 	const QhTaker *taker = plan->takers;
 
@@ -370,8 +370,11 @@ qh_plan_offset(const QhPlan *plan)
 				return (double) limit->offset;
 			return constant_limit(castNode(Limit, limit->ps.plan), &count, &offset) ? offset : 0;
 		}
-		if (taker->node->qual != NULL ||
-			!(IsA(taker->node, ResultState) || IsA(taker->node, LockRowsState) || IsA(taker->node, SubqueryScanState)))
+		if (taker->node->qual != NULL)
+			return 0;
+		if (IsA(taker->node, AppendState) || IsA(taker->node, MergeAppendState))
+			*merged = true;
+		else if (!(IsA(taker->node, ResultState) || IsA(taker->node, LockRowsState) || IsA(taker->node, SubqueryScanState)))
 			return 0;
 	}
 	return 0;

@@ -90,18 +90,23 @@ consult_plan(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	QhWanted	wanted;
+	bool		merged = false;
 	double		ncandidates;
 
 	qh_plan_find(&scan->plan, desc);
 	qh_plan_bounds(&scan->plan, &scan->bounds);
 	wanted = qh_plan_wanted(&scan->plan);
 	scan->wanted = wanted.exact ? wanted.rows : Min(wanted.rows, MOST_GUESSED);
-	scan->offset = wanted.exact ? qh_plan_offset(&scan->plan) : 0;
+	scan->offset = wanted.exact ? qh_plan_offset(&scan->plan, &merged) : 0;
 	scan->ties = wanted.with_ties;
 	ncandidates = qh_scan_candidates(scan, scan->wanted);
 	if (ncandidates > MOST_CANDIDATES && scan->ix->nslots > MOST_CANDIDATES)
 		scan->wanted = floor(scan->wanted * MOST_CANDIDATES / ncandidates);
 	scan->offset = Min(scan->offset, scan->wanted);
+	scan->page = scan->wanted - scan->offset;
+	/* whoever merges partitions needs their rows in order from the first on */
+	if (merged)
+		scan->offset = 0;
 
 	/* only distances that are those of the filter can be compared with its bounds */
 	scan->bounded = (scan->bounds.has_lower || scan->bounds.has_upper) &&
@@ -233,7 +238,7 @@ is_queued(const QhScan *scan)
 		return true;
 	if (scan->source != QH_SOURCE_GRAPH || qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return false;
-	return scan->wanted == 0 ? qhnsw_iterative_scan == QH_ITERATIVE_STRICT : scan->offset > 0;
+	return scan->wanted == 0 ? qhnsw_iterative_scan == QH_ITERATIVE_STRICT : scan->page < scan->wanted;
 }
 
 /* Give back what outlives the memory of the query. */
@@ -443,7 +448,7 @@ jaccard(QhScan *scan, const uint8 *code)
 	uint32		both = kernels->intersection(query, code, nbytes);
 	uint32		either = kernels->popcount(query, nbytes) + kernels->popcount(code, nbytes) - both;
 
-	return either == 0 ? 0 : 1 - (double) both / (double) either;
+	return either == 0 ? 0 : (double) (either - both) / (double) either;
 }
 
 /* The next node in the order of the finest code there is. */

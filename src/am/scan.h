@@ -107,6 +107,7 @@ typedef struct QhScan
 	/* README.md, "Stages" */
 	double		wanted;			/* rows that the plan takes, as far as it is known and can be afforded; 0 = not known */
 	double		offset;			/* so many of them first, which nobody will see */
+	double		page;			/* those that a LIMIT hands on */
 	uint64		stage_end;		/* rows are decided up to this one, counted from the first, */
 	double		stage;			/* with the effort that so many take */
 	uint64		ntaken;			/* rows decided that were given out or put into the window */
