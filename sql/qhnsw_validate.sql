@@ -91,3 +91,8 @@ DROP OPERATOR FAMILY half USING qhnsw;
 DROP OPERATOR <!> (real[], real[]);
 DROP FUNCTION whole(real[], real[]);
 DROP FUNCTION valid(text);
+
+-- An oid that is no relation's
+SELECT * FROM qhnsw_info(0);
+SELECT * FROM qhnsw_check(0);
+SELECT qhnsw_recall(0, 10, 10);

@@ -37,7 +37,11 @@ qh_inspect_open(Oid relid, Relation *heap)
 	}
 	else
 		*heap = NULL;
-	rel = relation_open(relid, AccessShareLock);
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
 	if (*heap == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
 		rel->rd_rel->relam != get_index_am_oid("qhnsw", false))
 		ereport(ERROR,
