@@ -10,6 +10,7 @@
 
 #include "am/recent.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
