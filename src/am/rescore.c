@@ -69,7 +69,7 @@
 #define RECENT_NBYTES	64
 
 /*
- * Candidates nearer than the lower bound by so many standard errors, or farther than the upper one, are not fetched; and behind a lower bound, where
+ * Candidates nearer than the lower bound by so many standard errors are not fetched; and behind a lower bound, where
  * the rows wanted are those of ranks whose distances differ little, estimates are doubted by so many.  Words, 20 pages of ten rows
  * by their distance: test/bench/paging.py.
  */
@@ -357,15 +357,13 @@ look_at_bounds(QhScan *scan, const Fetch *row)
 			return SIGHT_FETCH;
 		return row->estimate > (float) scan->bounds.upper ? SIGHT_END : SIGHT_OUT;
 	}
-	if (is_before(scan, as_distance(scan, estimate)) &&
+	/* under the inner product the error of a short query is not in that of the code */
+	if (scan->column->metric != QV_METRIC_IP && is_before(scan, as_distance(scan, estimate)) &&
 		is_before(scan, as_distance(scan, estimate + BOUND_CAUTION * typical_error(scan))))
 	{
 		scan->nbefore++;
 		return SIGHT_OUT;
 	}
-	if (is_beyond(scan, as_distance(scan, estimate)) &&
-		is_beyond(scan, as_distance(scan, estimate - BOUND_CAUTION * typical_error(scan))))
-		return SIGHT_END;
 	return SIGHT_FETCH;
 }
 
@@ -470,6 +468,9 @@ end_is_doubtful(QhScan *scan, double wanted)
 		return false;			/* candidates come in the order of their distances */
 	if (scan->npassed >= END_DOUBT * wanted)
 		return false;
+	/* under the inner product the error of a short query is not in that of the code */
+	if (scan->column->metric == QV_METRIC_IP)
+		return true;
 	return as_distance(scan, scan->rows_dist - END_CAUTION * qh_scan_finer_error(scan, scan->rows_node)) < scan->bounds.upper;
 }
 

@@ -168,6 +168,7 @@ sub expectation
 	$want{complete} = $order ne 'off' && !exists $set->{'qhnsw.max_scan_tuples'};
 	# A condition on the distance is answered as a LIMIT is: not every row within is found.
 	$want{partly} = $s->{bounded} || ($s->{shape} // '') eq 'keyset';
+	$want{complete} = 0 if $want{partly} && $table->{metric} eq 'ip';
 	# Rows within a LIMIT are decided together: no row of it is late in either order, unless dead rows were counted.
 	$want{ordered} = $by_value && ($order eq 'strict_order'
 		|| ($visible && $order eq 'relaxed_order' && $ample && !$table->{dead_rows} && defined $s->{limit} && $s->{limit} + $s->{offset} <= 100));
@@ -178,8 +179,10 @@ sub expectation
 	  && ($table->{type} eq 'bitvec' || sees_all($s, $set));
 	$want{measure} = $want{complete} && $visible && $by_value && $ample && defined $s->{limit} && $s->{limit} >= 5
 	  && ($set->{'qhnsw.ef_search'} // 40) >= 40 && ($set->{'qhnsw.oversample'} // 1) >= 1;
-	# Codes under the inner product say little about queries much shorter than the rows (README.md): how many rows are late is not judged there.
-	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40 && $table->{metric} ne 'ip';
+	# How many rows are late is judged where codes say something: not under the inner product (queries much shorter than the rows), nor for data
+	# of which they cannot tell one row from another (README.md).
+	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40 && $table->{metric} ne 'ip'
+	  && $table->{data}{kind} =~ /^(?:clusters|far_clusters|uniform)$/;
 	return \%want;
 }
 
