@@ -89,8 +89,6 @@ extern bool qh_plan_rows_left(const QhPlan *plan, double *rows);
 /* ---- plan_wanted.c ---- */
 /* Known from the first row on, and may change with every call of the executor. */
 extern QhWanted qh_plan_wanted(const QhPlan *plan);
-/* Rows that are taken, if that is known exactly; otherwise 0. */
-extern double qh_plan_limit(const QhPlan *plan);
 /*
  * Rows that a LIMIT right above the scan passes over before it hands any on, where that is known; otherwise 0.  *merged is set if they
  * are merged with those of other scans on the way.

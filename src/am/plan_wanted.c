@@ -380,14 +380,6 @@ qh_plan_offset(const QhPlan *plan, bool *merged)
 	return 0;
 }
 
-double
-qh_plan_limit(const QhPlan *plan)
-{
-	QhWanted	wanted = qh_plan_wanted(plan);
-
-	return wanted.exact ? wanted.rows : 0;
-}
-
 static bool
 read_run_condition(QhTaker *taker, OpExpr *condition)
 {

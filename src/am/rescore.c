@@ -59,7 +59,7 @@
 
 #define FETCH_BATCH		QH_TABLE_AHEAD_MAX
 
-/* Shares of a scan's memory; with that of the rows found late (scan.c) they come to QH_RESCORE_MEMORY. */
+/* Shares of a scan's memory; README.md, section "Memory of a scan". */
 #define POOL_MEMORY		0.15
 #define DECIDED_MEMORY	0.05
 #define WINDOW_MEMORY	0.05

@@ -16,7 +16,6 @@
 /* Shares of a scan's memory: of the search or the pass over all codes, of candidates refined, of rows fetched. */
 #define QH_SEARCH_MEMORY	0.5
 #define QH_REFINE_MEMORY	0.2
-#define QH_RESCORE_MEMORY	0.25
 #define QH_LATE_MEMORY		0.05
 
 /* Where candidates come from. */
