@@ -17,6 +17,7 @@
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "store/table_ahead.h"
 #include "utils/float.h"
@@ -204,12 +205,6 @@ is_beyond(const QhScan *scan, double dist)
 	return scan->bounded && bounds->has_upper && (dist > bounds->upper || (dist == bounds->upper && bounds->upper_open));
 }
 
-static int
-compare_fetches(const void *a, const void *b)
-{
-	return ItemPointerCompare(&((Fetch *) a)->tid, &((Fetch *) b)->tid);
-}
-
 /* Distance of the row in the slot by the column's operator; false if its value is NULL. */
 static bool
 exact_distance(QhScan *scan, double *dist)
@@ -284,21 +279,37 @@ fetch_row(IndexScanDesc desc, const Fetch *fetch)
 	ExecClearTuple(scan->slot);
 }
 
+/* Bits of a sorted row pointer that say which of the batch it is. */
+#define PLACE_BITS		16
+
+/* The rows of a batch as they lie in the table: row pointers, each with its place in the batch in the lowest bits. */
 static void
-fetch_rows(IndexScanDesc desc, Fetch *rows, int nrows)
+sort_by_table(const Fetch *rows, int nrows, uint64 *sorted)
+{
+	uint64		keys[FETCH_BATCH];
+
+	Assert(nrows <= FETCH_BATCH);
+	for (int i = 0; i < nrows; i++)
+		keys[i] = qh_tid_to_queue(&rows[i].tid) << PLACE_BITS | i;
+	qv_kernels()->sort_u64(keys, nrows, sorted);
+}
+
+static void
+fetch_rows(IndexScanDesc desc, const Fetch *rows, int nrows)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	ItemPointerData tids[FETCH_BATCH];
+	uint64		sorted[FETCH_BATCH];
 
 	scan->stats.nbatches++;
-	qsort(rows, nrows, sizeof(Fetch), compare_fetches);
+	sort_by_table(rows, nrows, sorted);
 	for (int i = 0; i < nrows; i++)
-		tids[i] = rows[i].tid;
+		qh_queue_to_tid(sorted[i] >> PLACE_BITS, &tids[i]);
 	qh_table_ahead(&scan->rs, scan->heap, tids, nrows);
 	for (int i = 0; i < nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		fetch_row(desc, &rows[i]);
+		fetch_row(desc, &rows[sorted[i] & ((1 << PLACE_BITS) - 1)]);
 	}
 }
 

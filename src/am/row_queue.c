@@ -2,8 +2,8 @@
  * row_queue.c
  *		Rows by distance in bounded memory.
  *
- * A heap in memory; when it is full its farther half goes to a tuplesort, which becomes a sorted run
- * when its rows are due.  Knows neither indexes nor scans.  README.md, section "Memory of a scan".
+ * A heap in memory, or a sorted array as long as rows come in their order; when it is full its farther half goes to a
+ * tuplesort, which becomes a sorted run when its rows are due.  Knows neither indexes nor scans.  README.md, section "Memory of a scan".
  */
 #include "postgres.h"
 
@@ -49,10 +49,11 @@ dist_of(uint64 key)
 	return dist;
 }
 
+/* Without a jump, for which of two rows is nearer cannot be foreseen. */
 static inline bool
 before(QhQueueEntry a, QhQueueEntry b)
 {
-	return a.key < b.key || (a.key == b.key && a.what < b.what);
+	return (a.key < b.key) | ((a.key == b.key) & (a.what < b.what));
 }
 
 static int
@@ -66,42 +67,58 @@ compare(const void *a, const void *b)
 
 /* ---- in memory ---- */
 
-static void
+static inline int
+room(const QhQueue *queue)
+{
+	return queue->space_size - (int) (queue->heap - queue->space) - queue->nheap;
+}
+
+static inline void
 heap_push(QhQueue *queue, QhQueueEntry row)
 {
 	QhQueueEntry *heap = queue->heap;
 	int			i = queue->nheap++;
 
-	Assert(queue->nheap <= queue->heap_size);
-	for (; i > 0 && before(row, heap[(i - 1) / 2]); i = (i - 1) / 2)
-		heap[i] = heap[(i - 1) / 2];
+	Assert(room(queue) >= 0);
+	queue->sorted = queue->sorted && (i == 0 || !before(row, heap[i - 1]));
+	if (!queue->sorted)
+	{
+		for (; i > 0 && before(row, heap[(i - 1) / 2]); i = (i - 1) / 2)
+			heap[i] = heap[(i - 1) / 2];
+	}
 	heap[i] = row;
 }
 
-static QhQueueEntry
+/* Take the nearest out. */
+static inline void
 heap_pop(QhQueue *queue)
 {
 	QhQueueEntry *heap = queue->heap;
-	QhQueueEntry top = heap[0];
-	QhQueueEntry last = heap[--queue->nheap];
-	int			n = queue->nheap;
+	QhQueueEntry last;
+	int			n;
 	int			i = 0;
 
+	if (queue->sorted)
+	{
+		queue->heap++;
+		queue->nheap--;
+		return;
+	}
+	last = heap[--queue->nheap];
+	n = queue->nheap;
 	for (;;)
 	{
 		int			child = 2 * i + 1;
 
 		if (child >= n)
 			break;
-		if (child + 1 < n && before(heap[child + 1], heap[child]))
-			child++;
+		child += child + 1 < n && before(heap[child + 1], heap[child]);
 		if (!before(heap[child], last))
 			break;
 		heap[i] = heap[child];
 		i = child;
 	}
 	heap[i] = last;
-	return top;
 }
 
 /* Most rows that memory is meant to hold. */
@@ -113,23 +130,28 @@ most_in_memory(const QhQueue *queue)
 	return (int) Max(Min(n, (Size) PG_INT32_MAX / 2), LEAST_ROWS);
 }
 
-/* Let the heap grow, as far as its memory allows; false where it may not. */
+/* Make room for a row in memory; false where there is to be no more. */
 static bool
-heap_grow(QhQueue *queue)
+make_room(QhQueue *queue)
 {
 	int			most = most_in_memory(queue);
-	int			size = Min(Max(LEAST_ROWS, 2 * queue->heap_size), most);
-	QhQueueEntry *grown;
+	int			size = queue->space_size;
+	QhQueueEntry *space = queue->space;
 
-	if (queue->heap_size >= most)
-		return false;
-	grown = MemoryContextAllocHuge(queue->cxt, sizeof(QhQueueEntry) * (Size) size);
+	/* half of it at least was taken out, or moving what is left would not pay */
+	if (queue->nheap > size / 2 || size == 0)
+	{
+		if (size >= most)
+			return false;
+		size = Min(Max(LEAST_ROWS, 2 * size), most);
+		space = MemoryContextAllocHuge(queue->cxt, sizeof(QhQueueEntry) * (Size) size);
+	}
 	if (queue->nheap > 0)
-		memcpy(grown, queue->heap, sizeof(QhQueueEntry) * queue->nheap);
-	if (queue->heap)
-		pfree(queue->heap);
-	queue->heap = grown;
-	queue->heap_size = size;
+		memmove(space, queue->heap, sizeof(QhQueueEntry) * queue->nheap);
+	if (queue->space != NULL && queue->space != space)
+		pfree(queue->space);
+	queue->heap = queue->space = space;
+	queue->space_size = size;
 	return true;
 }
 
@@ -195,7 +217,7 @@ spill_row(QhQueue *queue, QhQueueEntry row)
 	write_row(queue, queue->spill, row);
 }
 
-/* Memory is full: its farther half makes room.  A sorted array is a heap. */
+/* Memory is full: its farther half makes room. */
 static void
 spill_half(QhQueue *queue)
 {
@@ -205,6 +227,7 @@ spill_half(QhQueue *queue)
 	for (int i = keep; i < queue->nheap; i++)
 		spill_row(queue, queue->heap[i]);
 	queue->nheap = keep;
+	queue->sorted = true;
 }
 
 /* What is left of all runs goes into what is being written, where there is no room for another run. */
@@ -247,6 +270,7 @@ qh_queue_init(QhQueue *queue, MemoryContext cxt, Size max_nbytes)
 	memset(queue, 0, sizeof(*queue));
 	queue->cxt = cxt;
 	queue->max_nbytes = max_nbytes;
+	queue->sorted = true;
 }
 
 void
@@ -254,7 +278,12 @@ qh_queue_add(QhQueue *queue, double dist, uint64 what)
 {
 	QhQueueEntry row = {key_of(dist), what};
 
-	if (queue->nheap == queue->heap_size && !heap_grow(queue))
+	if (queue->nheap == 0)
+	{
+		queue->heap = queue->space;
+		queue->sorted = true;
+	}
+	if (unlikely(room(queue) == 0) && !make_room(queue))
 	{
 		MemoryContext old = MemoryContextSwitchTo(queue->cxt);
 
@@ -293,8 +322,14 @@ nearest_of_open(const QhQueue *queue, QhQueueEntry *out)
 static int
 nearest(QhQueue *queue, QhQueueEntry *out)
 {
-	int			place = nearest_of_open(queue, out);
+	int			place;
 
+	if (likely(queue->nruns == 0 && queue->spill == NULL))
+	{
+		*out = queue->heap[0];
+		return IN_HEAP;
+	}
+	place = nearest_of_open(queue, out);
 	if (queue->spill != NULL && (place == NOWHERE || before(queue->spill_first, *out)))
 	{
 		MemoryContext old = MemoryContextSwitchTo(queue->cxt);
@@ -347,6 +382,8 @@ qh_queue_pop(QhQueue *queue, QhQueued *out)
 void
 qh_queue_end(QhQueue *queue)
 {
+	if (queue->space == NULL)
+		return;
 	if (queue->spill != NULL)
 		tuplesort_end(queue->spill);
 	for (int i = 0; i < queue->nruns; i++)
@@ -356,7 +393,6 @@ qh_queue_end(QhQueue *queue)
 		ExecDropSingleTupleTableSlot(queue->slot);
 		ExecDropSingleTupleTableSlot(queue->put_slot);
 	}
-	if (queue->heap != NULL)
-		pfree(queue->heap);
+	pfree(queue->space);
 	memset(queue, 0, sizeof(*queue));
 }

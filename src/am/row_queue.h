@@ -40,9 +40,11 @@ typedef struct QhQueue
 	Size		max_nbytes;
 	uint64		count;
 
-	QhQueueEntry *heap;			/* min-heap */
+	QhQueueEntry *heap;			/* min-heap; in order from the first to the last where sorted */
 	int			nheap;
-	int			heap_size;
+	bool		sorted;			/* rows came in their order: the nearest is taken by moving heap on */
+	QhQueueEntry *space;		/* that heap lies in */
+	int			space_size;
 
 	Tuplesortstate *spill;		/* being written; NULL where nothing is */
 	QhQueueEntry spill_first;	/* the nearest in there */

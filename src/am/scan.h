@@ -13,7 +13,7 @@
 /* Rows of the first stage: at least so many are decided together (README.md, "Stages"). */
 #define QH_LEAST_WANTED		10
 
-/* Shares of a scan's memory: of the search or the pass over all codes, of candidates refined, of rows fetched. */
+/* Shares of a scan's memory: of the search or the pass over all codes, of candidates refined, of rows found late.  The rest is in rescore.c. */
 #define QH_SEARCH_MEMORY	0.5
 #define QH_REFINE_MEMORY	0.2
 #define QH_LATE_MEMORY		0.05
