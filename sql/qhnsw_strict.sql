@@ -81,6 +81,13 @@ CREATE INDEX deep_index ON deep USING qhnsw (q qvec8_l2_ops) WITH (refine = 'int
 SELECT * FROM compared('q <-> quantize_int8($1)');
 DROP INDEX deep_index;
 
+-- A plan that reads every row has all in order.
+CREATE INDEX deep_index ON deep USING qhnsw (r);
+SELECT count(*) AS rows, sum((d < before)::int) AS out_of_order
+FROM (SELECT d, lag(d) OVER () AS before FROM (SELECT r <=> (SELECT v FROM deep_query LIMIT 1) AS d FROM deep WHERE id % 3 <> 0 ORDER BY 1) AS s) AS t;
+SELECT rows_late, rows_returned FROM qhnsw_last_scan();
+DROP INDEX deep_index;
+
 DROP TABLE deep, deep_query;
 DROP FUNCTION compared(text), deep_scan(text, text, text, int);
 DROP TYPE deep_found;

@@ -78,8 +78,9 @@
 #define LOWER_CAUTION	2.5
 
 /*
- * Where fewer rows than wanted are found within an upper bound, those that estimates may have put beyond it are looked for among so many times the candidates of
- * the rows wanted, no further than END_CAUTION standard errors.
+ * Where fewer rows than wanted are found within an upper bound, those that estimates may have put beyond it are looked for no further than
+ * END_CAUTION standard errors; once rows are found, no further than so many times the candidates of the rows wanted, or of those that the
+ * last row within took.
  */
 #define END_DOUBT		2.5
 #define END_CAUTION		2.5
@@ -180,13 +181,6 @@ qh_rescore_end(QhScan *scan)
 	qh_queue_end(&scan->window);
 }
 
-static void
-enqueue(QhScan *scan, const ItemPointerData *tid, double dist, uint64 flags)
-{
-	qh_queue_add(&scan->pool, dist, as_read(tid) | flags);
-	scan->npassed++;
-}
-
 /* Is a distance nearer than any that the filter lets pass? */
 static bool
 is_before(const QhScan *scan, double dist)
@@ -203,6 +197,15 @@ is_beyond(const QhScan *scan, double dist)
 	const QhBounds *bounds = &scan->bounds;
 
 	return scan->bounded && bounds->has_upper && (dist > bounds->upper || (dist == bounds->upper && bounds->upper_open));
+}
+
+static void
+enqueue(QhScan *scan, const ItemPointerData *tid, double dist, uint64 flags)
+{
+	qh_queue_add(&scan->pool, dist, as_read(tid) | flags);
+	scan->npassed++;
+	if (scan->bounded && !is_beyond(scan, dist))
+		scan->nuntil_within = scan->npassed;
 }
 
 /* Distance of the row in the slot by the column's operator; false if its value is NULL. */
@@ -477,7 +480,7 @@ end_is_doubtful(QhScan *scan, double wanted)
 {
 	if (!scan->rescore)
 		return false;			/* candidates come in the order of their distances */
-	if (scan->npassed >= END_DOUBT * wanted)
+	if (scan->nuntil_within > 0 && scan->npassed >= END_DOUBT * Max(wanted, scan->nuntil_within))
 		return false;
 	/* under the inner product the error of a short query is not in that of the code */
 	if (scan->column->metric == QV_METRIC_IP)

@@ -112,6 +112,10 @@ consult_plan(IndexScanDesc desc)
 	scan->bounded = (scan->bounds.has_lower || scan->bounds.has_upper) &&
 		(scan->rescore || scan->column->kind == QV_CODE_BITS);
 	scan->filter = scan->plan.filters && !(scan->bounded && scan->bounds.complete);
+
+	/* whoever reads every row in strict order waits for the last of them; those within bounds are found much sooner */
+	scan->takes_all = wanted.all && wanted.exact && !scan->bounded &&
+		qhnsw_iterative_scan == QH_ITERATIVE_STRICT && qhnsw_max_scan_tuples == 0;
 }
 
 /* Begin a graph search.  False if no entry point is known that could begin one. */
@@ -208,14 +212,14 @@ choose_source(QhScan *scan, const QhValue *value)
 		scan->source = QH_SOURCE_NONE;
 		return;
 	}
-	if (scan->query_null || is_orderless(scan, value))
+	if (scan->query_null || is_orderless(scan, value) || (scan->takes_all && scan->rescore))
 	{
 		qh_index_refresh_size(ix, scan->rs.index);
 		scan->source = QH_SOURCE_ALL;
 
 		/*
-		 * Estimates are no use, but the exact distances may still differ (infinite
-		 * ones of either sign).  With no query there is nothing to compare.
+		 * Estimates are no use, for every row is wanted in its exact order; or the query has none to speak of, but the
+		 * exact distances may still differ (infinite ones of either sign).  With no query there is nothing to compare.
 		 */
 		scan->fetch_all = !scan->query_null;
 		scan->rescore = scan->rescore && !scan->query_null;
@@ -223,7 +227,7 @@ choose_source(QhScan *scan, const QhValue *value)
 	}
 
 	prepare_queries(scan, value);
-	if (is_small(scan) || qh_scan_takes_many(scan) || qhnsw_flat || scan->ties || !start_graph(scan))
+	if (is_small(scan) || qh_scan_takes_many(scan) || scan->takes_all || qhnsw_flat || scan->ties || !start_graph(scan))
 		start_flat(scan);
 }
 
@@ -288,7 +292,7 @@ start(IndexScanDesc desc)
 	scan->stage_end = 0;
 	scan->ntaken = scan->npassed = 0;
 	scan->planned = scan->stage_decided = scan->window_closed = false;
-	scan->nbefore = scan->nestimates = 0;
+	scan->nbefore = scan->nuntil_within = scan->nestimates = 0;
 	scan->typical_error = 0;
 	scan->exhausted = scan->have_last = scan->fetch_all = false;
 	scan->search = NULL;

@@ -24,7 +24,7 @@ typedef enum QhSourceKind
 	QH_SOURCE_NONE,				/* nothing is indexed */
 	QH_SOURCE_GRAPH,
 	QH_SOURCE_FLAT,				/* all codes, best first */
-	QH_SOURCE_ALL				/* all nodes in no order: the query has no distances to speak of */
+	QH_SOURCE_ALL				/* all nodes in no order: estimates are no use */
 } QhSourceKind;
 
 /* All codes, best first, in passes of bounded memory (flat.c). */
@@ -104,6 +104,7 @@ typedef struct QhScan
 	bool		bounded;		/* there are some, and distances that rows are decided by can be compared with them */
 
 	/* README.md, "Stages" */
+	bool		takes_all;		/* the plan reads every row, in strict order */
 	double		wanted;			/* rows that the plan takes, as far as it is known and can be afforded; 0 = not known */
 	double		offset;			/* so many of them first, which nobody will see */
 	double		page;			/* those that a LIMIT hands on */
@@ -149,6 +150,7 @@ typedef struct QhScan
 	bool		reached_end;	/* the nearest row of the pool lies beyond the bounds */
 	bool		remembers;		/* distances are remembered for the next page */
 	uint64		npassed;		/* rows that came into the pool */
+	uint64		nuntil_within;	/* of these, until the last that lay within the bounds; 0 = none did */
 	uint64		nbefore;		/* candidates nearer than the bounds let pass */
 	float		typical_error;	/* standard error of the estimates of late, where bounds ask for it */
 	uint64		nestimates;		/* since it was looked at */

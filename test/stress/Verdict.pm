@@ -129,7 +129,7 @@ sub count_faults
 	return if !$want->{complete};
 	return [ 'many rows late', "$want->{late} of $all" ] if $want->{may_be_late} && $want->{usual} && defined $want->{late} && $want->{late} > most_late($all);
 	# a floor for the loss of most rows only, as that of recall
-	return [ 'too few rows', "$got, not $most, of $oracle->{count} that qualify" ] if $want->{partly} ? $got < 0.3 * $most - 3 : $got < $most;
+	return [ 'too few rows', "$got, not $most, of $oracle->{count} that qualify" ] if $want->{partly} ? $got + $want->{offset} < 0.3 * ($most + $want->{offset}) - 3 : $got < $most;
 	return;
 }
 

@@ -175,14 +175,16 @@ sub expectation
 	# Each partition puts its late rows last, and a merge of them has several places for such.
 	$want{merged} = $table->{plan} =~ /Append/;
 	$want{may_be_late} = $order eq 'strict_order' && !$visible;
-	$want{exact} = $want{complete} && !$want{partly} && $visible && $by_value && ($set->{'qhnsw.flat'} // 'off') eq 'on'
+	# Rows passed over are a stage of their own, decided from fewer candidates.
+	$want{exact} = $want{complete} && !$want{partly} && !$s->{offset} && $visible && $by_value && ($set->{'qhnsw.flat'} // 'off') eq 'on'
 	  && ($table->{type} eq 'bitvec' || sees_all($s, $set));
 	$want{measure} = $want{complete} && $visible && $by_value && $ample && defined $s->{limit} && $s->{limit} >= 5
 	  && ($set->{'qhnsw.ef_search'} // 40) >= 40 && ($set->{'qhnsw.oversample'} // 1) >= 1;
-	# How many rows are late is judged where codes say something: not under the inner product (queries much shorter than the rows), nor for data
-	# of which they cannot tell one row from another (README.md).
+	# How many rows are late is judged where codes say something and enough of them is looked at: not under the inner product (queries much shorter
+	# than the rows), nor for data of which they cannot tell one row from another (README.md), nor where a window ends the scan as a LIMIT does.
 	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40 && $table->{metric} ne 'ip'
-	  && $table->{data}{kind} =~ /^(?:clusters|far_clusters|uniform)$/;
+	  && ($s->{shape} // '') ne 'window' && $table->{data}{kind} =~ /^(?:clusters|uniform)$/
+	  && ($set->{'qhnsw.oversample'} // $table->{options}{oversample} // 2) > 1;
 	return \%want;
 }
 
