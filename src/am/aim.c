@@ -220,10 +220,9 @@ stage_end(const QhScan *scan, uint64 ntaken)
 }
 
 bool
-qh_scan_takes_many(const QhScan *scan)
+qh_scan_takes_many(const QhScan *scan, double rank)
 {
-	return scan->ncandidates > 0 && scan->stage > QH_LEAST_WANTED &&
-		scan->ix->nslots <= FLAT_CODES_DEEP * scan->ncandidates;
+	return rank > QH_LEAST_WANTED && scan->ix->nslots <= FLAT_CODES_DEEP * qh_scan_candidates(scan, rank);
 }
 
 void
@@ -233,7 +232,7 @@ qh_scan_next_stage(QhScan *scan)
 	scan->stage = Max(scan->stage_end, QH_LEAST_WANTED);
 	scan->planned = scan->wanted > scan->ntaken;
 	take_aim(scan);
-	if (qh_scan_takes_many(scan) ||
+	if (qh_scan_takes_many(scan, scan->stage) ||
 		(qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, scan->ix->nslots / DEEP_FRACTION)))
 		scan->leaves_graph = true;
 }

@@ -162,3 +162,15 @@ qh_recent_get(const ItemPointerData *tid, float estimate, double *dist)
 	*dist = row->dist;
 	return true;
 }
+
+int
+qh_recent_count_before(double dist)
+{
+	int			n = 0;
+
+	if (recent.index == InvalidOid)
+		return 0;
+	for (int i = 0; i < recent.nnoted; i++)
+		n += recent.noted[i].dist < dist;
+	return n;
+}

@@ -20,4 +20,7 @@ extern void qh_recent_put(const ItemPointerData *tid, float estimate, double dis
 /* Is the distance of the row known, and was it found by the same code? */
 extern bool qh_recent_get(const ItemPointerData *tid, float estimate, double *dist);
 
+/* Of the rows whose distances are known, how many are nearer than dist. */
+extern int	qh_recent_count_before(double dist);
+
 #endif							/* QH_RECENT_H */

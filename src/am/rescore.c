@@ -75,7 +75,7 @@
  * by their distance: test/bench/paging.py.
  */
 #define BOUND_CAUTION	4
-#define LOWER_CAUTION	2.5
+#define LOWER_CAUTION	2
 
 /*
  * Where fewer rows than wanted are found within an upper bound, those that estimates may have put beyond it are looked for no further than
@@ -136,6 +136,18 @@ find_distance(QhScan *scan, Relation index)
 }
 
 void
+qh_rescore_remember(QhScan *scan)
+{
+	if (!scan->rescore)
+		return;
+	scan->remembers = true;
+	qh_recent_begin(scan->rs.index, RelationGetRelid(scan->heap), scan->query,
+					(int) Min(qh_scan_memory(RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
+	if (scan->bounded && scan->bounds.has_lower)
+		scan->known_before = qh_recent_count_before(scan->bounds.lower);
+}
+
+void
 qh_rescore_begin(IndexScanDesc desc)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
@@ -155,10 +167,6 @@ qh_rescore_begin(IndexScanDesc desc)
 		GetPerTupleExprContext(scan->estate)->ecxt_scantuple = scan->slot;
 		scan->fetch = qh_table_index_fetch_begin(desc->heapRelation);
 	}
-	scan->remembers = scan->rescore && (scan->source == QH_SOURCE_GRAPH || scan->source == QH_SOURCE_FLAT);
-	if (scan->remembers)
-		qh_recent_begin(desc->indexRelation, RelationGetRelid(desc->heapRelation), scan->query,
-						(int) Min(qh_scan_memory(RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
 	MemoryContextSwitchTo(old);
 }
 

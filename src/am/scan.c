@@ -227,7 +227,9 @@ choose_source(QhScan *scan, const QhValue *value)
 	}
 
 	prepare_queries(scan, value);
-	if (is_small(scan) || qh_scan_takes_many(scan) || scan->takes_all || qhnsw_flat || scan->ties || !start_graph(scan))
+	qh_rescore_remember(scan);
+	if (is_small(scan) || qh_scan_takes_many(scan, scan->stage + scan->known_before) || scan->takes_all || qhnsw_flat || scan->ties ||
+		!start_graph(scan))
 		start_flat(scan);
 }
 
@@ -294,6 +296,8 @@ start(IndexScanDesc desc)
 	scan->planned = scan->stage_decided = scan->window_closed = false;
 	scan->nbefore = scan->nuntil_within = scan->nestimates = 0;
 	scan->typical_error = 0;
+	scan->remembers = false;
+	scan->known_before = 0;
 	scan->exhausted = scan->have_last = scan->fetch_all = false;
 	scan->search = NULL;
 	scan->prepared = NULL;

@@ -30,12 +30,15 @@ typedef enum QhSourceKind
 /* All codes, best first, in passes of bounded memory (flat.c). */
 typedef struct QhFlat
 {
-	QhCandidate *best;
+	uint64	   *best;			/* candidates as numbers that order as they do; the first nsorted in order */
 	int			nbest;
-	int			max;			/* of this pass */
-	int			limit;			/* of any: what memory allows */
+	int			nsorted;
+	int			max;			/* that this pass keeps */
+	int			size;			/* of best */
+	int			limit;			/* of max: what memory allows */
 	int			next;			/* of best, to be returned */
-	QhCandidate bound;			/* last one of the pass before: only what is behind it counts */
+	uint64		worst;			/* of those kept, once there are more than are kept */
+	uint64		bound;			/* last one of the pass before: only what is behind it counts */
 	bool		bounded;
 	bool		more;			/* the last pass left some out */
 	uint64		npasses;
@@ -149,6 +152,7 @@ typedef struct QhScan
 	bool		window_closed;	/* its rows are being given out */
 	bool		reached_end;	/* the nearest row of the pool lies beyond the bounds */
 	bool		remembers;		/* distances are remembered for the next page */
+	int			known_before;	/* rows before the lower bound that an earlier page found */
 	uint64		npassed;		/* rows that came into the pool */
 	uint64		nuntil_within;	/* of these, until the last that lay within the bounds; 0 = none did */
 	uint64		nbefore;		/* candidates nearer than the bounds let pass */
@@ -178,8 +182,8 @@ extern float qh_scan_finer_error(QhScan *scan, QhNode node);
 /* ---- aim.c ---- */
 /* Candidates that so many rows take. */
 extern double qh_scan_candidates(const QhScan *scan, double rank);
-/* Does the stage take so many candidates that a pass over all codes costs no more? */
-extern bool qh_scan_takes_many(const QhScan *scan);
+/* Does it take so many candidates to decide so many rows that a pass over all codes costs no more? */
+extern bool qh_scan_takes_many(const QhScan *scan, double rank);
 /* The next stage begins: rows are to be decided beyond those that were taken. */
 extern void qh_scan_next_stage(QhScan *scan);
 /* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the aim of. */
@@ -228,6 +232,8 @@ extern bool qh_flat_next(QhScan *scan, QhCandidate *out);
 extern int qh_flat_peek(const QhScan *scan, int max, QhNode *out);
 
 /* ---- rescore.c ---- */
+/* Begin to remember distances of the query, and recall those of the last scan that had it. */
+extern void qh_rescore_remember(QhScan *scan);
 extern void qh_rescore_begin(IndexScanDesc desc);
 extern bool qh_rescore_next(IndexScanDesc desc, ItemPointer tid);
 extern void qh_rescore_end(QhScan *scan);
