@@ -8,7 +8,8 @@
  */
 #include "compat.h"
 
-#include "am/am.h"
+#include "column/options.h"
+#include "planner/planner.h"
 
 #include "kernel/kernel.h"
 
@@ -84,7 +85,7 @@ _PG_init(void)
 							   NULL);
 	MarkGUCPrefixReserved("qvec");
 	qhnsw_init();
-	qh_unread_init();
+	qh_junk_columns_init();
 	qh_plan_init();
 }
 

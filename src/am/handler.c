@@ -6,6 +6,9 @@
 
 #include "access/reloptions.h"
 #include "am/am.h"
+#include "build/build.h"
+#include "planner/planner.h"
+#include "scan/scan.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 

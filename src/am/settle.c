@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "am/am.h"
+#include "build/build.h"
 #include "catalog/storage.h"
 #include "compat.h"
 #include "executor/tuptable.h"

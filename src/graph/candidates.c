@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 #include "kernel/kernel.h"
 
 /* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve all of them.  Measured, README.md, "What was tried". */
@@ -48,7 +48,7 @@ qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 }
 
 QhLeafWork *
-qh_leaf_work_create(QhBuild *build)
+qh_leaf_work_create(QhBulk *build)
 {
 	QhLeafWork *work = qh_build_alloc(build, sizeof(QhLeafWork));
 	size_t		n = build->leaf_max;
@@ -63,7 +63,7 @@ qh_leaf_work_create(QhBuild *build)
 }
 
 void
-qh_leaf_work_destroy(QhBuild *build, QhLeafWork *work)
+qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work)
 {
 	qh_build_release(build, work->codes);
 	qh_build_release(build, work->dist);
@@ -104,7 +104,7 @@ guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
  * sorted.  Returns their number.
  */
 static uint32_t
-near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, float *dist, uint64_t worst)
+near_keys(QhBulk *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, float *dist, uint64_t worst)
 {
 	uint32_t	(*below) (const float *, uint32_t, float, uint32_t *) = qv_kernels()->below_f32;
 	uint32_t	nkeep = (uint32_t) build->nkeep;
@@ -137,7 +137,7 @@ near_keys(QhBuild *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uin
  * same distance and so the same key: it is dropped by comparing neighbours.
  */
 static void
-merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
+merge_list(QhBulk *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 {
 	size_t		nkeep = (size_t) build->nkeep;
 	const uint64_t *keys = work->sorted;
@@ -165,7 +165,7 @@ merge_list(QhBuild *build, QhLeafWork *work, uint32_t count, uint64_t *list)
 
 /* Lists lie far apart, and are wanted once the distances are there: by then they have arrived. */
 static void
-fetch_lists(const QhBuild *build, const QhNode *nodes, uint32_t n)
+fetch_lists(const QhBulk *build, const QhNode *nodes, uint32_t n)
 {
 	size_t		nkeep = (size_t) build->nkeep;
 
@@ -175,7 +175,7 @@ fetch_lists(const QhBuild *build, const QhNode *nodes, uint32_t n)
 }
 
 void
-qh_candidates_of_leaves(QhBuild *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
+qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
 {
 	size_t		stride = build->space->stride;
 	size_t		nkeep = (size_t) build->nkeep;
@@ -227,7 +227,7 @@ insert_key(uint64_t *list, size_t nkeep, uint64_t key)
 #define KNOWN_BATCH		64
 
 void
-qh_add_known(QhBuild *build)
+qh_add_known(QhBulk *build)
 {
 	const QhKnown *known = build->known;
 	float		dist[KNOWN_BATCH];

@@ -9,7 +9,7 @@
  * and so on: the layers of HNSW put into one plane.  README.md, "Coarse links".
  */
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /* Of a level's nodes one in this many is in the next; HNSW has one in m.  Measured, README.md, "What was tried". */
 #ifndef QH_COARSE_RATIO
@@ -27,7 +27,7 @@
 
 /* Copy every step-th node of the order; the sample lies beside each other, so that its build is like any other. */
 static void
-take_sample(QhBuild *build, uint32_t step, uint32_t n, uint8_t *codes, QhNode *nodes)
+take_sample(QhBulk *build, uint32_t step, uint32_t n, uint8_t *codes, QhNode *nodes)
 {
 	QV_ASSERT(n == 0 || (size_t) (n - 1) * step + step / 2 < build->n);
 	for (uint32_t i = 0; i < n; i++)
@@ -37,7 +37,7 @@ take_sample(QhBuild *build, uint32_t step, uint32_t n, uint8_t *codes, QhNode *n
 
 /* Put the links of the sample behind those the nodes have, marked to be kept. */
 static void
-lay_over(QhBuild *build, const QhGraph *sample, const QhNode *nodes)
+lay_over(QhBulk *build, const QhGraph *sample, const QhNode *nodes)
 {
 	for (uint32_t i = 0; i < sample->n; i++)
 	{
@@ -58,14 +58,14 @@ lay_over(QhBuild *build, const QhGraph *sample, const QhNode *nodes)
 }
 
 static void
-add_level(QhBuild *build, uint32_t step)
+add_level(QhBulk *build, uint32_t step)
 {
 	uint32_t	n = build->n / step;
 	uint8_t    *codes = qh_build_alloc(build, n * build->space->stride);
 	QhNode	   *nodes = qh_build_alloc(build, n * sizeof(QhNode));
 	QhSpace		space = *build->space;
 	QhBuildParams params = *build->params;
-	QhBuild		sub = *build;
+	QhBulk		sub = *build;
 	QhGraph		graph = {.n = n, .max_degree = build->m / 2};
 
 	take_sample(build, step, n, codes, nodes);
@@ -106,14 +106,14 @@ qh_coarse_nbytes(uint32_t n, int m)
 }
 
 void
-qh_lay_coarse_links(QhBuild *build, uint64_t finest)
+qh_lay_coarse_links(QhBulk *build, uint64_t finest)
 {
 	for (uint64_t step = finest; build->n / step >= COARSE_MIN && build->m >= 2; step *= QH_COARSE_RATIO)
 		add_level(build, (uint32_t) step);
 }
 
 void
-qh_add_coarse_links(QhBuild *build)
+qh_add_coarse_links(QhBulk *build)
 {
 	qh_lay_coarse_links(build, QH_COARSE_RATIO);
 }

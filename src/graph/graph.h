@@ -183,7 +183,7 @@ extern int qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhC
 extern int qh_search_peek(const QhSearch *search, int max, QhNode *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);
 
-/* ---- select.c: which of the candidates become neighbours ---- */
+/* ---- neighbors.c: which of the candidates become neighbours ---- */
 
 /*
  * Choose at most max of n candidates, sorted nearest first, for a node at the distances
@@ -192,7 +192,7 @@ extern const QhSearchStats *qh_search_stats(const QhSearch *search);
  */
 extern int qh_select(const QhAlloc *alloc, QhStore *store, const QhCandidate *cands, int n, int max, int *out);
 
-/* ---- build.c: a whole graph over codes in memory ---- */
+/* ---- bulk.c: a whole graph over codes in memory ---- */
 
 typedef struct QhSpace
 {
@@ -249,7 +249,7 @@ extern int qh_build_ntrees(const QhBuildParams *params);
 /* How many entry points an index of n nodes wants. */
 extern int qh_entries_wanted(uint64_t n, int max_entries);
 
-/* ---- insert.c, repair.c: links of one node at a time, for a graph that changes under its users ---- */
+/* ---- link.c, repair.c: links of one node at a time, for a graph that changes under its users ---- */
 
 /*
  * The access method is written against exactly these; link lists are max_degree
@@ -340,7 +340,7 @@ qh_room(const QhHubs *hubs, int max_degree, QhNode node)
 	return least < max_degree ? least : max_degree;
 }
 
-/* ---- check.c: what must hold of any graph ---- */
+/* ---- verify.c: what must hold of any graph ---- */
 
 typedef enum QhFaultKind
 {

@@ -8,11 +8,11 @@
  */
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /* Links towards each node. */
 static uint32_t *
-count_sources(QhBuild *build)
+count_sources(QhBulk *build)
 {
 	uint32_t   *count = qh_build_alloc(build, (size_t) build->n * sizeof(uint32_t));
 
@@ -33,7 +33,7 @@ count_sources(QhBuild *build)
  * first ids of a period are, and the others keep their order behind them.
  */
 static void
-choose_in_period(const QhBuild *build, const uint32_t *nsources, QhNode *nodes, uint32_t n, QhNode *scratch)
+choose_in_period(const QhBulk *build, const uint32_t *nsources, QhNode *nodes, uint32_t n, QhNode *scratch)
 {
 	uint32_t	nhubs = n < build->params->hubs.count ? n : build->params->hubs.count;
 	uint32_t	next = nhubs;
@@ -55,7 +55,7 @@ choose_in_period(const QhBuild *build, const uint32_t *nsources, QhNode *nodes, 
 }
 
 void
-qh_choose_hubs(QhBuild *build)
+qh_choose_hubs(QhBulk *build)
 {
 	uint32_t	period = build->params->hubs.period;
 	uint32_t   *nsources = count_sources(build);
@@ -73,25 +73,25 @@ qh_choose_hubs(QhBuild *build)
 
 /* Are ids known, and lists of some nodes to be packed? */
 static bool
-packs(const QhBuild *build)
+packs(const QhBulk *build)
 {
 	return build->params->hubs.period != 0 && (build->rank != NULL || build->known != NULL);
 }
 
 static QhNode
-id_of(const QhBuild *build, QhNode node)
+id_of(const QhBulk *build, QhNode node)
 {
 	return build->rank != NULL ? build->rank[node] : build->known->base + node;
 }
 
 static QhNode
-node_of(const QhBuild *build, QhNode id)
+node_of(const QhBulk *build, QhNode id)
 {
 	return build->rank != NULL ? build->graph->order[id] : id - build->known->base;
 }
 
 int
-qh_build_room(const QhBuild *build, QhNode node)
+qh_build_room(const QhBulk *build, QhNode node)
 {
 	int			degree = qh_build_degree(build, node);
 
@@ -99,7 +99,7 @@ qh_build_room(const QhBuild *build, QhNode node)
 }
 
 int
-qh_build_fit(const QhBuild *build, QhNode node, QhLink *links, int n)
+qh_build_fit(const QhBulk *build, QhNode node, QhLink *links, int n)
 {
 	QhLink		by_id[QH_PACK_MAX];
 

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /* Pivots of a division: the more, the better the order and the longer it takes; measured, README.md, "Order of nodes". */
 #ifndef QH_LAYOUT_PIVOTS
@@ -43,7 +43,7 @@
 
 typedef struct Layout
 {
-	QhBuild    *build;
+	QhBulk    *build;
 	QhNode	   *scratch;		/* n */
 	uint16_t   *part;			/* n: pivot that a node is nearest to */
 	uint8_t    *pivots;			/* codes of the pivots that nodes are compared with, side by side */
@@ -274,7 +274,7 @@ find_near_by_cells(const Layout *layout, const Stretch *stretch, const QhNode *p
 static void
 arrange(Layout *layout, Stretch stretch, int depth)
 {
-	QhBuild    *build = layout->build;
+	QhBulk    *build = layout->build;
 	uint32_t	npivots = pivots_wanted(stretch.n);
 	QhNode	   *pivots;
 	uint32_t   *begin;
@@ -304,7 +304,7 @@ arrange(Layout *layout, Stretch stretch, int depth)
 }
 
 void
-qh_lay_out(QhBuild *build)
+qh_lay_out(QhBulk *build)
 {
 	size_t		stride = build->space->stride;
 	Layout		layout = {.build = build, .random = qh_mix64(build->params->seed)};

@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /*
  * Nodes sampled to find the pivots of a split; measured, README.md, "What was
@@ -105,7 +105,7 @@ sample_two_means(const float *dist, int nsample, uint64_t *rank, uint64_t *rando
 }
 
 void
-qh_build_copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8_t *out)
+qh_build_copy_codes(const QhBulk *build, const QhNode *nodes, uint32_t n, uint8_t *out)
 {
 	size_t		stride = build->space->stride;
 
@@ -114,7 +114,7 @@ qh_build_copy_codes(const QhBuild *build, const QhNode *nodes, uint32_t n, uint8
 }
 
 void
-qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split)
+qh_split_choose(QhBulk *build, const uint64_t *keys, uint32_t n, uint32_t salt, QhSplit *split)
 {
 	QhNode		sample[QH_SPLIT_SAMPLE];
 	float		dist[QH_SPLIT_SAMPLE * QH_SPLIT_SAMPLE];
@@ -147,7 +147,7 @@ qh_split_choose(QhBuild *build, const uint64_t *keys, uint32_t n, uint32_t salt,
 }
 
 void
-qh_split_score(QhBuild *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next)
+qh_split_score(QhBulk *build, const QhSplit *split, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t next)
 {
 	const QhSpace *space = build->space;
 	uint8_t    *codes = build->split_codes + 2 * QH_SPLIT_PIVOTS * space->stride;
@@ -197,7 +197,7 @@ typedef struct Range
 
 /* Divide a range into its leaves; the depth is the logarithm of the number of leaves. */
 static void
-split_range(QhBuild *build, int tree, Range range)
+split_range(QhBulk *build, int tree, Range range)
 {
 	uint32_t	n = range.end - range.begin;
 	uint32_t	nleaves = range.leaf_end - range.leaf_begin;
@@ -228,7 +228,7 @@ split_range(QhBuild *build, int tree, Range range)
 }
 
 void
-qh_partition(QhBuild *build, int tree)
+qh_partition(QhBulk *build, int tree)
 {
 	uint32_t	salt = (uint32_t) qh_mix64(build->params->seed + (uint64_t) tree);
 

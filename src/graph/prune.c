@@ -9,7 +9,7 @@
  * applied node by node, so that each range of nodes writes only its own links.
  * README.md, "Bulk build".
  */
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /*
  * Places that diversity leaves are not filled up, neither among the own links
@@ -27,13 +27,13 @@
 #define ANSWER_CANDIDATES	4
 
 static QhLink *
-links_of(const QhBuild *build, QhNode node)
+links_of(const QhBulk *build, QhNode node)
 {
 	return build->graph->links + (size_t) node * (size_t) build->max_degree;
 }
 
 void
-qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end)
+qh_prune_nodes(QhBulk *build, uint32_t begin, uint32_t end)
 {
 	size_t		nkeep = (size_t) build->nkeep;
 	QhSelectWork *work = qh_select_work_create(build->alloc, build->nkeep);
@@ -64,7 +64,7 @@ qh_prune_nodes(QhBuild *build, uint32_t begin, uint32_t end)
 
 /* Sort the links by target: a counting sort in two passes over them. */
 void
-qh_collect_sources(QhBuild *build)
+qh_collect_sources(QhBulk *build)
 {
 	uint32_t	n = build->n;
 	uint64_t   *begin;
@@ -120,7 +120,7 @@ typedef struct AnswerWork
  * the order of ids, which means nothing.
  */
 static void
-gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
+gather_candidates(QhBulk *build, AnswerWork *work, QhNode node)
 {
 	const QhLink *links = links_of(build, node);
 	int			nlinks = qh_list_count(links, build->max_degree);
@@ -150,7 +150,7 @@ gather_candidates(QhBuild *build, AnswerWork *work, QhNode node)
 
 /* Choose among more candidates than there are places; the result is in cands[chosen[i]]. */
 static int
-choose_answers(QhBuild *build, AnswerWork *work, QhNode node)
+choose_answers(QhBulk *build, AnswerWork *work, QhNode node)
 {
 	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = QH_ANSWER_FILL_TO(build->m)};
 	const QhLink *links = links_of(build, node);
@@ -173,7 +173,7 @@ choose_answers(QhBuild *build, AnswerWork *work, QhNode node)
  * claims links from the front, and a tree link is kept forever.
  */
 static void
-answer_node(QhBuild *build, AnswerWork *work, QhNode node)
+answer_node(QhBulk *build, AnswerWork *work, QhNode node)
 {
 	QhLink	   *links = links_of(build, node);
 	int			nkept = 0;
@@ -204,7 +204,7 @@ answer_node(QhBuild *build, AnswerWork *work, QhNode node)
 }
 
 void
-qh_answer_links(QhBuild *build, uint32_t begin, uint32_t end)
+qh_answer_links(QhBulk *build, uint32_t begin, uint32_t end)
 {
 	AnswerWork	work;
 	size_t		capacity = (size_t) build->max_degree * ANSWER_CANDIDATES;

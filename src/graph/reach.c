@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 
 /* Nodes of a cell that are weighed as its entry point; chosen by hand. */
 #define ENTRY_SAMPLE		24
@@ -23,7 +23,7 @@
 
 typedef struct Reach
 {
-	QhBuild    *build;
+	QhBulk    *build;
 	uint8_t    *reached;		/* a bit a node */
 	QhNode	   *queue;			/* all reached nodes in the order they were reached */
 	uint32_t	head;
@@ -46,7 +46,7 @@ qh_entries_wanted(uint64_t n, int max_entries)
 
 /* The node of a stretch of the order that is nearest to a sample of it. */
 static QhNode
-medoid_of(QhBuild *build, const QhNode *nodes, uint32_t n, uint64_t *random)
+medoid_of(QhBulk *build, const QhNode *nodes, uint32_t n, uint64_t *random)
 {
 	QhNode		sample[ENTRY_SAMPLE];
 	float		dist[ENTRY_SAMPLE];
@@ -82,7 +82,7 @@ medoid_of(QhBuild *build, const QhNode *nodes, uint32_t n, uint64_t *random)
  * Every search scores all entry points, and so finds their codes on few pages.
  */
 void
-qh_entries_first(QhBuild *build, uint32_t nentries)
+qh_entries_first(QhBulk *build, uint32_t nentries)
 {
 	QhNode	   *order = build->perm;
 	QhNode	   *entries = qh_build_alloc(build, nentries * sizeof(QhNode));
@@ -250,7 +250,7 @@ adopt_by_order(Reach *reach, uint32_t rank)
 }
 
 void
-qh_make_reachable(QhBuild *build)
+qh_make_reachable(QhBulk *build)
 {
 	Reach		reach = {.build = build};
 	uint32_t	n = build->n;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "graph/lists.h"
-#include "graph/select.h"
+#include "graph/neighbors.h"
 #include "graph/visited.h"
 
 /* Hosts weighed for one moved child, and nodes looked at once there is any host; chosen by hand. */

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "graph/order.h"
-#include "graph/waiting.h"
+#include "graph/deferred.h"
 #include "kernel/assert.h"
 
 /*

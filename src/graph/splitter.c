@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "graph/build.h"
+#include "graph/bulk.h"
 #include "graph/shard.h"
 
 typedef struct Cut
@@ -29,7 +29,7 @@ struct QhSplitter
 
 typedef struct Splitting
 {
-	QhBuild		build;
+	QhBulk		build;
 	QhSplitter *splitter;
 } Splitting;
 
@@ -116,7 +116,7 @@ copy_pivots(Splitting *splitting, uint32_t at, const QhSplit *split)
 static void
 divide(Splitting *splitting, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t at, uint32_t nshards)
 {
-	QhBuild    *build = &splitting->build;
+	QhBulk    *build = &splitting->build;
 	Cut		   *cut = cuts_of(splitting->splitter) + at;
 	uint32_t	next = (uint32_t) qh_mix64(build->params->seed ^ qh_mix64(at + 1));
 	uint32_t	left;

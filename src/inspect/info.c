@@ -8,7 +8,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/index.h"
-#include "am/scan.h"
+#include "scan/scan.h"
 #include "catalog/pg_am.h"
 #include "commands/defrem.h"
 #include "compat.h"

@@ -2,7 +2,7 @@
  * avx2.c
  *		The kernels on 256-bit registers: AVX2 with POPCNT and F16C.
  *
- * Must not be called before select.c has seen that processor and operating
+ * Must not be called before dispatch.c has seen that processor and operating
  * system allow it; compiles to nothing elsewhere.  There are no masked byte
  * loads here: the tail of a run of 32 bytes or more is the last 32 bytes with
  * those already counted masked off, shorter runs go word by word.  See

@@ -2,7 +2,7 @@
  * avx512.c
  *		The kernels on 512-bit registers: AVX-512 with VPOPCNTDQ and VNNI.
  *
- * Must not be called before select.c has seen that processor and operating
+ * Must not be called before dispatch.c has seen that processor and operating
  * system allow it; compiles to nothing elsewhere.  A tail is loaded under a
  * mask, so no byte past the end is touched, and the bytes masked off are zero,
  * which adds nothing to any sum here.  See README.md, "The batch kernels" and

@@ -16,7 +16,7 @@
 #include "port/pg_bitutils.h"
 #include "store/index_cache.h"
 #include "store/memory.h"
-#include "store/optimistic.h"
+#include "store/versioned_read.h"
 #include "store/page.h"
 #include "store/readahead.h"
 #include "utils/inval.h"

@@ -57,7 +57,7 @@ typedef struct QhIndex
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
 	BlockNumber ntable_blocks;	/* of the table, as last looked up */
-	QhTableHint *table_hints;	/* the same for those (table_ahead.c) */
+	QhTableHint *table_hints;	/* the same for those (heap_prefetch.c) */
 	BlockNumber ntable_hints;	/* a power of two, or 0 */
 } QhIndex;
 

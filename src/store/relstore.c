@@ -16,7 +16,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
-#include "store/optimistic.h"
+#include "store/versioned_read.h"
 #include "store/postings.h"
 #include "store/readahead.h"
 

@@ -15,7 +15,7 @@
 #ifdef QH_HAVE_READ_STREAM
 #include "storage/read_stream.h"
 #endif
-#include "store/optimistic.h"
+#include "store/versioned_read.h"
 #include "store/readahead.h"
 #include "store/sweep.h"
 

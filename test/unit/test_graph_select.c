@@ -3,7 +3,7 @@
  *		Neighbour selection against the textbook form of the heuristic; picking and revising lists.
  */
 #include "graph/lists.h"
-#include "graph/select.h"
+#include "graph/neighbors.h"
 #include "graph_memory.h"
 
 static int

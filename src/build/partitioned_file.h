@@ -1,0 +1,56 @@
+/*
+ * partitioned_file.h
+ *		Temporary files of a build: streams of bytes, many to a file.
+ *
+ * Each participant of a build appends to a file of its own, in chunks that belong to one of
+ * nparts parts; afterwards everybody may read a part, which is then what all participants
+ * wrote to it.  So the number of open files does not grow with the number of parts, and a part
+ * costs one chunk of memory while it is written.  Knows nothing of what the bytes mean.
+ */
+#ifndef QH_PARTITIONED_FILE_H
+#define QH_PARTITIONED_FILE_H
+
+#include "postgres.h"
+
+#include "storage/sharedfileset.h"
+
+typedef struct QhSpool QhSpool;
+
+/* Who takes part in a build.  Alone, files are nobody else's, and fileset is NULL. */
+typedef struct QhSpoolers
+{
+	SharedFileSet *fileset;
+	int			self;
+	int			n;
+} QhSpoolers;
+
+/*
+ * Spool number id of this process.  nchunks[i] says how many chunks participant i has written; it is shared,
+ * 0 at first, and set by qh_spool_finish.
+ */
+extern QhSpool *qh_spool_create(MemoryContext cxt, const QhSpoolers *spoolers, int id, uint32 nparts,
+								Size chunk_nbytes, uint64 *nchunks);
+
+extern void qh_spool_put(QhSpool *spool, uint32 part, const void *data, Size nbytes);
+/* Nothing more comes for this part for now: its memory is given back. */
+extern void qh_spool_end_part(QhSpool *spool, uint32 part);
+/* All is written.  What others wrote can be read once they have done the same. */
+extern void qh_spool_finish(QhSpool *spool);
+
+/* Bytes of a part. */
+extern uint64 qh_spool_part_nbytes(QhSpool *spool, uint32 part);
+/* Read from the beginning of a part. */
+extern void qh_spool_rewind(QhSpool *spool, uint32 part);
+/* Pass over bytes of it, most of which are not even read from the file. */
+extern void qh_spool_skip(QhSpool *spool, uint64 nbytes);
+/* The next bytes of it; false at its end, an error if it ends in their midst. */
+extern bool qh_spool_get(QhSpool *spool, void *data, Size nbytes);
+/* The same where they must be there. */
+extern void qh_spool_get_rest(QhSpool *spool, void *data, Size nbytes);
+
+/* Nobody here reads any more. */
+extern void qh_spool_close(QhSpool *spool);
+/* Delete the files of all participants; for one of them, when all have closed theirs. */
+extern void qh_spool_delete(QhSpool *spool);
+
+#endif							/* QH_PARTITIONED_FILE_H */

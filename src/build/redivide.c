@@ -1,0 +1,84 @@
+/*
+ * redivide.c
+ *		A part of a spool that is too large for one task is divided again.
+ *
+ * Shards are planned from a sample, which may be wrong where rows are not spread evenly over blocks.  Must not know
+ * what records are for.  See README.md, section "In shards".
+ */
+#include "postgres.h"
+
+#include "build/build.h"
+#include "common/hashfn.h"
+#include "graph/shard.h"
+#include "lib/hyperloglog.h"
+#include "miscadmin.h"
+
+/* Codes that the cuts are learned from; chosen by hand, as a few dozen a part suffice. */
+#define SAMPLE_NCODES	4096
+
+/* Registers of the estimate of distinct codes, as a power of two: its error is 0.8%. */
+#define DISTINCT_BITS	14
+
+uint64
+qh_records_count(const QhRecords *records)
+{
+	return qh_spool_part_nbytes(records->spool, records->part) / records->nbytes;
+}
+
+double
+qh_records_distinct(const QhBuild *build, const QhRecords *records)
+{
+	hyperLogLogState state;
+	uint8	   *record = palloc(records->nbytes);
+	double		ndistinct;
+
+	initHyperLogLog(&state, DISTINCT_BITS);
+	qh_spool_rewind(records->spool, records->part);
+	while (qh_spool_get(records->spool, record, records->nbytes))
+		addHyperLogLog(&state, hash_bytes(record + records->code_at, (int) build->meta.code_nbytes));
+	ndistinct = estimateHyperLogLog(&state);
+	freeHyperLogLog(&state);
+	pfree(record);
+	return ndistinct;
+}
+
+/* Codes at equal distances in the order of the records. */
+static QhSpace
+sample_records(const QhBuild *build, const QhRecords *records, MemoryContext cxt)
+{
+	Size		code_nbytes = build->meta.code_nbytes;
+	uint64		step = qh_records_count(records) / SAMPLE_NCODES + 1;
+	uint8	   *codes = MemoryContextAllocHuge(cxt, code_nbytes * SAMPLE_NCODES);
+	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
+	uint32		ncodes = 0;
+
+	qh_spool_rewind(records->spool, records->part);
+	for (uint64 i = 0; qh_spool_get(records->spool, record, records->nbytes); i++)
+	{
+		if (i % step == 0 && ncodes < SAMPLE_NCODES)
+			memcpy(codes + code_nbytes * ncodes++, record + records->code_at, code_nbytes);
+	}
+	return qh_build_space(build, codes, ncodes);
+}
+
+QhSpool *
+qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt)
+{
+	static const QhSpoolers alone = {NULL, 0, 1};
+	QhAlloc		alloc = qh_context_alloc(cxt);
+	QhSpace		sample = sample_records(build, records, cxt);
+	QhSplitter *splitter = MemoryContextAllocHuge(cxt, qh_splitter_nbytes(nparts, sample.stride));
+	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
+	QhSpool    *spool = qh_spool_create(cxt, &alone, 0, nparts, BLCKSZ, MemoryContextAllocZero(cxt, sizeof(uint64)));
+
+	qh_splitter_init(splitter, &alloc, &sample, nparts, seed);
+	qh_spool_rewind(records->spool, records->part);
+	while (qh_spool_get(records->spool, record, records->nbytes))
+	{
+		uint32		part = qh_splitter_shard(splitter, &sample, record + records->code_at);
+
+		qh_spool_put(spool, part, record, records->nbytes);
+	}
+	qh_spool_finish(spool);
+	return spool;
+}

@@ -1,0 +1,55 @@
+/*
+ * column.h
+ *		What an operator class says of its type, and which values are indexed.
+ *
+ * Floor 4.  Knows types and codes, no index.  See README.md in this folder.
+ */
+#ifndef QH_COLUMN_H
+#define QH_COLUMN_H
+
+#include "postgres.h"
+
+#include "codec/codec.h"
+#include "utils/rel.h"
+
+#define QH_DISTANCE_STRATEGY	1
+#define QH_COLUMN_PROC			1
+
+/* Returned, as a pointer, by support function 1 of an operator class. */
+typedef struct QhColumn
+{
+	const char *type_name;		/* for messages */
+	QvMetric	metric;
+	QvCodeKind	kind;
+	uint32		max_ndims;
+	bool		compressible;	/* a float column: "compression" applies */
+	/* Dimension a type modifier states, 0 if none. */
+	uint32		(*typmod_ndims) (int32 typmod);
+
+	/*
+	 * What the codec reads of a detoasted value: packed bits or floats, in the value
+	 * itself or in memory allocated here.  Raises an error for a value that is no vector.
+	 */
+	const void *(*read) (Datum value, uint32 *ndims);
+} QhColumn;
+
+/* A value taken apart. */
+typedef struct QhValue
+{
+	const void *data;
+	uint32		ndims;
+	double		norm2;			/* squared norm; float kinds only */
+	bool		finite;
+} QhValue;
+
+extern const QhColumn *qh_column(Relation index);
+/* Detoast and take apart; checks nothing but that it is a vector. */
+extern void qh_column_read(const QhColumn *column, Datum value, QhValue *out);
+
+/*
+ * Is this a value to be indexed?  False for a zero vector under cosine; an error for
+ * elements that are not finite, and for a dimension other than ndims (0 = any).
+ */
+extern bool qh_column_indexable(const QhColumn *column, const QhValue *value, uint32 ndims);
+
+#endif							/* QH_COLUMN_H */

@@ -1,0 +1,78 @@
+/*
+ * options.h
+ *		Storage parameters of qhnsw indexes and the qhnsw.* settings.
+ */
+#ifndef QH_OPTIONS_H
+#define QH_OPTIONS_H
+
+#include "postgres.h"
+
+#include "column/column.h"
+
+typedef enum QhCompression
+{
+	QH_COMPRESSION_DEFAULT = 0,
+	QH_COMPRESSION_1X = 1,
+	QH_COMPRESSION_2X = 2,
+	QH_COMPRESSION_4X = 4,
+	QH_COMPRESSION_8X = 8,
+	QH_COMPRESSION_16X = 16,
+	QH_COMPRESSION_32X = 32
+} QhCompression;
+
+typedef enum QhMode
+{
+	QH_MODE_ON_DISK,
+	QH_MODE_IN_MEMORY
+} QhMode;
+
+typedef struct QhOptions
+{
+	int32		vl_len_;		/* varlena header (do not touch directly!) */
+	int			m;
+	int			ef_construction;
+	int			compression;	/* QhCompression */
+	int			mode;			/* QhMode */
+	double		oversample;		/* 0 = by compression */
+	int			refine;			/* bits a dimension of the finer code, 0 = none */
+	double		hub_fraction;	/* 0 = no graph of low storage */
+	int			m_low;			/* 0 = the default */
+	int			dims;			/* 0 = from the type or the first row */
+} QhOptions;
+
+#define QH_DEFAULT_M				16
+#define QH_DEFAULT_EF_CONSTRUCTION	64
+#define QH_DEFAULT_M_LOW			10
+#define QH_DEFAULT_EF_SEARCH		40
+
+typedef enum QhIterativeScan
+{
+	QH_ITERATIVE_OFF,
+	QH_ITERATIVE_RELAXED,
+	QH_ITERATIVE_STRICT
+} QhIterativeScan;
+
+extern int	qhnsw_ef_search;
+extern double qhnsw_oversample;
+extern bool qhnsw_rescore;
+extern int	qhnsw_iterative_scan;
+extern int	qhnsw_max_scan_tuples;
+extern double qhnsw_scan_mem_multiplier;
+extern bool qhnsw_flat;
+
+extern void qhnsw_init(void);	/* called once, when the library is loaded, as is qh_plan_init */
+extern bytea *qhnswoptions(Datum reloptions, bool validate);
+extern int	qh_option_m(Relation index);
+extern int	qh_option_ef_construction(Relation index);
+/* Share of nodes with room for 2m links, and words of the others' slots; 0 and 0 where all have that room. */
+extern float4 qh_option_hub_fraction(Relation index);
+extern int	qh_option_m_low(Relation index);
+/* Bits a dimension of the traversal code, and of the finer one (0 = none). */
+extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
+extern int	qh_option_refine_nbits(Relation index);
+/* Setting, else index option, else the default for codes of so many bits. */
+extern double qh_option_oversample(Relation index, int code_nbits);
+/* Check the options against the column; an error where they do not fit.  Returns the dimension they and the type state, 0 if none. */
+extern uint32 qh_option_check(Relation index, const QhColumn *column);
+
+#endif							/* QH_OPTIONS_H */

@@ -1,0 +1,231 @@
+/*
+ * versioned_read.c
+ *		Scoring codes in shared buffers without pinning their pages.
+ *
+ * A pin costs two atomic operations on a buffer descriptor, more than scoring a code does.  Here
+ * the descriptor is only read, before and after: if it says both times that the buffer holds the page,
+ * valid, then what lay between was the page.  A wrong answer costs a search a detour and
+ * nothing else.  Must not be used for anything that is returned or followed unchecked.  Pages that
+ * change are watched besides, so that what is read of them is of one moment.  See
+ * README.md, section "Reading without pins".
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "compat.h"
+#include "storage/buf_internals.h"
+#include "store/versioned_read.h"
+
+bool		qh_optimistic_read = true;
+
+const uint8 qh_no_slot[QH_PAGE_NBYTES] = {0};
+
+StaticAssertDecl(sizeof(BufferTag) == offsetof(BufferTag, blockNum) + sizeof(BlockNumber) && offsetof(BufferTag, blockNum) == 4 * sizeof(uint32),
+				 "of a buffer's tag all but the block stand before it, without gaps");
+
+bool
+qh_usage_is_full(Buffer buf)
+{
+	if (BufferIsLocal(buf))
+		return true;			/* nobody else wants its place */
+	return BUF_STATE_GET_USAGECOUNT(qh_buffer_state(GetBufferDescriptor(buf - 1))) >= BM_MAX_USAGE_COUNT;
+}
+
+/* Of a buffer's state what says whether its page is there, and how much it is used. */
+#define BUFFER_THERE		(BM_VALID | BM_LOCKED)
+#define BUFFER_USED			(BUFFER_THERE | BUF_USAGECOUNT_MASK)
+
+/*
+ * Does the buffer hold the block, and is its state, as far as mask goes, the one wanted?  Of tag the block does not count.
+ * The tag is read first: it changes only under the header's lock, which also makes the buffer invalid, so a state read behind the
+ * barrier says whether the page of this tag is there, or still on its way in.
+ */
+static inline bool
+is_held(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno, uint64 mask, uint64 wanted)
+{
+	/* the fields one by one would be four branches */
+	if (memcmp(&desc->tag, tag, offsetof(BufferTag, blockNum)) != 0 || desc->tag.blockNum != blkno)
+		return false;
+	pg_read_barrier();
+	return (qh_buffer_state(desc) & mask) == wanted;
+}
+
+/* Is the page in the buffer? */
+static inline bool
+is_there(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
+{
+	return is_held(tag, desc, blkno, BUFFER_THERE, BM_VALID);
+}
+
+/*
+ * May the page be read there without a pin?  Only where the buffer's usage count is as high as a pin could raise it, so that the clock
+ * sweep finds the same counts as if all had been pinned.
+ */
+static inline bool
+may_glance(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
+{
+	return is_held(tag, desc, blkno, BUFFER_USED, BM_VALID | BM_MAX_USAGE_COUNT * BUF_USAGECOUNT_ONE);
+}
+
+/* The state of a content lock that nobody holds or waits for. */
+static inline uint32
+free_lock_state(void)
+{
+	static bool known = false;
+	static uint32 state;
+
+	if (unlikely(!known))
+	{
+		LWLock		lock;
+
+		LWLockInitialize(&lock, LWTRANCHE_FIRST_USER_DEFINED);
+		state = pg_atomic_read_u32(&lock.state);
+		known = true;
+	}
+	return state;
+}
+
+/* Does nobody hold the content lock of the buffer, or wait for it? */
+static inline bool
+is_unlocked(BufferDesc *desc)
+{
+	return qh_content_lock_is_free(desc, free_lock_state());
+}
+
+/* Is the page all there in a buffer that was seen to be valid?  Redo makes it so before that, but locks it first, and until it is. */
+static inline bool
+is_in(BufferDesc *desc)
+{
+	pg_read_barrier();
+	return is_unlocked(desc);
+}
+
+/* Pinning is a barrier: a page that was on its way in before that is locked until it is there. */
+void
+qh_await_page(Buffer buf)
+{
+	if (BufferIsLocal(buf) || is_unlocked(GetBufferDescriptor(buf - 1)))
+	{
+		pg_read_barrier();
+		return;
+	}
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+}
+
+/* Of places where a page may be read, those where it may still be on its way there go to rest too.  Returns how many are there. */
+static int
+leave_out_locked(QhPlaces *places, int n, int *rest, int nrest)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (places->desc[i] == NULL || is_in(places->desc[i]))
+			continue;
+		places->desc[i] = NULL;
+		places->slot[i] = qh_no_slot;
+		rest[nrest++] = i;
+	}
+	return nrest;
+}
+
+int
+qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest)
+{
+	BufferTag	tag;
+	int			nrest = 0;
+
+	Assert(n <= QH_UNPINNED_MAX);
+	qh_buffer_tag_init(&tag, qh_locator(rs->index), MAIN_FORKNUM, InvalidBlockNumber);
+	for (int i = 0; i < n; i++)
+	{
+		BufferDesc *desc = places->desc[i];
+
+		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])))
+			continue;
+		places->desc[i] = NULL;
+		places->slot[i] = qh_no_slot;
+		rest[nrest++] = i;
+	}
+	if (unlikely(rs->in_recovery))
+		nrest = leave_out_locked(places, n, rest, nrest);
+
+	/* nothing of the codes may be read before the first look, or after the second */
+	pg_read_barrier();
+	qv_query_score(query, places->slot, n, dist);
+	pg_read_barrier();
+
+	for (int i = 0; i < n; i++)
+	{
+		if (likely(places->desc[i] != NULL) &&
+			unlikely(!is_there(&tag, places->desc[i], places->blkno[i])))
+			rest[nrest++] = i;
+	}
+	Assert(nrest <= n);
+	return nrest;
+}
+
+/* Where the page is, if it may be read without a pin; on a standby it may be on its way there. */
+static inline const char *
+begin_glance(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+{
+	Buffer		buf = ix->hints[blkno];
+
+	if (buf <= InvalidBuffer)
+		return NULL;			/* unknown, or a temporary index in local memory */
+	glance->desc = GetBufferDescriptor(buf - 1);
+	qh_buffer_tag_init(&glance->tag, qh_locator(index), MAIN_FORKNUM, blkno);
+	if (!may_glance(&glance->tag, glance->desc, blkno))
+		return NULL;
+	pg_read_barrier();
+	return (const char *) BufferGetBlock(buf);
+}
+
+const char *
+qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+{
+	const char *page = begin_glance(ix, index, blkno, glance);
+
+	if (page != NULL && RecoveryInProgress() && !is_in(glance->desc))
+		return NULL;
+	pg_read_barrier();
+	return page;
+}
+
+bool
+qh_glance_end(QhGlance *glance)
+{
+	pg_read_barrier();
+	return is_there(&glance->tag, glance->desc, glance->tag.blockNum);
+}
+
+const char *
+qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
+{
+	if (!RelationNeedsWAL(rs->index))
+		return NULL;			/* its pages do not say that they were changed */
+	watch->page = begin_glance(rs->ix, rs->index, blkno, &watch->glance);
+	if (watch->page == NULL)
+		return NULL;
+
+	/* in this order: were the lock looked at first, the LSN could be that of a change whose bytes are not to be seen yet */
+	watch->lsn = PageGetLSN((Page) watch->page);
+	pg_read_barrier();
+	if (!is_unlocked(watch->glance.desc))
+		return NULL;
+	pg_read_barrier();
+	return watch->page;
+}
+
+/*
+ * Whoever changes a page locks it, changes it, notes in it where the change is logged, and unlocks it.  With the lock free
+ * before and after, a change that was not over before began and ended between, and its note is there to be read after that.
+ */
+bool
+qh_watch_end(QhWatch *watch)
+{
+	pg_read_barrier();
+	if (!is_unlocked(watch->glance.desc))
+		return false;
+	pg_read_barrier();
+	return PageGetLSN((Page) watch->page) == watch->lsn && qh_glance_end(&watch->glance);
+}

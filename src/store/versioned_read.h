@@ -1,0 +1,66 @@
+/*
+ * versioned_read.h
+ *		Scoring codes in shared buffers without pinning their pages.
+ *
+ * Why that is safe, and what it may get wrong: README.md, section "Reading without pins".
+ */
+#ifndef QH_VERSIONED_READ_H
+#define QH_VERSIONED_READ_H
+
+#include "storage/buf_internals.h"
+#include "store/relstore.h"
+
+/* What stands for the slot of a node that is not there, or not to be read: zeros, which every code scores finite against. */
+extern const uint8 qh_no_slot[QH_PAGE_NBYTES];
+
+/* The setting qhnsw.optimistic_read. */
+extern bool qh_optimistic_read;
+
+/*
+ * Has a buffer the highest usage count there is?  If not, it should be pinned by ReadBuffer():
+ * ReadRecentBuffer() does not raise the count, and pages reached only by it are evicted as if never used.  A wrong buffer does no harm.
+ */
+extern bool qh_usage_is_full(Buffer buf);
+
+/*
+ * Wait until the page is in its buffer, which is pinned: on a standby it may still be on its way there from WAL ("Standby" in README.md).  What
+ * is read after that, while the pin is held, is the page.
+ */
+extern void qh_await_page(Buffer buf);
+
+/*
+ * Score n slots where they lie.  Positions of those that need a pin, or whose page may not have been there all the time, go
+ * to rest in any order, and their dist means nothing.  Returns how many those are.  Changes places.  Takes no pin and no lock.
+ */
+extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest);
+
+/* A page that is read without a pin. */
+typedef struct QhGlance
+{
+	BufferDesc *desc;
+	BufferTag	tag;			/* that the buffer has to have */
+} QhGlance;
+
+/*
+ * Where the page is, if it may be read without a pin now, or NULL.  What is read of it means something only if
+ * qh_glance_end() says that it was there all the time.  Takes no pin and no lock.
+ */
+extern const char *qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance);
+extern bool qh_glance_end(QhGlance *glance);
+
+/* A page that others may change, read without pin and lock. */
+typedef struct QhWatch
+{
+	QhGlance	glance;
+	const char *page;
+	XLogRecPtr	lsn;			/* of its last change */
+} QhWatch;
+
+/*
+ * The same of a page that others change: what is read means something only if qh_watch_end() says that nobody did, and is then
+ * what a share lock would have shown, but for the two reads of README.md: whoever finds it wrong reads it again under the lock.  NULL also where somebody holds the page's lock, or changes of the index are not logged.
+ */
+extern const char *qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch);
+extern bool qh_watch_end(QhWatch *watch);
+
+#endif							/* QH_VERSIONED_READ_H */
