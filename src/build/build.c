@@ -330,46 +330,46 @@ sample_size(const QhBuild *build)
 static void
 go_on_in_shards(QhBuild *build)
 {
-	static const QhSpoolers alone = {NULL, 0, 1};
+	static const QhPartFileWriters alone = {NULL, 0, 1};
 	QhSample	sample;
 	QhShardsPlan plan;
 	QhShardsShared *shared;
 
-	qh_gather_end(build->gather);
+	qh_dedup_end(build->dedup);
 	qh_sample_codes(build, sample_size(build), &sample);
-	sample.nrows = Max(sample.nrows, build->gather->nrows);
+	sample.nrows = Max(sample.nrows, build->dedup->nrows);
 	plan = qh_shards_plan(build, &sample, 1);
 	shared = MemoryContextAllocHuge(build->cxt, qh_shards_nbytes(&plan));
 	qh_shards_init(shared, &plan, build, &sample);
 	if (sample.codes != NULL)
 		pfree(sample.codes);
 	qh_shards_join(build, shared, &alone);
-	qh_shards_take_gathered(build, build->gather);
-	build->gather = NULL;
+	qh_shards_take_dedup(build, build->dedup);
+	build->dedup = NULL;
 	MemoryContextReset(build->graph_cxt);
 }
 
 static Size
 memory_used(const QhBuild *build)
 {
-	return MemoryContextMemAllocated(build->graph_cxt, true) + qh_gather_end_nbytes(build->gather) +
-		qh_build_nbytes(build->gather->nnodes, &build->graph_params) + sizeof(uint32) * (Size) build->gather->nnodes;
+	return MemoryContextMemAllocated(build->graph_cxt, true) + qh_dedup_end_nbytes(build->dedup) +
+		qh_build_nbytes(build->dedup->nnodes, &build->graph_params) + sizeof(uint32) * (Size) build->dedup->nnodes;
 }
 
 static void
-gather_row(QhBuild *build, const void *data, ItemPointer tid)
+dedup_row(QhBuild *build, const void *data, ItemPointer tid)
 {
-	QhGather   *gather = build->gather;
+	QhDedup   *dedup = build->dedup;
 
-	if (gather == NULL)
+	if (dedup == NULL)
 	{
-		gather = build->gather = MemoryContextAlloc(build->graph_cxt, sizeof(QhGather));
-		qh_gather_init(gather, build->graph_cxt, &build->meta, 0);
+		dedup = build->dedup = MemoryContextAlloc(build->graph_cxt, sizeof(QhDedup));
+		qh_dedup_init(dedup, build->graph_cxt, &build->meta, 0);
 	}
-	qv_codec_encode(build->codec, data, qh_gather_code(gather), build->scratch);
+	qv_codec_encode(build->codec, data, qh_dedup_code(dedup), build->scratch);
 	if (build->refine_codec != NULL)
-		qv_codec_encode(build->refine_codec, data, qh_gather_refine(gather), build->scratch);
-	(void) qh_gather_row(gather, tid);
+		qv_codec_encode(build->refine_codec, data, qh_dedup_refine(dedup), build->scratch);
+	(void) qh_dedup_row(dedup, tid);
 }
 
 static void
@@ -387,7 +387,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 		if (build->shards != NULL)
 			qh_shards_row(build, value.data, tid);
 		else
-			gather_row(build, value.data, tid);
+			dedup_row(build, value.data, tid);
 		build->nindexed++;
 		if (build->shards == NULL)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->nindexed);
@@ -395,7 +395,7 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_cxt);
 
-	if (build->gather != NULL && (build->gather->nrows & 1023) == 0 && memory_used(build) > build->memory_limit)
+	if (build->dedup != NULL && (build->dedup->nrows & 1023) == 0 && memory_used(build) > build->memory_limit)
 		go_on_in_shards(build);
 }
 
@@ -421,7 +421,7 @@ report_phase(int64 subphase, uint64 done, uint64 total)
 }
 
 static void
-graph_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+graph_progress(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
 {
 	CHECK_FOR_INTERRUPTS();
 	report_phase(QH_SUBPHASE_PARTITION + (phase - QH_PHASE_PARTITION), done, total);
@@ -448,7 +448,7 @@ qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
 typedef struct MemorySource
 {
 	QhSource	source;			/* first: the function casts */
-	const QhGather *gather;
+	const QhDedup *dedup;
 	const QhGraph *graph;
 	uint32	   *rank;			/* id of a node by its position */
 } MemorySource;
@@ -471,10 +471,10 @@ links_from_memory(QhSource *source, uint32 id, QhLink *links)
 static void
 posting_from_memory(QhSource *source, uint32 id, uint8 *slot)
 {
-	const QhGather *gather = ((const MemorySource *) source)->gather;
+	const QhDedup *dedup = ((const MemorySource *) source)->dedup;
 	QhPosting	posting = (QhPosting) slot;
 
-	memcpy(slot, gather->postings.full + (id - source->nnodes) * gather->posting_nbytes, gather->posting_nbytes);
+	memcpy(slot, dedup->postings.full + (id - source->nnodes) * dedup->posting_nbytes, dedup->posting_nbytes);
 	if (posting->next != QH_INVALID_NODE)
 		posting->next += source->nnodes;
 }
@@ -483,21 +483,21 @@ static void
 fill_from_memory(QhSource *source, QhArray array, uint32 id, uint8 *slot)
 {
 	const MemorySource *from = (const MemorySource *) source;
-	const QhGather *gather = from->gather;
+	const QhDedup *dedup = from->dedup;
 	uint32		position = from->graph->order[id];
 
 	if (array == QH_ARRAY_ROW)
 	{
-		QhRowData	row = qh_gather_slot(gather, position);
+		QhRowData	row = qh_dedup_slot(dedup, position);
 
 		if (row.flags == QH_ROW_POSTING)
 			row = qh_row_posting(source->nnodes + qh_row_head(row));
 		memcpy(slot, &row, sizeof(row));
 	}
 	else if (array == QH_ARRAY_CODE)
-		memcpy(slot, gather->codes + position * gather->code_nbytes, gather->code_nbytes);
+		memcpy(slot, dedup->codes + position * dedup->code_nbytes, dedup->code_nbytes);
 	else
-		memcpy(slot, gather->refine_codes + position * gather->refine_nbytes, gather->refine_nbytes);
+		memcpy(slot, dedup->refine_codes + position * dedup->refine_nbytes, dedup->refine_nbytes);
 }
 
 /* Write all pages alone. */
@@ -522,37 +522,37 @@ write_index(QhBuild *build, QhSource *source, uint32 nslots, const QhNode *entri
 static void
 build_in_memory(QhBuild *build)
 {
-	QhGather   *gather = build->gather;
+	QhDedup   *dedup = build->dedup;
 	QhAlloc		alloc = qh_context_alloc(build->graph_cxt);
 	QhBuildParams params = build->graph_params;
-	MemorySource source = {.gather = gather};
+	MemorySource source = {.dedup = dedup};
 	QhNode	   *entries;
 	QhSpace		space;
 
-	if (gather == NULL)
+	if (dedup == NULL)
 	{
 		/* nothing is written that would have to be trained or found again */
 		build->meta.nparam_pages = 0;
 		qh_write_empty(build->index, MAIN_FORKNUM, &build->meta);
 		return;
 	}
-	qh_gather_end(gather);
-	build->meta.built_nnodes = gather->nnodes;
-	build->meta.built_nrows = gather->nrows;
-	params.tick = graph_tick;
-	space = qh_build_space(build, gather->codes, gather->nnodes);
+	qh_dedup_end(dedup);
+	build->meta.built_nnodes = dedup->nnodes;
+	build->meta.built_nrows = dedup->nrows;
+	params.progress = graph_progress;
+	space = qh_build_space(build, dedup->codes, dedup->nnodes);
 	source.graph = qh_build(&alloc, &space, &params);
-	source.rank = MemoryContextAllocHuge(build->graph_cxt, qh_build_array_nbytes(gather->nnodes, sizeof(uint32)));
-	for (uint32 i = 0; i < gather->nnodes; i++)
+	source.rank = MemoryContextAllocHuge(build->graph_cxt, qh_build_array_nbytes(dedup->nnodes, sizeof(uint32)));
+	for (uint32 i = 0; i < dedup->nnodes; i++)
 		source.rank[source.graph->order[i]] = i;
 	entries = MemoryContextAlloc(build->graph_cxt, sizeof(QhNode) * source.graph->nentries);
 	for (int i = 0; i < source.graph->nentries; i++)
 		entries[i] = source.rank[source.graph->entries[i]];
 	source.source = (QhSource) {
-		.nnodes = gather->nnodes,
+		.nnodes = dedup->nnodes,
 		.fill = fill_from_memory, .links = links_from_memory, .posting = posting_from_memory
 	};
-	write_index(build, &source.source, gather->nnodes + gather->postings.nfull, entries, source.graph->nentries);
+	write_index(build, &source.source, dedup->nnodes + dedup->postings.nfull, entries, source.graph->nentries);
 }
 
 /* ---- the whole ---- */

@@ -53,14 +53,14 @@ typedef struct QhPostings
 	uint8	   *open;			/* slots being filled, the heads of their chains */
 	uint32		nopen;
 	uint32		max_open;
-	uint8	   *full;			/* slots that are full, numbered from 0; unless they go to a spool */
+	uint8	   *full;			/* slots that are full, numbered from 0; unless they go to a partfile */
 	uint32		nfull;
 	uint32		max_full;
-	QhSpool    *spool;
-	uint32		spool_part;
+	QhPartFile    *partfile;
+	uint32		partfile_part;
 } QhPostings;
 
-typedef struct QhGather
+typedef struct QhDedup
 {
 	MemoryContext cxt;
 	Size		code_nbytes;
@@ -74,21 +74,21 @@ typedef struct QhGather
 	uint64		nrows;
 	struct codeset_hash *hash;
 	QhPostings	postings;
-} QhGather;
+} QhDedup;
 
 /* Nothing gathered yet; room is made for nnodes nodes, 0 where nobody knows. */
-extern void qh_gather_init(QhGather *gather, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes);
+extern void qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes);
 /* Where the next row's code, and its finer code, are to be put. */
-extern uint8 *qh_gather_code(QhGather *gather);
-extern uint8 *qh_gather_refine(QhGather *gather);
+extern uint8 *qh_dedup_code(QhDedup *dedup);
+extern uint8 *qh_dedup_refine(QhDedup *dedup);
 /* Take the row whose code was put there.  True if the code is new: then the finer code is taken as well. */
-extern bool qh_gather_row(QhGather *gather, ItemPointer tid);
+extern bool qh_dedup_row(QhDedup *dedup, ItemPointer tid);
 /* No row comes any more: the hash table is given back, and all posting slots are numbered. */
-extern void qh_gather_end(QhGather *gather);
+extern void qh_dedup_end(QhDedup *dedup);
 /* Bytes that will take. */
-extern Size qh_gather_end_nbytes(const QhGather *gather);
+extern Size qh_dedup_end_nbytes(const QhDedup *dedup);
 /* What the row slot of a node holds; posting slots are called by their numbers. */
-extern QhRowData qh_gather_slot(const QhGather *gather, uint32 node);
+extern QhRowData qh_dedup_slot(const QhDedup *dedup, uint32 node);
 
 /* ---- write.c: pages ---- */
 
@@ -146,7 +146,7 @@ struct QhBuild
 	QhBuildParams graph_params;
 	Size		memory_limit;	/* of all processes together */
 
-	QhGather   *gather;			/* of a build in memory */
+	QhDedup   *dedup;			/* of a build in memory */
 	QhShards   *shards;			/* of a build in shards, else NULL */
 	uint32		sample_ndims;	/* of the centroid */
 	bool		worker;			/* progress is the leader's to report */
@@ -195,7 +195,7 @@ extern Size qh_shards_nbytes(const QhShardsPlan *plan);
 extern void qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *build, const QhSample *sample);
 
 /* Take part: from now on build->shards is set, and rows go to the shards. */
-extern void qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhSpoolers *spoolers);
+extern void qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhPartFileWriters *writers);
 
 /* The steps, in each of which all participants take tasks until there are none; none begins before all have ended the one before. */
 typedef enum QhShardsStep
@@ -211,7 +211,7 @@ typedef enum QhShardsStep
 /* Encode a value and send it to its shard. */
 extern void qh_shards_row(QhBuild *build, const void *data, ItemPointer tid);
 /* The same for what was gathered before. */
-extern void qh_shards_take_gathered(QhBuild *build, const QhGather *gather);
+extern void qh_shards_take_dedup(QhBuild *build, const QhDedup *dedup);
 /* All steps behind the scan by one process. */
 extern void qh_shards_finish_alone(QhBuild *build);
 /* Do this process's share of a step that is not the scan. */
@@ -227,10 +227,10 @@ extern double qh_shards_nrows(const QhBuild *build);
 
 /* ---- redivide.c: what is too large for one task ---- */
 
-/* A part of a spool that is nothing but records of one size, each of which has a code in it. */
+/* A part of a partfile that is nothing but records of one size, each of which has a code in it. */
 typedef struct QhRecords
 {
-	QhSpool    *spool;
+	QhPartFile    *partfile;
 	uint32		part;
 	Size		nbytes;			/* of one */
 	Size		code_at;
@@ -239,8 +239,8 @@ typedef struct QhRecords
 extern uint64 qh_records_count(const QhRecords *records);
 /* How many distinct codes there are, estimated. */
 extern double qh_records_distinct(const QhBuild *build, const QhRecords *records);
-/* Divide records by their codes into parts of a spool of this process alone, which lives in cxt until it is closed and deleted. */
-extern QhSpool *qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt);
+/* Divide records by their codes into parts of a partfile of this process alone, which lives in cxt until it is closed and deleted. */
+extern QhPartFile *qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt);
 
 /* ---- parallel.c ---- */
 

@@ -21,14 +21,14 @@ typedef struct CodeEntry
 	char		status;
 } CodeEntry;
 
-#define code_at(gather, i) ((gather)->codes + (Size) (i) * (gather)->code_nbytes)
+#define code_at(dedup, i) ((dedup)->codes + (Size) (i) * (dedup)->code_nbytes)
 
 #define SH_PREFIX		codeset
 #define SH_ELEMENT_TYPE CodeEntry
 #define SH_KEY_TYPE		uint32
 #define SH_KEY			node
-#define SH_HASH_KEY(tb, key) hash_bytes(code_at((QhGather *) (tb)->private_data, key), (int) ((QhGather *) (tb)->private_data)->code_nbytes)
-#define SH_EQUAL(tb, a, b) (memcmp(code_at((QhGather *) (tb)->private_data, a), code_at((QhGather *) (tb)->private_data, b), ((QhGather *) (tb)->private_data)->code_nbytes) == 0)
+#define SH_HASH_KEY(tb, key) hash_bytes(code_at((QhDedup *) (tb)->private_data, key), (int) ((QhDedup *) (tb)->private_data)->code_nbytes)
+#define SH_EQUAL(tb, a, b) (memcmp(code_at((QhDedup *) (tb)->private_data, a), code_at((QhDedup *) (tb)->private_data, b), ((QhDedup *) (tb)->private_data)->code_nbytes) == 0)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE static inline
@@ -49,185 +49,185 @@ grow(MemoryContext cxt, void *p, uint32 n, Size each)
 }
 
 static void
-make_room(QhGather *gather, uint32 max)
+make_room(QhDedup *dedup, uint32 max)
 {
 	if (max > QH_MAX_NODES / 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index cannot hold more than %u nodes", QH_MAX_NODES / 2)));
-	gather->codes = grow(gather->cxt, gather->codes, max, gather->code_nbytes);
-	gather->tids = grow(gather->cxt, gather->tids, max, sizeof(ItemPointerData));
-	if (gather->refine_nbytes > 0)
-		gather->refine_codes = grow(gather->cxt, gather->refine_codes, max, gather->refine_nbytes);
-	if (gather->postings.open_of != NULL)
-		gather->postings.open_of = grow(gather->cxt, gather->postings.open_of, max, sizeof(uint32));
-	gather->max_nodes = max;
+	dedup->codes = grow(dedup->cxt, dedup->codes, max, dedup->code_nbytes);
+	dedup->tids = grow(dedup->cxt, dedup->tids, max, sizeof(ItemPointerData));
+	if (dedup->refine_nbytes > 0)
+		dedup->refine_codes = grow(dedup->cxt, dedup->refine_codes, max, dedup->refine_nbytes);
+	if (dedup->postings.open_of != NULL)
+		dedup->postings.open_of = grow(dedup->cxt, dedup->postings.open_of, max, sizeof(uint32));
+	dedup->max_nodes = max;
 }
 
 void
-qh_gather_init(QhGather *gather, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes)
+qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes)
 {
-	memset(gather, 0, sizeof(*gather));
-	gather->cxt = cxt;
-	gather->code_nbytes = meta->code_nbytes;
-	gather->refine_nbytes = meta->refine_nbytes;
-	gather->posting_nbytes = qh_meta_link_nbytes(meta);
-	gather->hash = codeset_create(cxt, nnodes > 0 ? nnodes : FIRST_NNODES, gather);
-	make_room(gather, nnodes > 0 ? nnodes + 1 : FIRST_NNODES);
+	memset(dedup, 0, sizeof(*dedup));
+	dedup->cxt = cxt;
+	dedup->code_nbytes = meta->code_nbytes;
+	dedup->refine_nbytes = meta->refine_nbytes;
+	dedup->posting_nbytes = qh_meta_link_nbytes(meta);
+	dedup->hash = codeset_create(cxt, nnodes > 0 ? nnodes : FIRST_NNODES, dedup);
+	make_room(dedup, nnodes > 0 ? nnodes + 1 : FIRST_NNODES);
 }
 
 uint8 *
-qh_gather_code(QhGather *gather)
+qh_dedup_code(QhDedup *dedup)
 {
-	if (gather->nnodes == gather->max_nodes)
-		make_room(gather, gather->max_nodes + gather->max_nodes / 2 + 1);
-	return code_at(gather, gather->nnodes);
+	if (dedup->nnodes == dedup->max_nodes)
+		make_room(dedup, dedup->max_nodes + dedup->max_nodes / 2 + 1);
+	return code_at(dedup, dedup->nnodes);
 }
 
 uint8 *
-qh_gather_refine(QhGather *gather)
+qh_dedup_refine(QhDedup *dedup)
 {
-	return gather->refine_codes + gather->nnodes * gather->refine_nbytes;
+	return dedup->refine_codes + dedup->nnodes * dedup->refine_nbytes;
 }
 
 /* ---- several rows ---- */
 
 static QhPosting
-open_slot(const QhGather *gather, uint32 at)
+open_slot(const QhDedup *dedup, uint32 at)
 {
-	return (QhPosting) (gather->postings.open + at * gather->posting_nbytes);
+	return (QhPosting) (dedup->postings.open + at * dedup->posting_nbytes);
 }
 
 static void
-clear_slot(const QhGather *gather, QhPosting slot, QhNode next)
+clear_slot(const QhDedup *dedup, QhPosting slot, QhNode next)
 {
-	memset(slot, 0, gather->posting_nbytes);
+	memset(slot, 0, dedup->posting_nbytes);
 	slot->next = next;
 }
 
 /* The slot that takes a node's next row; its first one is moved there. */
 static QhPosting
-slot_of(QhGather *gather, uint32 node)
+slot_of(QhDedup *dedup, uint32 node)
 {
-	QhPostings *postings = &gather->postings;
+	QhPostings *postings = &dedup->postings;
 	QhPosting	slot;
 
 	if (postings->open_of == NULL)
 	{
-		postings->open_of = grow(gather->cxt, NULL, gather->max_nodes, sizeof(uint32));
-		memset(postings->open_of, 0xFF, sizeof(uint32) * (Size) gather->nnodes);
+		postings->open_of = grow(dedup->cxt, NULL, dedup->max_nodes, sizeof(uint32));
+		memset(postings->open_of, 0xFF, sizeof(uint32) * (Size) dedup->nnodes);
 	}
 	if (postings->open_of[node] != QH_INVALID_NODE)
-		return open_slot(gather, postings->open_of[node]);
+		return open_slot(dedup, postings->open_of[node]);
 	if (postings->nopen == postings->max_open)
 	{
 		/* no more than a slot a node: so much is planned for */
-		postings->max_open = Min(postings->max_open * 2 + 64, gather->max_nodes);
-		postings->open = grow(gather->cxt, postings->open, postings->max_open, gather->posting_nbytes);
+		postings->max_open = Min(postings->max_open * 2 + 64, dedup->max_nodes);
+		postings->open = grow(dedup->cxt, postings->open, postings->max_open, dedup->posting_nbytes);
 	}
 	postings->open_of[node] = postings->nopen++;
 	Assert(postings->nopen <= postings->max_open);
-	slot = open_slot(gather, postings->open_of[node]);
-	clear_slot(gather, slot, QH_INVALID_NODE);
-	slot->tids[slot->ntids++] = gather->tids[node];
+	slot = open_slot(dedup, postings->open_of[node]);
+	clear_slot(dedup, slot, QH_INVALID_NODE);
+	slot->tids[slot->ntids++] = dedup->tids[node];
 	return slot;
 }
 
 static void
-make_full_room(QhGather *gather, uint32 max)
+make_full_room(QhDedup *dedup, uint32 max)
 {
-	QhPostings *postings = &gather->postings;
+	QhPostings *postings = &dedup->postings;
 
-	postings->full = grow(gather->cxt, postings->full, max, gather->posting_nbytes);
+	postings->full = grow(dedup->cxt, postings->full, max, dedup->posting_nbytes);
 	postings->max_full = max;
 }
 
 /* Number a slot and put it by. */
 static uint32
-put_by(QhGather *gather, const QhPostingData *slot)
+put_by(QhDedup *dedup, const QhPostingData *slot)
 {
-	QhPostings *postings = &gather->postings;
+	QhPostings *postings = &dedup->postings;
 
 	if (postings->nfull >= QH_MAX_NODES / 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index cannot hold more than %u lists of row pointers", QH_MAX_NODES / 2)));
-	if (postings->spool != NULL)
-		qh_spool_put(postings->spool, postings->spool_part, slot, gather->posting_nbytes);
+	if (postings->partfile != NULL)
+		qh_partfile_put(postings->partfile, postings->partfile_part, slot, dedup->posting_nbytes);
 	else
 	{
 		if (postings->nfull == postings->max_full)
-			make_full_room(gather, postings->max_full + postings->max_full / 2 + 64);
-		memcpy(postings->full + postings->nfull * gather->posting_nbytes, slot, gather->posting_nbytes);
+			make_full_room(dedup, postings->max_full + postings->max_full / 2 + 64);
+		memcpy(postings->full + postings->nfull * dedup->posting_nbytes, slot, dedup->posting_nbytes);
 	}
 	return postings->nfull++;
 }
 
 static void
-add_row(QhGather *gather, uint32 node, ItemPointer tid)
+add_row(QhDedup *dedup, uint32 node, ItemPointer tid)
 {
-	QhPosting	slot = slot_of(gather, node);
+	QhPosting	slot = slot_of(dedup, node);
 
-	if (slot->ntids == QH_POSTING_NTIDS(gather->posting_nbytes))
-		clear_slot(gather, slot, put_by(gather, slot));
-	Assert(slot->ntids < QH_POSTING_NTIDS(gather->posting_nbytes));
+	if (slot->ntids == QH_POSTING_NTIDS(dedup->posting_nbytes))
+		clear_slot(dedup, slot, put_by(dedup, slot));
+	Assert(slot->ntids < QH_POSTING_NTIDS(dedup->posting_nbytes));
 	slot->tids[slot->ntids++] = *tid;
 }
 
 bool
-qh_gather_row(QhGather *gather, ItemPointer tid)
+qh_dedup_row(QhDedup *dedup, ItemPointer tid)
 {
 	CodeEntry  *entry;
 	bool		found;
 
-	Assert(gather->nnodes < gather->max_nodes);
-	gather->nrows++;
-	entry = codeset_insert(gather->hash, gather->nnodes, &found);
+	Assert(dedup->nnodes < dedup->max_nodes);
+	dedup->nrows++;
+	entry = codeset_insert(dedup->hash, dedup->nnodes, &found);
 	if (found)
 	{
-		add_row(gather, entry->node, tid);
+		add_row(dedup, entry->node, tid);
 		return false;
 	}
-	if (gather->postings.open_of != NULL)
-		gather->postings.open_of[gather->nnodes] = QH_INVALID_NODE;
-	gather->tids[gather->nnodes++] = *tid;
+	if (dedup->postings.open_of != NULL)
+		dedup->postings.open_of[dedup->nnodes] = QH_INVALID_NODE;
+	dedup->tids[dedup->nnodes++] = *tid;
 	return true;
 }
 
 void
-qh_gather_end(QhGather *gather)
+qh_dedup_end(QhDedup *dedup)
 {
-	QhPostings *postings = &gather->postings;
+	QhPostings *postings = &dedup->postings;
 
-	codeset_destroy(gather->hash);
-	gather->hash = NULL;
+	codeset_destroy(dedup->hash);
+	dedup->hash = NULL;
 	if (postings->open_of == NULL)
 		return;
-	/* exactly as much as qh_gather_end_nbytes said */
-	if (postings->spool == NULL && postings->max_full - postings->nfull < postings->nopen)
-		make_full_room(gather, postings->nfull + postings->nopen);
-	for (uint32 node = 0; node < gather->nnodes; node++)
+	/* exactly as much as qh_dedup_end_nbytes said */
+	if (postings->partfile == NULL && postings->max_full - postings->nfull < postings->nopen)
+		make_full_room(dedup, postings->nfull + postings->nopen);
+	for (uint32 node = 0; node < dedup->nnodes; node++)
 		if (postings->open_of[node] != QH_INVALID_NODE)
-			postings->open_of[node] = put_by(gather, open_slot(gather, postings->open_of[node]));
+			postings->open_of[node] = put_by(dedup, open_slot(dedup, postings->open_of[node]));
 	pfree(postings->open);
 	postings->open = NULL;
 }
 
 Size
-qh_gather_end_nbytes(const QhGather *gather)
+qh_dedup_end_nbytes(const QhDedup *dedup)
 {
-	const QhPostings *postings = &gather->postings;
+	const QhPostings *postings = &dedup->postings;
 	uint32		room = postings->max_full - postings->nfull;
 
-	return postings->nopen > room ? (postings->nopen - room) * gather->posting_nbytes : 0;
+	return postings->nopen > room ? (postings->nopen - room) * dedup->posting_nbytes : 0;
 }
 
 QhRowData
-qh_gather_slot(const QhGather *gather, uint32 node)
+qh_dedup_slot(const QhDedup *dedup, uint32 node)
 {
-	const uint32 *heads = gather->postings.open_of;
+	const uint32 *heads = dedup->postings.open_of;
 
 	if (heads != NULL && heads[node] != QH_INVALID_NODE)
 		return qh_row_posting(heads[node]);
-	return qh_row_single(&gather->tids[node]);
+	return qh_row_single(&dedup->tids[node]);
 }

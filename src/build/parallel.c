@@ -115,7 +115,7 @@ void
 qh_parallel_build_main(dsm_segment *seg, shm_toc *toc)
 {
 	Shared	   *shared = shm_toc_lookup(toc, KEY_SHARED, false);
-	QhSpoolers	spoolers = {&shared->fileset, 1 + ParallelWorkerNumber, shared->nparticipants};
+	QhPartFileWriters	writers = {&shared->fileset, 1 + ParallelWorkerNumber, shared->nparticipants};
 	QhBuild		build = {.worker = true};
 	int			step;
 
@@ -138,7 +138,7 @@ qh_parallel_build_main(dsm_segment *seg, shm_toc *toc)
 		build.centroid = shm_toc_lookup(toc, KEY_CENTROID, false);
 	qh_build_set_params(&build);
 	qh_build_set_codecs(&build);
-	qh_shards_join(&build, shm_toc_lookup(toc, KEY_SHARDS, false), &spoolers);
+	qh_shards_join(&build, shm_toc_lookup(toc, KEY_SHARDS, false), &writers);
 
 	InstrStartParallelQuery();
 	participate(&build, shared, shm_toc_lookup(toc, KEY_SCAN, false), step);
@@ -254,7 +254,7 @@ qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *
 	Leader		leader;
 	QhShardsPlan plan;
 	QhShardsShared *shards;
-	QhSpoolers	spoolers = {.self = 0};
+	QhPartFileWriters	writers = {.self = 0};
 
 	EnterParallelMode();
 	leader.pcxt = CreateParallelContext("qvec", "qh_parallel_build_main", nworkers);
@@ -273,9 +273,9 @@ qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *
 	fill_memory(build, &leader, &plan);
 	shards = allocate(leader.pcxt, KEY_SHARDS, qh_shards_nbytes(&plan));
 	qh_shards_init(shards, &plan, build, sample);
-	spoolers.fileset = &leader.shared->fileset;
-	spoolers.n = plan.nparticipants;
-	qh_shards_join(build, shards, &spoolers);
+	writers.fileset = &leader.shared->fileset;
+	writers.n = plan.nparticipants;
+	qh_shards_join(build, shards, &writers);
 
 	/* before any worker, so that nobody can be through all steps alone */
 	BarrierAttach(&leader.shared->barrier);

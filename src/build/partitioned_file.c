@@ -27,10 +27,10 @@ typedef struct Directory
 	uint64		nchunks;
 } Directory;
 
-struct QhSpool
+struct QhPartFile
 {
 	MemoryContext cxt;
-	QhSpoolers	spoolers;
+	QhPartFileWriters	writers;
 	int			id;
 	uint32		nparts;
 	Size		chunk_nbytes;
@@ -54,115 +54,115 @@ struct QhSpool
 };
 
 static void
-file_name(const QhSpool *spool, int participant, char *name)
+file_name(const QhPartFile *partfile, int participant, char *name)
 {
-	snprintf(name, MAXPGPATH, "qhnsw-%d-%d", spool->id, participant);
+	snprintf(name, MAXPGPATH, "qhnsw-%d-%d", partfile->id, participant);
 }
 
-QhSpool *
-qh_spool_create(MemoryContext cxt, const QhSpoolers *spoolers, int id, uint32 nparts, Size chunk_nbytes, uint64 *nchunks)
+QhPartFile *
+qh_partfile_create(MemoryContext cxt, const QhPartFileWriters *writers, int id, uint32 nparts, Size chunk_nbytes, uint64 *nchunks)
 {
-	QhSpool    *spool = MemoryContextAllocZero(cxt, sizeof(QhSpool));
+	QhPartFile    *partfile = MemoryContextAllocZero(cxt, sizeof(QhPartFile));
 
 	Assert(chunk_nbytes % BLCKSZ == 0);
-	Assert(spoolers->self < spoolers->n);
-	spool->cxt = cxt;
-	spool->spoolers = *spoolers;
-	spool->id = id;
-	spool->nparts = nparts;
-	spool->chunk_nbytes = chunk_nbytes;
-	spool->nchunks = nchunks;
-	return spool;
+	Assert(writers->self < writers->n);
+	partfile->cxt = cxt;
+	partfile->writers = *writers;
+	partfile->id = id;
+	partfile->nparts = nparts;
+	partfile->chunk_nbytes = chunk_nbytes;
+	partfile->nchunks = nchunks;
+	return partfile;
 }
 
 /* ---- writing ---- */
 
 static void
-begin_writing(QhSpool *spool)
+begin_writing(QhPartFile *partfile)
 {
-	MemoryContext old = MemoryContextSwitchTo(spool->cxt);
+	MemoryContext old = MemoryContextSwitchTo(partfile->cxt);
 	char		name[MAXPGPATH];
 
-	file_name(spool, spool->spoolers.self, name);
-	if (spool->spoolers.fileset != NULL)
-		spool->own.file = BufFileCreateFileSet(&spool->spoolers.fileset->fs, name);
+	file_name(partfile, partfile->writers.self, name);
+	if (partfile->writers.fileset != NULL)
+		partfile->own.file = BufFileCreateFileSet(&partfile->writers.fileset->fs, name);
 	else
-		spool->own.file = BufFileCreateTemp(false);
-	spool->buffers = palloc0(sizeof(uint8 *) * spool->nparts);
-	spool->nbuffered = palloc0(sizeof(uint32) * spool->nparts);
-	spool->max_chunks = 64;
-	spool->own.chunks = palloc(sizeof(Chunk) * spool->max_chunks);
+		partfile->own.file = BufFileCreateTemp(false);
+	partfile->buffers = palloc0(sizeof(uint8 *) * partfile->nparts);
+	partfile->nbuffered = palloc0(sizeof(uint32) * partfile->nparts);
+	partfile->max_chunks = 64;
+	partfile->own.chunks = palloc(sizeof(Chunk) * partfile->max_chunks);
 	MemoryContextSwitchTo(old);
 }
 
 static void
-write_chunk(QhSpool *spool, uint32 part)
+write_chunk(QhPartFile *partfile, uint32 part)
 {
-	Directory  *own = &spool->own;
+	Directory  *own = &partfile->own;
 
 	CHECK_FOR_INTERRUPTS();
-	if (own->nchunks == spool->max_chunks)
+	if (own->nchunks == partfile->max_chunks)
 	{
-		spool->max_chunks *= 2;
-		own->chunks = repalloc_huge(own->chunks, sizeof(Chunk) * spool->max_chunks);
+		partfile->max_chunks *= 2;
+		own->chunks = repalloc_huge(own->chunks, sizeof(Chunk) * partfile->max_chunks);
 	}
 	own->chunks[own->nchunks].part = part;
-	own->chunks[own->nchunks].nbytes = spool->nbuffered[part];
+	own->chunks[own->nchunks].nbytes = partfile->nbuffered[part];
 	own->nchunks++;
-	BufFileWrite(own->file, spool->buffers[part], spool->chunk_nbytes);
-	spool->nbuffered[part] = 0;
+	BufFileWrite(own->file, partfile->buffers[part], partfile->chunk_nbytes);
+	partfile->nbuffered[part] = 0;
 }
 
 void
-qh_spool_put(QhSpool *spool, uint32 part, const void *data, Size nbytes)
+qh_partfile_put(QhPartFile *partfile, uint32 part, const void *data, Size nbytes)
 {
 	const uint8 *from = data;
 
-	Assert(part < spool->nparts);
-	if (spool->own.file == NULL)
-		begin_writing(spool);
+	Assert(part < partfile->nparts);
+	if (partfile->own.file == NULL)
+		begin_writing(partfile);
 	while (nbytes > 0)
 	{
-		Size		fits = Min(nbytes, spool->chunk_nbytes - spool->nbuffered[part]);
+		Size		fits = Min(nbytes, partfile->chunk_nbytes - partfile->nbuffered[part]);
 
 		/* zeroed: what is left of a chunk that does not fill goes to the file too */
-		if (spool->buffers[part] == NULL)
-			spool->buffers[part] = MemoryContextAllocZero(spool->cxt, spool->chunk_nbytes);
-		memcpy(spool->buffers[part] + spool->nbuffered[part], from, fits);
-		spool->nbuffered[part] += fits;
+		if (partfile->buffers[part] == NULL)
+			partfile->buffers[part] = MemoryContextAllocZero(partfile->cxt, partfile->chunk_nbytes);
+		memcpy(partfile->buffers[part] + partfile->nbuffered[part], from, fits);
+		partfile->nbuffered[part] += fits;
 		from += fits;
 		nbytes -= fits;
-		if (spool->nbuffered[part] == spool->chunk_nbytes)
-			write_chunk(spool, part);
+		if (partfile->nbuffered[part] == partfile->chunk_nbytes)
+			write_chunk(partfile, part);
 	}
 }
 
 void
-qh_spool_end_part(QhSpool *spool, uint32 part)
+qh_partfile_end_part(QhPartFile *partfile, uint32 part)
 {
-	if (spool->own.file == NULL || spool->buffers[part] == NULL)
+	if (partfile->own.file == NULL || partfile->buffers[part] == NULL)
 		return;
-	if (spool->nbuffered[part] > 0)
-		write_chunk(spool, part);
-	pfree(spool->buffers[part]);
-	spool->buffers[part] = NULL;
+	if (partfile->nbuffered[part] > 0)
+		write_chunk(partfile, part);
+	pfree(partfile->buffers[part]);
+	partfile->buffers[part] = NULL;
 }
 
 void
-qh_spool_finish(QhSpool *spool)
+qh_partfile_finish(QhPartFile *partfile)
 {
-	Directory  *own = &spool->own;
+	Directory  *own = &partfile->own;
 
 	if (own->file == NULL)
 		return;
-	for (uint32 part = 0; part < spool->nparts; part++)
-		qh_spool_end_part(spool, part);
-	pfree(spool->buffers);
-	pfree(spool->nbuffered);
-	spool->buffers = NULL;
-	spool->nbuffered = NULL;
-	spool->nchunks[spool->spoolers.self] = own->nchunks;
-	if (spool->spoolers.fileset != NULL)
+	for (uint32 part = 0; part < partfile->nparts; part++)
+		qh_partfile_end_part(partfile, part);
+	pfree(partfile->buffers);
+	pfree(partfile->nbuffered);
+	partfile->buffers = NULL;
+	partfile->nbuffered = NULL;
+	partfile->nchunks[partfile->writers.self] = own->nchunks;
+	if (partfile->writers.fileset != NULL)
 	{
 		BufFileWrite(own->file, own->chunks, sizeof(Chunk) * own->nchunks);
 		BufFileExportFileSet(own->file);
@@ -185,139 +185,139 @@ read_exactly(BufFile *file, void *data, Size nbytes)
 }
 
 static void
-seek_chunk(QhSpool *spool, BufFile *file, uint64 chunk)
+seek_chunk(QhPartFile *partfile, BufFile *file, uint64 chunk)
 {
-	if (BufFileSeekBlock(file, chunk * (spool->chunk_nbytes / BLCKSZ)) != 0)
+	if (BufFileSeekBlock(file, chunk * (partfile->chunk_nbytes / BLCKSZ)) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not seek in temporary file of an index build")));
 }
 
 static void
-open_directory(QhSpool *spool, int participant)
+open_directory(QhPartFile *partfile, int participant)
 {
-	Directory  *dir = &spool->dirs[participant];
+	Directory  *dir = &partfile->dirs[participant];
 	char		name[MAXPGPATH];
 
-	dir->nchunks = spool->nchunks[participant];
+	dir->nchunks = partfile->nchunks[participant];
 	if (dir->nchunks == 0)
 		return;
-	if (spool->spoolers.fileset == NULL)
+	if (partfile->writers.fileset == NULL)
 	{
-		*dir = spool->own;
+		*dir = partfile->own;
 		return;
 	}
-	file_name(spool, participant, name);
-	dir->file = BufFileOpenFileSet(&spool->spoolers.fileset->fs, name, O_RDONLY, false);
-	dir->chunks = MemoryContextAllocHuge(spool->cxt, sizeof(Chunk) * dir->nchunks);
-	seek_chunk(spool, dir->file, dir->nchunks);
+	file_name(partfile, participant, name);
+	dir->file = BufFileOpenFileSet(&partfile->writers.fileset->fs, name, O_RDONLY, false);
+	dir->chunks = MemoryContextAllocHuge(partfile->cxt, sizeof(Chunk) * dir->nchunks);
+	seek_chunk(partfile, dir->file, dir->nchunks);
 	read_exactly(dir->file, dir->chunks, sizeof(Chunk) * dir->nchunks);
 }
 
 static void
-begin_reading(QhSpool *spool)
+begin_reading(QhPartFile *partfile)
 {
 	MemoryContext old;
 
-	if (spool->dirs != NULL)
+	if (partfile->dirs != NULL)
 		return;
-	old = MemoryContextSwitchTo(spool->cxt);
-	spool->dirs = palloc0(sizeof(Directory) * spool->spoolers.n);
-	spool->chunk = palloc(spool->chunk_nbytes);
-	for (int i = 0; i < spool->spoolers.n; i++)
-		open_directory(spool, i);
+	old = MemoryContextSwitchTo(partfile->cxt);
+	partfile->dirs = palloc0(sizeof(Directory) * partfile->writers.n);
+	partfile->chunk = palloc(partfile->chunk_nbytes);
+	for (int i = 0; i < partfile->writers.n; i++)
+		open_directory(partfile, i);
 	MemoryContextSwitchTo(old);
 }
 
 uint64
-qh_spool_part_nbytes(QhSpool *spool, uint32 part)
+qh_partfile_part_nbytes(QhPartFile *partfile, uint32 part)
 {
 	uint64		nbytes = 0;
 
-	begin_reading(spool);
-	for (int i = 0; i < spool->spoolers.n; i++)
-		for (uint64 j = 0; j < spool->dirs[i].nchunks; j++)
-			if (spool->dirs[i].chunks[j].part == part)
-				nbytes += spool->dirs[i].chunks[j].nbytes;
+	begin_reading(partfile);
+	for (int i = 0; i < partfile->writers.n; i++)
+		for (uint64 j = 0; j < partfile->dirs[i].nchunks; j++)
+			if (partfile->dirs[i].chunks[j].part == part)
+				nbytes += partfile->dirs[i].chunks[j].nbytes;
 	return nbytes;
 }
 
 void
-qh_spool_rewind(QhSpool *spool, uint32 part)
+qh_partfile_rewind(QhPartFile *partfile, uint32 part)
 {
-	begin_reading(spool);
-	spool->part = part;
-	spool->participant = 0;
-	spool->next = 0;
-	spool->chunk_at = spool->chunk_end = 0;
+	begin_reading(partfile);
+	partfile->part = part;
+	partfile->participant = 0;
+	partfile->next = 0;
+	partfile->chunk_at = partfile->chunk_end = 0;
 }
 
 /* Go to the part's next chunk; false if there is none. */
 static bool
-next_chunk(QhSpool *spool)
+next_chunk(QhPartFile *partfile)
 {
-	for (; spool->participant < spool->spoolers.n; spool->participant++, spool->next = 0)
+	for (; partfile->participant < partfile->writers.n; partfile->participant++, partfile->next = 0)
 	{
-		Directory  *dir = &spool->dirs[spool->participant];
+		Directory  *dir = &partfile->dirs[partfile->participant];
 
-		while (spool->next < dir->nchunks && dir->chunks[spool->next].part != spool->part)
-			spool->next++;
-		if (spool->next == dir->nchunks)
+		while (partfile->next < dir->nchunks && dir->chunks[partfile->next].part != partfile->part)
+			partfile->next++;
+		if (partfile->next == dir->nchunks)
 			continue;
-		spool->chunk_at = 0;
-		spool->chunk_end = dir->chunks[spool->next++].nbytes;
-		spool->chunk_read = false;
+		partfile->chunk_at = 0;
+		partfile->chunk_end = dir->chunks[partfile->next++].nbytes;
+		partfile->chunk_read = false;
 		return true;
 	}
 	return false;
 }
 
 static void
-read_chunk(QhSpool *spool)
+read_chunk(QhPartFile *partfile)
 {
-	BufFile    *file = spool->dirs[spool->participant].file;
+	BufFile    *file = partfile->dirs[partfile->participant].file;
 
 	CHECK_FOR_INTERRUPTS();
-	Assert(spool->chunk_end <= spool->chunk_nbytes);
-	seek_chunk(spool, file, spool->next - 1);
-	read_exactly(file, spool->chunk, spool->chunk_end);
-	spool->chunk_read = true;
+	Assert(partfile->chunk_end <= partfile->chunk_nbytes);
+	seek_chunk(partfile, file, partfile->next - 1);
+	read_exactly(file, partfile->chunk, partfile->chunk_end);
+	partfile->chunk_read = true;
 }
 
 void
-qh_spool_skip(QhSpool *spool, uint64 nbytes)
+qh_partfile_skip(QhPartFile *partfile, uint64 nbytes)
 {
-	while (nbytes > spool->chunk_end - spool->chunk_at)
+	while (nbytes > partfile->chunk_end - partfile->chunk_at)
 	{
-		nbytes -= spool->chunk_end - spool->chunk_at;
-		if (!next_chunk(spool))
+		nbytes -= partfile->chunk_end - partfile->chunk_at;
+		if (!next_chunk(partfile))
 			elog(ERROR, "temporary file of an index build is cut off");
 	}
-	spool->chunk_at += nbytes;
+	partfile->chunk_at += nbytes;
 }
 
 bool
-qh_spool_get(QhSpool *spool, void *data, Size nbytes)
+qh_partfile_get(QhPartFile *partfile, void *data, Size nbytes)
 {
 	uint8	   *out = data;
 	Size		left = nbytes;
 
 	while (left > 0)
 	{
-		Size		fits = Min(left, spool->chunk_end - spool->chunk_at);
+		Size		fits = Min(left, partfile->chunk_end - partfile->chunk_at);
 
 		if (fits == 0)
 		{
-			if (next_chunk(spool))
+			if (next_chunk(partfile))
 				continue;
 			if (left < nbytes)
 				elog(ERROR, "temporary file of an index build is cut off");
 			return false;
 		}
-		if (!spool->chunk_read)
-			read_chunk(spool);
-		memcpy(out, spool->chunk + spool->chunk_at, fits);
-		spool->chunk_at += fits;
+		if (!partfile->chunk_read)
+			read_chunk(partfile);
+		memcpy(out, partfile->chunk + partfile->chunk_at, fits);
+		partfile->chunk_at += fits;
 		out += fits;
 		left -= fits;
 	}
@@ -325,54 +325,54 @@ qh_spool_get(QhSpool *spool, void *data, Size nbytes)
 }
 
 void
-qh_spool_get_rest(QhSpool *spool, void *data, Size nbytes)
+qh_partfile_get_rest(QhPartFile *partfile, void *data, Size nbytes)
 {
-	if (!qh_spool_get(spool, data, nbytes))
+	if (!qh_partfile_get(partfile, data, nbytes))
 		elog(ERROR, "temporary file of an index build is cut off");
 }
 
 /* ---- the end ---- */
 
 void
-qh_spool_close(QhSpool *spool)
+qh_partfile_close(QhPartFile *partfile)
 {
-	if (spool->dirs == NULL)
+	if (partfile->dirs == NULL)
 		return;
-	if (spool->spoolers.fileset != NULL)
+	if (partfile->writers.fileset != NULL)
 	{
-		for (int i = 0; i < spool->spoolers.n; i++)
+		for (int i = 0; i < partfile->writers.n; i++)
 		{
-			if (spool->dirs[i].file == NULL)
+			if (partfile->dirs[i].file == NULL)
 				continue;
-			BufFileClose(spool->dirs[i].file);
-			pfree(spool->dirs[i].chunks);
+			BufFileClose(partfile->dirs[i].file);
+			pfree(partfile->dirs[i].chunks);
 		}
 	}
-	pfree(spool->dirs);
-	pfree(spool->chunk);
-	spool->dirs = NULL;
+	pfree(partfile->dirs);
+	pfree(partfile->chunk);
+	partfile->dirs = NULL;
 }
 
 void
-qh_spool_delete(QhSpool *spool)
+qh_partfile_delete(QhPartFile *partfile)
 {
 	char		name[MAXPGPATH];
 
-	if (spool->spoolers.fileset == NULL)
+	if (partfile->writers.fileset == NULL)
 	{
-		if (spool->own.file != NULL)
+		if (partfile->own.file != NULL)
 		{
-			BufFileClose(spool->own.file);
-			pfree(spool->own.chunks);
+			BufFileClose(partfile->own.file);
+			pfree(partfile->own.chunks);
 		}
-		spool->own.file = NULL;
+		partfile->own.file = NULL;
 		return;
 	}
-	for (int i = 0; i < spool->spoolers.n; i++)
+	for (int i = 0; i < partfile->writers.n; i++)
 	{
-		if (spool->nchunks[i] == 0)
+		if (partfile->nchunks[i] == 0)
 			continue;
-		file_name(spool, i, name);
-		BufFileDeleteFileSet(&spool->spoolers.fileset->fs, name, false);
+		file_name(partfile, i, name);
+		BufFileDeleteFileSet(&partfile->writers.fileset->fs, name, false);
 	}
 }

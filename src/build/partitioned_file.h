@@ -14,43 +14,43 @@
 
 #include "storage/sharedfileset.h"
 
-typedef struct QhSpool QhSpool;
+typedef struct QhPartFile QhPartFile;
 
 /* Who takes part in a build.  Alone, files are nobody else's, and fileset is NULL. */
-typedef struct QhSpoolers
+typedef struct QhPartFileWriters
 {
 	SharedFileSet *fileset;
 	int			self;
 	int			n;
-} QhSpoolers;
+} QhPartFileWriters;
 
 /*
- * Spool number id of this process.  nchunks[i] says how many chunks participant i has written; it is shared,
- * 0 at first, and set by qh_spool_finish.
+ * Partfile number id of this process.  nchunks[i] says how many chunks participant i has written; it is shared,
+ * 0 at first, and set by qh_partfile_finish.
  */
-extern QhSpool *qh_spool_create(MemoryContext cxt, const QhSpoolers *spoolers, int id, uint32 nparts,
+extern QhPartFile *qh_partfile_create(MemoryContext cxt, const QhPartFileWriters *writers, int id, uint32 nparts,
 								Size chunk_nbytes, uint64 *nchunks);
 
-extern void qh_spool_put(QhSpool *spool, uint32 part, const void *data, Size nbytes);
+extern void qh_partfile_put(QhPartFile *partfile, uint32 part, const void *data, Size nbytes);
 /* Nothing more comes for this part for now: its memory is given back. */
-extern void qh_spool_end_part(QhSpool *spool, uint32 part);
+extern void qh_partfile_end_part(QhPartFile *partfile, uint32 part);
 /* All is written.  What others wrote can be read once they have done the same. */
-extern void qh_spool_finish(QhSpool *spool);
+extern void qh_partfile_finish(QhPartFile *partfile);
 
 /* Bytes of a part. */
-extern uint64 qh_spool_part_nbytes(QhSpool *spool, uint32 part);
+extern uint64 qh_partfile_part_nbytes(QhPartFile *partfile, uint32 part);
 /* Read from the beginning of a part. */
-extern void qh_spool_rewind(QhSpool *spool, uint32 part);
+extern void qh_partfile_rewind(QhPartFile *partfile, uint32 part);
 /* Pass over bytes of it, most of which are not even read from the file. */
-extern void qh_spool_skip(QhSpool *spool, uint64 nbytes);
+extern void qh_partfile_skip(QhPartFile *partfile, uint64 nbytes);
 /* The next bytes of it; false at its end, an error if it ends in their midst. */
-extern bool qh_spool_get(QhSpool *spool, void *data, Size nbytes);
+extern bool qh_partfile_get(QhPartFile *partfile, void *data, Size nbytes);
 /* The same where they must be there. */
-extern void qh_spool_get_rest(QhSpool *spool, void *data, Size nbytes);
+extern void qh_partfile_get_rest(QhPartFile *partfile, void *data, Size nbytes);
 
 /* Nobody here reads any more. */
-extern void qh_spool_close(QhSpool *spool);
+extern void qh_partfile_close(QhPartFile *partfile);
 /* Delete the files of all participants; for one of them, when all have closed theirs. */
-extern void qh_spool_delete(QhSpool *spool);
+extern void qh_partfile_delete(QhPartFile *partfile);
 
 #endif							/* QH_PARTITIONED_FILE_H */

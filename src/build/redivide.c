@@ -1,6 +1,6 @@
 /*
  * redivide.c
- *		A part of a spool that is too large for one task is divided again.
+ *		A part of a partfile that is too large for one task is divided again.
  *
  * Shards are planned from a sample, which may be wrong where rows are not spread evenly over blocks.  Must not know
  * what records are for.  See README.md, section "In shards".
@@ -22,7 +22,7 @@
 uint64
 qh_records_count(const QhRecords *records)
 {
-	return qh_spool_part_nbytes(records->spool, records->part) / records->nbytes;
+	return qh_partfile_part_nbytes(records->partfile, records->part) / records->nbytes;
 }
 
 double
@@ -33,8 +33,8 @@ qh_records_distinct(const QhBuild *build, const QhRecords *records)
 	double		ndistinct;
 
 	initHyperLogLog(&state, DISTINCT_BITS);
-	qh_spool_rewind(records->spool, records->part);
-	while (qh_spool_get(records->spool, record, records->nbytes))
+	qh_partfile_rewind(records->partfile, records->part);
+	while (qh_partfile_get(records->partfile, record, records->nbytes))
 		addHyperLogLog(&state, hash_bytes(record + records->code_at, (int) build->meta.code_nbytes));
 	ndistinct = estimateHyperLogLog(&state);
 	freeHyperLogLog(&state);
@@ -52,8 +52,8 @@ sample_records(const QhBuild *build, const QhRecords *records, MemoryContext cxt
 	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
 	uint32		ncodes = 0;
 
-	qh_spool_rewind(records->spool, records->part);
-	for (uint64 i = 0; qh_spool_get(records->spool, record, records->nbytes); i++)
+	qh_partfile_rewind(records->partfile, records->part);
+	for (uint64 i = 0; qh_partfile_get(records->partfile, record, records->nbytes); i++)
 	{
 		if (i % step == 0 && ncodes < SAMPLE_NCODES)
 			memcpy(codes + code_nbytes * ncodes++, record + records->code_at, code_nbytes);
@@ -61,24 +61,24 @@ sample_records(const QhBuild *build, const QhRecords *records, MemoryContext cxt
 	return qh_build_space(build, codes, ncodes);
 }
 
-QhSpool *
+QhPartFile *
 qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt)
 {
-	static const QhSpoolers alone = {NULL, 0, 1};
+	static const QhPartFileWriters alone = {NULL, 0, 1};
 	QhAlloc		alloc = qh_context_alloc(cxt);
 	QhSpace		sample = sample_records(build, records, cxt);
 	QhSplitter *splitter = MemoryContextAllocHuge(cxt, qh_splitter_nbytes(nparts, sample.stride));
 	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
-	QhSpool    *spool = qh_spool_create(cxt, &alone, 0, nparts, BLCKSZ, MemoryContextAllocZero(cxt, sizeof(uint64)));
+	QhPartFile    *partfile = qh_partfile_create(cxt, &alone, 0, nparts, BLCKSZ, MemoryContextAllocZero(cxt, sizeof(uint64)));
 
 	qh_splitter_init(splitter, &alloc, &sample, nparts, seed);
-	qh_spool_rewind(records->spool, records->part);
-	while (qh_spool_get(records->spool, record, records->nbytes))
+	qh_partfile_rewind(records->partfile, records->part);
+	while (qh_partfile_get(records->partfile, record, records->nbytes))
 	{
 		uint32		part = qh_splitter_shard(splitter, &sample, record + records->code_at);
 
-		qh_spool_put(spool, part, record, records->nbytes);
+		qh_partfile_put(partfile, part, record, records->nbytes);
 	}
-	qh_spool_finish(spool);
-	return spool;
+	qh_partfile_finish(partfile);
+	return partfile;
 }

@@ -17,7 +17,7 @@
 #include "port/atomics.h"
 #include "utils/memutils.h"
 
-typedef enum Spool
+typedef enum Partfile
 {
 	SPOOL_ROWS,					/* scan → divide; a part a shard: SentRow, code, finer code */
 	SPOOL_CODES,				/* divide → between, within, write; in the order of ids, from here on */
@@ -29,15 +29,15 @@ typedef enum Spool
 	SPOOL_LINKS,				/* between → within: SentLinks, ids */
 	SPOOL_GRAPH,				/* within → write: 2m links, QH_INVALID_NODE behind the last */
 	NSPOOLS
-} Spool;
+} Partfile;
 
-/* Bytes of a chunk of a spool: as many as memory allows. */
+/* Bytes of a chunk of a partfile: as many as memory allows. */
 #define MIN_CHUNK_NBYTES	BLCKSZ
 #define MAX_CHUNK_NBYTES	(8 * BLCKSZ)
 
 /*
  * Nodes that a shard has at least, whatever the memory: a leaf of the random trees is not much smaller.  And shards there are
- * at most, so that each can have an entry point and the parts of the spools stay few.  Chosen by hand.
+ * at most, so that each can have an entry point and the parts of the partfiles stay few.  Chosen by hand.
  */
 #define MIN_SHARD_NODES		4000
 #define MAX_SHARDS			1000
@@ -94,7 +94,7 @@ struct QhShardsShared
 	pg_atomic_uint32 nentries_taken;	/* by shards, besides one for each */
 	pg_atomic_uint32 nentries;
 	QhNode		entries[QH_MAX_ENTRIES];
-	/* then: shards; chunks written by each participant to each spool; a splitter for each division */
+	/* then: shards; chunks written by each participant to each partfile; a splitter for each division */
 };
 
 struct QhShards
@@ -103,8 +103,8 @@ struct QhShards
 	const QhShardsPlan *plan;
 	Shard	   *shards;
 	QhSplitter *splitters[QH_NDIVISIONS];
-	QhSpool    *spools[NSPOOLS];
-	MemoryContext cxt;			/* of spools */
+	QhPartFile    *partfiles[NSPOOLS];
+	MemoryContext cxt;			/* of partfiles */
 	MemoryContext task_cxt;
 	QhNode	   *bases;			/* nshards + 1; first ids, of nodes */
 	QhNode	   *posting_bases;	/* the same of posting slots */
@@ -212,15 +212,15 @@ qh_shards_init(QhShardsShared *shared, const QhShardsPlan *plan, const QhBuild *
 /* ---- taking part ---- */
 
 static uint32
-nparts(const QhShardsPlan *plan, Spool spool)
+nparts(const QhShardsPlan *plan, Partfile partfile)
 {
-	if (spool == SPOOL_OFFERED)
+	if (partfile == SPOOL_OFFERED)
 		return plan->nshards * QH_NBETWEEN;
-	return spool == SPOOL_ROWS ? plan->nshards : plan->max_shards;
+	return partfile == SPOOL_ROWS ? plan->nshards : plan->max_shards;
 }
 
 void
-qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhSpoolers *spoolers)
+qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhPartFileWriters *writers)
 {
 	QhShards   *shards = MemoryContextAllocZero(build->cxt, sizeof(QhShards));
 	uint64	   *nchunks = (uint64 *) ((char *) shared + chunks_offset(&shared->plan));
@@ -230,10 +230,10 @@ qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhSpoolers *spooler
 	shards->shards = (Shard *) ((char *) shared + shards_offset());
 	for (int division = 0; division < QH_NDIVISIONS; division++)
 		shards->splitters[division] = (QhSplitter *) ((char *) shared + splitter_offset(&shared->plan, division));
-	shards->cxt = AllocSetContextCreate(build->cxt, "qhnsw spools", ALLOCSET_DEFAULT_SIZES);
+	shards->cxt = AllocSetContextCreate(build->cxt, "qhnsw partfiles", ALLOCSET_DEFAULT_SIZES);
 	shards->task_cxt = AllocSetContextCreate(build->cxt, "qhnsw shard", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < NSPOOLS; i++)
-		shards->spools[i] = qh_spool_create(shards->cxt, spoolers, i, nparts(&shared->plan, i), shared->plan.chunk_nbytes,
+		shards->partfiles[i] = qh_partfile_create(shards->cxt, writers, i, nparts(&shared->plan, i), shared->plan.chunk_nbytes,
 											nchunks + i * shared->plan.nparticipants);
 	shards->row = MemoryContextAlloc(shards->cxt, sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
 	build->shards = shards;
@@ -310,7 +310,7 @@ qh_shards_report(QhBuild *build, QhShardsStep step)
  * of the task is added at its end.
  */
 static void
-task_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+task_progress(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
 {
 	QhBuild    *build = (QhBuild *) ctx;
 	QhShards   *shards = build->shards;
@@ -330,8 +330,8 @@ task_params(QhBuild *build, int division)
 {
 	QhBuildParams params = qh_division_params(&build->graph_params, division);
 
-	params.tick = task_tick;
-	params.tick_ctx = build;
+	params.progress = task_progress;
+	params.progress_ctx = build;
 	return params;
 }
 
@@ -379,7 +379,7 @@ send_row(QhBuild *build, ItemPointer tid)
 	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, code);
 
 	((SentRow *) shards->row)->tid = *tid;
-	qh_spool_put(shards->spools[SPOOL_ROWS], shard, shards->row,
+	qh_partfile_put(shards->partfiles[SPOOL_ROWS], shard, shards->row,
 				 sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
 	if (++shards->nuncounted == COUNT_ROWS)
 	{
@@ -401,35 +401,35 @@ qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
 }
 
 static void
-send_gathered(QhBuild *build, const QhGather *gather, uint32 node, ItemPointer tid)
+send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, ItemPointer tid)
 {
 	uint8	   *code = build->shards->row + sizeof(SentRow);
 
-	memcpy(code, gather->codes + node * gather->code_nbytes, gather->code_nbytes);
-	if (gather->refine_nbytes > 0)
-		memcpy(code + gather->code_nbytes, gather->refine_codes + node * gather->refine_nbytes, gather->refine_nbytes);
+	memcpy(code, dedup->codes + node * dedup->code_nbytes, dedup->code_nbytes);
+	if (dedup->refine_nbytes > 0)
+		memcpy(code + dedup->code_nbytes, dedup->refine_codes + node * dedup->refine_nbytes, dedup->refine_nbytes);
 	send_row(build, tid);
 }
 
 void
-qh_shards_take_gathered(QhBuild *build, const QhGather *gather)
+qh_shards_take_dedup(QhBuild *build, const QhDedup *dedup)
 {
-	for (uint32 node = 0; node < gather->nnodes; node++)
+	for (uint32 node = 0; node < dedup->nnodes; node++)
 	{
-		QhRowData	row = qh_gather_slot(gather, node);
+		QhRowData	row = qh_dedup_slot(dedup, node);
 		uint32		slot = QH_INVALID_NODE;
 
 		CHECK_FOR_INTERRUPTS();
 		if (row.flags == QH_ROW_POSTING)
 			slot = qh_row_head(row);
 		else
-			send_gathered(build, gather, node, &gather->tids[node]);
+			send_dedup(build, dedup, node, &dedup->tids[node]);
 		while (slot != QH_INVALID_NODE)
 		{
-			QhPosting	posting = (QhPosting) (gather->postings.full + slot * gather->posting_nbytes);
+			QhPosting	posting = (QhPosting) (dedup->postings.full + slot * dedup->posting_nbytes);
 
 			for (int i = 0; i < posting->ntids; i++)
-				send_gathered(build, gather, node, &posting->tids[i]);
+				send_dedup(build, dedup, node, &posting->tids[i]);
 			slot = posting->next;
 		}
 	}
@@ -470,41 +470,41 @@ begin_pieces(QhBuild *build, const QhRecords *records, uint32 npieces, int depth
 			(errmsg_internal("a shard of qhnsw index \"%s\" is divided again, into %u", RelationGetRelationName(build->index), npieces)));
 	pieces->cxt = AllocSetContextCreate(build->shards->cxt, "qhnsw pieces", ALLOCSET_DEFAULT_SIZES);
 	pieces->records = *records;
-	pieces->records.spool = qh_redivide(build, records, npieces, build->graph_params.seed + QH_NDIVISIONS + depth, pieces->cxt);
+	pieces->records.partfile = qh_redivide(build, records, npieces, build->graph_params.seed + QH_NDIVISIONS + depth, pieces->cxt);
 	pieces->records.part = 0;
 }
 
 static void
 end_pieces(Pieces *pieces)
 {
-	qh_spool_close(pieces->records.spool);
-	qh_spool_delete(pieces->records.spool);
+	qh_partfile_close(pieces->records.partfile);
+	qh_partfile_delete(pieces->records.partfile);
 	MemoryContextDelete(pieces->cxt);
 }
 
 /* ---- dividing: distinct codes, their order, and whom they are offered to ---- */
 
 static void
-gather_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhGather *gather)
+dedup_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhDedup *dedup)
 {
 	QhShards   *shards = build->shards;
-	QhSpool    *rows = records->spool;
+	QhPartFile    *rows = records->partfile;
 	uint64		nrows = qh_records_count(records);
 	SentRow		sent;
 
 	/* rows may be many and their codes few, so no more room is made at once than a shard should need */
-	qh_gather_init(gather, shards->task_cxt, &build->meta, (uint32) Min(nrows, max_piece_nodes(build)));
-	gather->postings.spool = shards->spools[SPOOL_POSTINGS];
-	gather->postings.spool_part = shard;
-	qh_spool_rewind(rows, records->part);
-	while (qh_spool_get(rows, &sent, sizeof(sent)))
+	qh_dedup_init(dedup, shards->task_cxt, &build->meta, (uint32) Min(nrows, max_piece_nodes(build)));
+	dedup->postings.partfile = shards->partfiles[SPOOL_POSTINGS];
+	dedup->postings.partfile_part = shard;
+	qh_partfile_rewind(rows, records->part);
+	while (qh_partfile_get(rows, &sent, sizeof(sent)))
 	{
-		qh_spool_get_rest(rows, qh_gather_code(gather), gather->code_nbytes);
-		if (gather->refine_nbytes > 0)
-			qh_spool_get_rest(rows, qh_gather_refine(gather), gather->refine_nbytes);
-		(void) qh_gather_row(gather, &sent.tid);
+		qh_partfile_get_rest(rows, qh_dedup_code(dedup), dedup->code_nbytes);
+		if (dedup->refine_nbytes > 0)
+			qh_partfile_get_rest(rows, qh_dedup_refine(dedup), dedup->refine_nbytes);
+		(void) qh_dedup_row(dedup, &sent.tid);
 	}
-	qh_gather_end(gather);
+	qh_dedup_end(dedup);
 }
 
 /* Give a node to the other divisions, and to the sample. */
@@ -518,13 +518,13 @@ offer_node(QhBuild *build, SentNode sent, const uint8 *code)
 	{
 		uint32		part = i * shards->plan->nshards + qh_splitter_shard(shards->splitters[1 + i], &space, code);
 
-		qh_spool_put(shards->spools[SPOOL_OFFERED], part, &sent, sizeof(sent));
-		qh_spool_put(shards->spools[SPOOL_OFFERED], part, code, build->meta.code_nbytes);
+		qh_partfile_put(shards->partfiles[SPOOL_OFFERED], part, &sent, sizeof(sent));
+		qh_partfile_put(shards->partfiles[SPOOL_OFFERED], part, code, build->meta.code_nbytes);
 	}
 	if (sent.place % shards->plan->coarse_step == shards->plan->coarse_step / 2)
 	{
-		qh_spool_put(shards->spools[SPOOL_SAMPLE], sent.shard, &sent, sizeof(sent));
-		qh_spool_put(shards->spools[SPOOL_SAMPLE], sent.shard, code, build->meta.code_nbytes);
+		qh_partfile_put(shards->partfiles[SPOOL_SAMPLE], sent.shard, &sent, sizeof(sent));
+		qh_partfile_put(shards->partfiles[SPOOL_SAMPLE], sent.shard, code, build->meta.code_nbytes);
 	}
 }
 
@@ -563,31 +563,31 @@ take_entries(const QhShards *shards, uint32 n)
 
 /* Put the nodes gathered in order, and send them where they are needed. */
 static void
-send_nodes(QhBuild *build, const QhGather *gather, uint32 shard)
+send_nodes(QhBuild *build, const QhDedup *dedup, uint32 shard)
 {
-	static const Spool own[] = {SPOOL_CODES, SPOOL_REFINE, SPOOL_SLOTS, SPOOL_POSTINGS, SPOOL_SAMPLE};
+	static const Partfile own[] = {SPOOL_CODES, SPOOL_REFINE, SPOOL_SLOTS, SPOOL_POSTINGS, SPOOL_SAMPLE};
 	QhShards   *shards = build->shards;
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = task_params(build, 0);
-	QhSpace		space = qh_build_space(build, gather->codes, gather->nnodes);
-	QhNode	   *order = task_alloc(build, gather->nnodes, sizeof(QhNode));
+	QhSpace		space = qh_build_space(build, dedup->codes, dedup->nnodes);
+	QhNode	   *order = task_alloc(build, dedup->nnodes, sizeof(QhNode));
 
-	shards->shards[shard].nentries = take_entries(shards, gather->nnodes);
+	shards->shards[shard].nentries = take_entries(shards, dedup->nnodes);
 	qh_build_order(&alloc, &space, &params, (int) shards->shards[shard].nentries, order);
-	for (uint32 i = 0; i < gather->nnodes; i++)
+	for (uint32 i = 0; i < dedup->nnodes; i++)
 	{
-		const uint8 *code = gather->codes + order[i] * gather->code_nbytes;
-		QhRowData	row = qh_gather_slot(gather, order[i]);
+		const uint8 *code = dedup->codes + order[i] * dedup->code_nbytes;
+		QhRowData	row = qh_dedup_slot(dedup, order[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		qh_spool_put(shards->spools[SPOOL_CODES], shard, code, gather->code_nbytes);
-		qh_spool_put(shards->spools[SPOOL_SLOTS], shard, &row, sizeof(row));
-		if (gather->refine_nbytes > 0)
-			qh_spool_put(shards->spools[SPOOL_REFINE], shard, gather->refine_codes + order[i] * gather->refine_nbytes, gather->refine_nbytes);
+		qh_partfile_put(shards->partfiles[SPOOL_CODES], shard, code, dedup->code_nbytes);
+		qh_partfile_put(shards->partfiles[SPOOL_SLOTS], shard, &row, sizeof(row));
+		if (dedup->refine_nbytes > 0)
+			qh_partfile_put(shards->partfiles[SPOOL_REFINE], shard, dedup->refine_codes + order[i] * dedup->refine_nbytes, dedup->refine_nbytes);
 		offer_node(build, (SentNode) {shard, i}, code);
 	}
 	for (int i = 0; i < lengthof(own); i++)
-		qh_spool_end_part(shards->spools[own[i]], shard);
+		qh_partfile_end_part(shards->partfiles[own[i]], shard);
 }
 
 static void
@@ -595,7 +595,7 @@ divide_rows(QhBuild *build, const QhRecords *rows, uint32 shard, int depth)
 {
 	QhShards   *shards = build->shards;
 	uint32		npieces = 1;
-	QhGather	gather;
+	QhDedup	dedup;
 
 	/* many rows may be few nodes */
 	if (count_pieces(build, (double) qh_records_count(rows), depth) > 1)
@@ -618,17 +618,17 @@ divide_rows(QhBuild *build, const QhRecords *rows, uint32 shard, int depth)
 		}
 	}
 	begin_piece(build, 0);
-	gather_shard(build, rows, shard, &gather);
-	send_nodes(build, &gather, shard);
-	shards->shards[shard].nnodes = gather.nnodes;
-	shards->shards[shard].npostings = gather.postings.nfull;
-	end_piece(build, (uint32) gather.nrows);
+	dedup_shard(build, rows, shard, &dedup);
+	send_nodes(build, &dedup, shard);
+	shards->shards[shard].nnodes = dedup.nnodes;
+	shards->shards[shard].npostings = dedup.postings.nfull;
+	end_piece(build, (uint32) dedup.nrows);
 }
 
 static void
 divide_shard(QhBuild *build, uint32 shard)
 {
-	QhRecords	rows = {build->shards->spools[SPOOL_ROWS], shard};
+	QhRecords	rows = {build->shards->partfiles[SPOOL_ROWS], shard};
 
 	rows.nbytes = sizeof(SentRow) + build->meta.code_nbytes + build->meta.refine_nbytes;
 	rows.code_at = sizeof(SentRow);
@@ -677,7 +677,7 @@ number_slots(QhBuild *build)
 
 /* ---- between: links to other shards ---- */
 
-/* Nodes with their codes, out of parts of a spool. */
+/* Nodes with their codes, out of parts of a partfile. */
 typedef struct Nodes
 {
 	SentNode   *sent;
@@ -687,15 +687,15 @@ typedef struct Nodes
 } Nodes;
 
 static void
-read_nodes(QhBuild *build, QhSpool *spool, uint32 part, Nodes *nodes)
+read_nodes(QhBuild *build, QhPartFile *partfile, uint32 part, Nodes *nodes)
 {
 	Size		code_nbytes = build->meta.code_nbytes;
 
-	qh_spool_rewind(spool, part);
-	while (qh_spool_get(spool, &nodes->sent[nodes->n], sizeof(SentNode)))
+	qh_partfile_rewind(partfile, part);
+	while (qh_partfile_get(partfile, &nodes->sent[nodes->n], sizeof(SentNode)))
 	{
 		Assert(nodes->n < nodes->max);
-		qh_spool_get_rest(spool, nodes->codes + nodes->n * code_nbytes, code_nbytes);
+		qh_partfile_get_rest(partfile, nodes->codes + nodes->n * code_nbytes, code_nbytes);
 		nodes->n++;
 	}
 }
@@ -705,7 +705,7 @@ make_nodes(QhBuild *build, uint64 nbytes, Nodes *nodes)
 {
 	nodes->n = 0;
 	nodes->max = nbytes / (sizeof(SentNode) + build->meta.code_nbytes);
-	/* one more: where the end of the spool is met */
+	/* one more: where the end of the partfile is met */
 	nodes->sent = task_alloc(build, nodes->max + 1, sizeof(SentNode));
 	nodes->codes = task_alloc(build, nodes->max + 1, build->meta.code_nbytes);
 }
@@ -730,8 +730,8 @@ send_links(QhBuild *build, const QhGraph *graph, const Nodes *nodes, uint16 divi
 
 			ids[sent.n] = shards->bases[target->shard] + target->place;
 		}
-		qh_spool_put(shards->spools[SPOOL_LINKS], nodes->sent[i].shard, &sent, sizeof(sent));
-		qh_spool_put(shards->spools[SPOOL_LINKS], nodes->sent[i].shard, ids, sizeof(QhNode) * sent.n);
+		qh_partfile_put(shards->partfiles[SPOOL_LINKS], nodes->sent[i].shard, &sent, sizeof(sent));
+		qh_partfile_put(shards->partfiles[SPOOL_LINKS], nodes->sent[i].shard, ids, sizeof(QhNode) * sent.n);
 	}
 }
 
@@ -748,10 +748,10 @@ link_sample(QhBuild *build)
 
 	begin_piece(build, 0);
 	for (uint32 shard = 0; shard < nshards; shard++)
-		nbytes += qh_spool_part_nbytes(shards->spools[SPOOL_SAMPLE], shard);
+		nbytes += qh_partfile_part_nbytes(shards->partfiles[SPOOL_SAMPLE], shard);
 	make_nodes(build, nbytes, &nodes);
 	for (uint32 shard = 0; shard < nshards; shard++)
-		read_nodes(build, shards->spools[SPOOL_SAMPLE], shard, &nodes);
+		read_nodes(build, shards->partfiles[SPOOL_SAMPLE], shard, &nodes);
 	space = qh_build_space(build, nodes.codes, nodes.n);
 	send_links(build, qh_build_coarse(&alloc, &space, &params), &nodes, 0);
 	end_piece(build, 0);
@@ -780,7 +780,7 @@ link_nodes(QhBuild *build, const QhRecords *records, int division, int depth)
 		return;
 	}
 	make_nodes(build, count * records->nbytes, &nodes);
-	read_nodes(build, records->spool, records->part, &nodes);
+	read_nodes(build, records->partfile, records->part, &nodes);
 	begin_piece(build, nodes.n);
 	home = task_alloc(build, nodes.n, sizeof(uint32));
 	for (uint32 i = 0; i < nodes.n; i++)
@@ -794,7 +794,7 @@ static void
 link_between(QhBuild *build, int division, uint32 shard)
 {
 	QhShards   *shards = build->shards;
-	QhRecords	nodes = {shards->spools[SPOOL_OFFERED], (division - 1) * shards->plan->nshards + shard};
+	QhRecords	nodes = {shards->partfiles[SPOOL_OFFERED], (division - 1) * shards->plan->nshards + shard};
 
 	nodes.nbytes = sizeof(SentNode) + build->meta.code_nbytes;
 	nodes.code_at = sizeof(SentNode);
@@ -814,16 +814,16 @@ typedef struct Offered
 static void
 read_offered(QhBuild *build, uint32 shard, uint32 n, Offered *offered)
 {
-	QhSpool    *spool = build->shards->spools[SPOOL_LINKS];
+	QhPartFile    *partfile = build->shards->partfiles[SPOOL_LINKS];
 	Size		end = sizeof(uint64);
-	uint64		room = qh_spool_part_nbytes(spool, shard) + end;
+	uint64		room = qh_partfile_part_nbytes(partfile, shard) + end;
 	SentLinks	sent;
 
 	offered->data = task_alloc(build, room, 1);
 	offered->at = task_alloc(build, n, sizeof(Size) * QH_NDIVISIONS);
 	memset(offered->at, 0, sizeof(Size) * QH_NDIVISIONS * n);
-	qh_spool_rewind(spool, shard);
-	while (qh_spool_get(spool, &sent, sizeof(sent)))
+	qh_partfile_rewind(partfile, shard);
+	while (qh_partfile_get(partfile, &sent, sizeof(sent)))
 	{
 		Assert(sent.place < n && sent.division < QH_NDIVISIONS);
 		Assert(end + sizeof(sent) + sizeof(QhNode) * sent.n <= room);
@@ -831,7 +831,7 @@ read_offered(QhBuild *build, uint32 shard, uint32 n, Offered *offered)
 		memcpy(offered->data + end, &sent, sizeof(sent));
 		end += sizeof(sent);
 		if (sent.n > 0)
-			qh_spool_get_rest(spool, offered->data + end, sizeof(QhNode) * sent.n);
+			qh_partfile_get_rest(partfile, offered->data + end, sizeof(QhNode) * sent.n);
 		end += sizeof(QhNode) * sent.n;
 	}
 }
@@ -901,7 +901,7 @@ static void
 write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joins)
 {
 	QhShards   *shards = build->shards;
-	QhSpool    *spool = shards->spools[SPOOL_GRAPH];
+	QhPartFile    *partfile = shards->partfiles[SPOOL_GRAPH];
 	QhLink		within[2 * QH_MAX_M];
 	QhLink		out[4 * QH_MAX_M];
 	QhFinalInput input = {.hubs = &build->graph_params.hubs, .max_degree = graph->max_degree, .within = within};
@@ -921,9 +921,9 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 		input.naway = joins->taken[node];
 		for (n = qh_final_links(&input, out); n < graph->max_degree; n++)
 			out[n] = QH_INVALID_NODE;
-		qh_spool_put(spool, shard, out, sizeof(QhLink) * graph->max_degree);
+		qh_partfile_put(partfile, shard, out, sizeof(QhLink) * graph->max_degree);
 	}
-	qh_spool_end_part(spool, shard);
+	qh_partfile_end_part(partfile, shard);
 }
 
 static void
@@ -942,9 +942,9 @@ link_within(QhBuild *build, uint32 shard)
 	begin_piece(build, n);
 	if (n > 0)
 	{
-		qh_spool_rewind(shards->spools[SPOOL_CODES], shard);
+		qh_partfile_rewind(shards->partfiles[SPOOL_CODES], shard);
 		for (uint32 i = 0; i < n; i++)
-			qh_spool_get_rest(shards->spools[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
+			qh_partfile_get_rest(shards->partfiles[SPOOL_CODES], codes + i * (Size) build->meta.code_nbytes, build->meta.code_nbytes);
 		join_shard(build, shard, n, &joins);
 		known = (QhKnown) {shards->bases[shard], joins.begin, joins.within, joins.taken, (int) shards->shards[shard].nentries};
 		graph = qh_build_within(&alloc, &space, &params, &known);
@@ -963,10 +963,10 @@ link_within(QhBuild *build, uint32 shard)
 
 /* ---- writing ---- */
 
-/* Records of one size in a spool, a part a shard, by the ids of what they are about. */
+/* Records of one size in a partfile, a part a shard, by the ids of what they are about. */
 typedef struct Stream
 {
-	QhSpool    *spool;
+	QhPartFile    *partfile;
 	const QhNode *bases;		/* first id of each shard */
 	Size		nbytes;			/* of a record */
 	uint32		shard;
@@ -986,9 +986,9 @@ typedef struct ShardsSource
 } ShardsSource;
 
 static Stream
-open_stream(QhSpool *spool, const QhNode *bases, Size nbytes)
+open_stream(QhPartFile *partfile, const QhNode *bases, Size nbytes)
 {
-	return (Stream) {spool, bases, nbytes, 0, QH_INVALID_NODE};
+	return (Stream) {partfile, bases, nbytes, 0, QH_INVALID_NODE};
 }
 
 /* Read the record of an id, fastest if it follows the last one read. */
@@ -1001,10 +1001,10 @@ stream_get(Stream *stream, QhNode id, void *record)
 			stream->shard = 0;
 		while (id >= stream->bases[stream->shard + 1])
 			stream->shard++;
-		qh_spool_rewind(stream->spool, stream->shard);
-		qh_spool_skip(stream->spool, (id - stream->bases[stream->shard]) * (uint64) stream->nbytes);
+		qh_partfile_rewind(stream->partfile, stream->shard);
+		qh_partfile_skip(stream->partfile, (id - stream->bases[stream->shard]) * (uint64) stream->nbytes);
 	}
-	qh_spool_get_rest(stream->spool, record, stream->nbytes);
+	qh_partfile_get_rest(stream->partfile, record, stream->nbytes);
 	stream->next = id + 1;
 }
 
@@ -1065,11 +1065,11 @@ open_source(QhBuild *build, ShardsSource *source)
 			.fill = fill_from_shards, .links = links_from_shards, .posting = posting_from_shards
 		},
 		.posting_bases = shards->posting_bases,
-		.slots = open_stream(shards->spools[SPOOL_SLOTS], shards->bases, sizeof(QhRowData)),
-		.codes = open_stream(shards->spools[SPOOL_CODES], shards->bases, meta->code_nbytes),
-		.refine = open_stream(shards->spools[SPOOL_REFINE], shards->bases, meta->refine_nbytes),
-		.links = open_stream(shards->spools[SPOOL_GRAPH], shards->bases, sizeof(QhLink) * 2 * meta->m),
-		.postings = open_stream(shards->spools[SPOOL_POSTINGS], shards->posting_bases, qh_meta_link_nbytes(meta)),
+		.slots = open_stream(shards->partfiles[SPOOL_SLOTS], shards->bases, sizeof(QhRowData)),
+		.codes = open_stream(shards->partfiles[SPOOL_CODES], shards->bases, meta->code_nbytes),
+		.refine = open_stream(shards->partfiles[SPOOL_REFINE], shards->bases, meta->refine_nbytes),
+		.links = open_stream(shards->partfiles[SPOOL_GRAPH], shards->bases, sizeof(QhLink) * 2 * meta->m),
+		.postings = open_stream(shards->partfiles[SPOOL_POSTINGS], shards->posting_bases, qh_meta_link_nbytes(meta)),
 		.max_degree = 2 * meta->m
 	};
 }
@@ -1120,12 +1120,12 @@ qh_shards_work(QhBuild *build, QhShardsStep step)
 		do_task(build, task, &source);
 }
 
-/* Steps in which a spool is written and, for the last time, read. */
+/* Steps in which a partfile is written and, for the last time, read. */
 static const struct
 {
 	QhShardsStep written;
 	QhShardsStep read;
-}			spool_steps[NSPOOLS] = {
+}			partfile_steps[NSPOOLS] = {
 	[SPOOL_ROWS] = {QH_STEP_SCAN, QH_STEP_DIVIDE},
 	[SPOOL_CODES] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
 	[SPOOL_REFINE] = {QH_STEP_DIVIDE, QH_STEP_WRITE},
@@ -1149,10 +1149,10 @@ qh_shards_end_step(QhBuild *build, QhShardsStep step)
 	}
 	for (int i = 0; i < NSPOOLS; i++)
 	{
-		if (spool_steps[i].written == step)
-			qh_spool_finish(shards->spools[i]);
-		if (spool_steps[i].read == step)
-			qh_spool_close(shards->spools[i]);
+		if (partfile_steps[i].written == step)
+			qh_partfile_finish(shards->partfiles[i]);
+		if (partfile_steps[i].read == step)
+			qh_partfile_close(shards->partfiles[i]);
 	}
 	/* while others may still be busy */
 	if (step == QH_STEP_WITHIN && !build->worker && shards->pages->nslots > 0)
@@ -1163,8 +1163,8 @@ void
 qh_shards_forget(QhBuild *build, QhShardsStep step)
 {
 	for (int i = 0; i < NSPOOLS; i++)
-		if (spool_steps[i].read == step)
-			qh_spool_delete(build->shards->spools[i]);
+		if (partfile_steps[i].read == step)
+			qh_partfile_delete(build->shards->partfiles[i]);
 }
 
 double

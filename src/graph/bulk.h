@@ -50,7 +50,7 @@ typedef struct QhBulk
 	const uint32_t *home;
 	const QhKnown *known;
 
-	uint64_t	ticks;			/* units since the last tick */
+	uint64_t	ticks;			/* units since the last progress */
 	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
 } QhBulk;
 
@@ -76,7 +76,7 @@ qh_build_release(QhBulk *build, void *p)
 }
 
 static inline void
-qh_build_tick(QhBulk *build, QhBuildPhase phase, uint64_t units, uint64_t done, uint64_t total)
+qh_build_progress(QhBulk *build, QhBuildPhase phase, uint64_t units, uint64_t done, uint64_t total)
 {
 	build->ticks += units;
 	if (build->ticks < QH_TICK_UNITS)
@@ -87,8 +87,8 @@ qh_build_tick(QhBulk *build, QhBuildPhase phase, uint64_t units, uint64_t done, 
 		phase = build->report_as;
 		done = total;
 	}
-	if (build->params->tick != NULL)
-		build->params->tick(build->params->tick_ctx, phase, done, total);
+	if (build->params->progress != NULL)
+		build->params->progress(build->params->progress_ctx, phase, done, total);
 }
 
 /* Links a node has room for. */

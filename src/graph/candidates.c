@@ -200,7 +200,7 @@ qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_
 				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) nrows, work->codes, stride, (int) n, work->dist);
 			}
 			merge_list(build, work, near_keys(build, work, nodes, n, i, work->dist + (size_t) row * n, list[nkeep - 1]), list);
-			qh_build_tick(build, QH_PHASE_CANDIDATES, 1,
+			qh_build_progress(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
 		}
 	}
@@ -246,6 +246,6 @@ qh_add_known(QhBulk *build)
 			for (int j = 0; j < n; j++)
 				insert_key(list, (size_t) build->nkeep, qh_key(dist[j], known->nodes[i + (uint64_t) j], salt));
 		}
-		qh_build_tick(build, QH_PHASE_PRUNE, 1, 0, build->n);
+		qh_build_progress(build, QH_PHASE_PRUNE, 1, 0, build->n);
 	}
 }

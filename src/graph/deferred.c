@@ -14,31 +14,31 @@
 #define WAITERS_MIN			256
 
 void
-qh_waiting_init(QhWaiting *waiting, const QhAlloc *alloc)
+qh_deferred_init(QhDeferred *deferred, const QhAlloc *alloc)
 {
-	memset(waiting, 0, sizeof(*waiting));
-	waiting->alloc = *alloc;
-	qh_visited_init(&waiting->met, alloc);
-	qh_visited_init(&waiting->places, alloc);
+	memset(deferred, 0, sizeof(*deferred));
+	deferred->alloc = *alloc;
+	qh_visited_init(&deferred->met, alloc);
+	qh_visited_init(&deferred->places, alloc);
 }
 
 void
-qh_waiting_free(QhWaiting *waiting)
+qh_deferred_free(QhDeferred *deferred)
 {
-	qh_visited_free(&waiting->met);
-	qh_visited_free(&waiting->places);
-	qh_give(&waiting->alloc, waiting->waiters);
-	waiting->waiters = NULL;
-	waiting->n = waiting->capacity = 0;
+	qh_visited_free(&deferred->met);
+	qh_visited_free(&deferred->places);
+	qh_give(&deferred->alloc, deferred->nodes);
+	deferred->nodes = NULL;
+	deferred->n = deferred->capacity = 0;
 }
 
 void
-qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t n, size_t max_nbytes)
+qh_deferred_clear(QhDeferred *deferred, size_t nnodes, size_t n, size_t max_nbytes)
 {
-	qh_visited_clear(&waiting->met, nnodes, n, max_nbytes);
-	qh_visited_clear(&waiting->places, nnodes, n, max_nbytes);
-	waiting->n = 0;
-	qh_waiting_reserve(waiting, n);
+	qh_visited_clear(&deferred->met, nnodes, n, max_nbytes);
+	qh_visited_clear(&deferred->places, nnodes, n, max_nbytes);
+	deferred->n = 0;
+	qh_deferred_reserve(deferred, n);
 }
 
 /* Waiters that there is room for once capacity, or what there is to begin with, has grown for n. */
@@ -53,42 +53,42 @@ capacity_for(size_t capacity, size_t n)
 }
 
 size_t
-qh_waiting_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes)
+qh_deferred_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes)
 {
-	return sizeof(QhWaiting) + 2 * qh_visited_least_nbytes(nnodes, n, max_nbytes) + capacity_for(0, n) * sizeof(QhWaiter);
+	return sizeof(QhDeferred) + 2 * qh_visited_least_nbytes(nnodes, n, max_nbytes) + capacity_for(0, n) * sizeof(QhDeferredNode);
 }
 
 size_t
-qh_waiting_nbytes(const QhWaiting *waiting)
+qh_deferred_nbytes(const QhDeferred *deferred)
 {
-	return sizeof(QhWaiting) + qh_visited_nbytes(&waiting->met) + qh_visited_nbytes(&waiting->places) + waiting->capacity * sizeof(QhWaiter);
+	return sizeof(QhDeferred) + qh_visited_nbytes(&deferred->met) + qh_visited_nbytes(&deferred->places) + deferred->capacity * sizeof(QhDeferredNode);
 }
 
 size_t
-qh_waiting_growth(const QhWaiting *waiting, size_t n)
+qh_deferred_growth(const QhDeferred *deferred, size_t n)
 {
-	size_t		capacity = capacity_for(waiting->capacity, waiting->n + n);
+	size_t		capacity = capacity_for(deferred->capacity, deferred->n + n);
 
-	return qh_visited_growth(&waiting->met, n) + qh_visited_growth(&waiting->places, n) +
-		(capacity > waiting->capacity ? capacity * sizeof(QhWaiter) : 0);
+	return qh_visited_growth(&deferred->met, n) + qh_visited_growth(&deferred->places, n) +
+		(capacity > deferred->capacity ? capacity * sizeof(QhDeferredNode) : 0);
 }
 
 void
-qh_waiting_reserve(QhWaiting *waiting, size_t n)
+qh_deferred_reserve(QhDeferred *deferred, size_t n)
 {
-	size_t		capacity = capacity_for(waiting->capacity, waiting->n + n);
+	size_t		capacity = capacity_for(deferred->capacity, deferred->n + n);
 
-	qh_visited_reserve(&waiting->met, n);
-	qh_visited_reserve(&waiting->places, n);
-	if (capacity > waiting->capacity)
+	qh_visited_reserve(&deferred->met, n);
+	qh_visited_reserve(&deferred->places, n);
+	if (capacity > deferred->capacity)
 	{
-		QhWaiter   *waiters = qh_take(&waiting->alloc, capacity * sizeof(QhWaiter));
+		QhDeferredNode   *nodes = qh_take(&deferred->alloc, capacity * sizeof(QhDeferredNode));
 
-		if (waiting->n > 0)
-			memcpy(waiters, waiting->waiters, waiting->n * sizeof(QhWaiter));
-		qh_give(&waiting->alloc, waiting->waiters);
-		waiting->waiters = waiters;
-		waiting->capacity = capacity;
+		if (deferred->n > 0)
+			memcpy(nodes, deferred->nodes, deferred->n * sizeof(QhDeferredNode));
+		qh_give(&deferred->alloc, deferred->nodes);
+		deferred->nodes = nodes;
+		deferred->capacity = capacity;
 	}
 }
 
@@ -102,25 +102,25 @@ add_one(QhVisited *set, QhNode node)
 }
 
 void
-qh_waiting_note_read(QhWaiting *waiting, QhStore *store, const QhNode *nodes, int n)
+qh_deferred_note_read(QhDeferred *deferred, QhStore *store, const QhNode *nodes, int n)
 {
 	for (int i = 0; i < n; i++)
-		(void) add_one(&waiting->places, store->place(store, nodes[i]));
+		(void) add_one(&deferred->places, store->place(store, nodes[i]));
 }
 
 /* The node is to be scored, unless it was: note that, and that its place is read. */
 static int
-call(QhWaiting *waiting, QhStore *store, QhVisited *visited, QhNode node, QhNode *out)
+call(QhDeferred *deferred, QhStore *store, QhVisited *visited, QhNode node, QhNode *out)
 {
 	if (!add_one(visited, node))
 		return 0;
-	qh_waiting_note_read(waiting, store, &node, 1);
+	qh_deferred_note_read(deferred, store, &node, 1);
 	*out = node;
 	return 1;
 }
 
 int
-qh_waiting_sort_out(QhWaiting *waiting, QhStore *store, QhVisited *visited, QhNode owner, const QhLink *links, int n, QhNode *out)
+qh_deferred_sort_out(QhDeferred *deferred, QhStore *store, QhVisited *visited, QhNode owner, const QhLink *links, int n, QhNode *out)
 {
 	int			nout = 0;
 
@@ -130,12 +130,12 @@ qh_waiting_sort_out(QhWaiting *waiting, QhStore *store, QhVisited *visited, QhNo
 
 		if (qh_visited_has(visited, node))
 			continue;
-		if (!add_one(&waiting->met, node) || qh_visited_has(&waiting->places, store->place(store, node)))
-			nout += call(waiting, store, visited, node, out + nout);
+		if (!add_one(&deferred->met, node) || qh_visited_has(&deferred->places, store->place(store, node)))
+			nout += call(deferred, store, visited, node, out + nout);
 		else
 		{
-			QV_ASSERT(waiting->n < waiting->capacity);
-			waiting->waiters[waiting->n++] = (QhWaiter) {node, owner};
+			QV_ASSERT(deferred->n < deferred->capacity);
+			deferred->nodes[deferred->n++] = (QhDeferredNode) {node, owner};
 		}
 	}
 	return nout;
@@ -151,20 +151,20 @@ is_among(QhNode node, const QhNode *nodes, int n)
 }
 
 int
-qh_waiting_take(QhWaiting *waiting, QhStore *store, QhVisited *visited, const QhNode *owners, int nowners, int max, QhNode *out)
+qh_deferred_take(QhDeferred *deferred, QhStore *store, QhVisited *visited, const QhNode *owners, int nowners, int max, QhNode *out)
 {
 	size_t		kept = 0;
 	int			nout = 0;
 
-	for (size_t i = 0; i < waiting->n; i++)
+	for (size_t i = 0; i < deferred->n; i++)
 	{
-		QhWaiter	waiter = waiting->waiters[i];
+		QhDeferredNode	waiter = deferred->nodes[i];
 
 		if (nout < max && (nowners == 0 || is_among(waiter.owner, owners, nowners)))
-			nout += call(waiting, store, visited, waiter.node, out + nout);
+			nout += call(deferred, store, visited, waiter.node, out + nout);
 		else
-			waiting->waiters[kept++] = waiter;
+			deferred->nodes[kept++] = waiter;
 	}
-	waiting->n = kept;
+	deferred->n = kept;
 	return nout;
 }

@@ -10,46 +10,46 @@
 #include "graph/visited.h"
 
 /* A node, and the node that was expanded when it was met. */
-typedef struct QhWaiter
+typedef struct QhDeferredNode
 {
 	QhNode		node;
 	QhNode		owner;
-} QhWaiter;
+} QhDeferredNode;
 
-typedef struct QhWaiting
+typedef struct QhDeferred
 {
 	QhAlloc		alloc;
 	QhVisited	met;			/* all that links led to since the search spares places */
 	QhVisited	places;			/* those that were read */
-	QhWaiter   *waiters;		/* some have been scored since: they were met again */
+	QhDeferredNode   *nodes;		/* some have been scored since: they were met again */
 	size_t		n;
 	size_t		capacity;
-} QhWaiting;
+} QhDeferred;
 
 /* Nobody waits, and no memory is taken until the first clear. */
-extern void qh_waiting_init(QhWaiting *waiting, const QhAlloc *alloc);
-extern void qh_waiting_free(QhWaiting *waiting);
+extern void qh_deferred_init(QhDeferred *deferred, const QhAlloc *alloc);
+extern void qh_deferred_free(QhDeferred *deferred);
 
 /* Nobody waits and no place was read, in a search of a store of nnodes nodes (0: not known); as qh_visited_clear(). */
-extern void qh_waiting_clear(QhWaiting *waiting, size_t nnodes, size_t n, size_t max_nbytes);
+extern void qh_deferred_clear(QhDeferred *deferred, size_t nnodes, size_t n, size_t max_nbytes);
 /* Bytes that this takes, with the struct, where nothing is held yet. */
-extern size_t qh_waiting_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes);
+extern size_t qh_deferred_least_nbytes(size_t nnodes, size_t n, size_t max_nbytes);
 
 /* Bytes held; and bytes that making room for the n neighbours of one more node takes besides, 0 where there is room. */
-extern size_t qh_waiting_nbytes(const QhWaiting *waiting);
-extern size_t qh_waiting_growth(const QhWaiting *waiting, size_t n);
-extern void qh_waiting_reserve(QhWaiting *waiting, size_t n);
+extern size_t qh_deferred_nbytes(const QhDeferred *deferred);
+extern size_t qh_deferred_growth(const QhDeferred *deferred, size_t n);
+extern void qh_deferred_reserve(QhDeferred *deferred, size_t n);
 
 /* The codes of these nodes are read. */
-extern void qh_waiting_note_read(QhWaiting *waiting, QhStore *store, const QhNode *nodes, int n);
+extern void qh_deferred_note_read(QhDeferred *deferred, QhStore *store, const QhNode *nodes, int n);
 
 /*
  * Of the n links of owner, for which there must be room, those to be scored now go to out and into visited: nodes not in there that were met before,
  * or whose place was read.  Others wait.  Returns how many went to out.
  */
-extern int qh_waiting_sort_out(QhWaiting *waiting, QhStore *store, QhVisited *visited, QhNode owner, const QhLink *links, int n, QhNode *out);
+extern int qh_deferred_sort_out(QhDeferred *deferred, QhStore *store, QhVisited *visited, QhNode owner, const QhLink *links, int n, QhNode *out);
 
 /* Up to max of those who wait for one of these owners, or for anybody where there are none: they go to out and into visited.  Returns how many. */
-extern int qh_waiting_take(QhWaiting *waiting, QhStore *store, QhVisited *visited, const QhNode *owners, int nowners, int max, QhNode *out);
+extern int qh_deferred_take(QhDeferred *deferred, QhStore *store, QhVisited *visited, const QhNode *owners, int nowners, int max, QhNode *out);
 
 #endif							/* QH_DEFERRED_H */

@@ -130,7 +130,7 @@ typedef struct QhSearchStats
 /*
  * What a search is to have done before it returns the next node.  Numbers of nodes count those returned before.
  */
-typedef struct QhAim
+typedef struct QhBudget
 {
 	uint64_t	ef_total;		/* of the nearest nodes found so many are expanded; a smaller number than before changes nothing */
 	uint64_t	found_total;	/* so many are put in order, expanded or not */
@@ -146,10 +146,10 @@ typedef struct QhAim
 
 	/*
 	 * Where the store has places, a neighbour at a place that the search has not read waits until a second node links to it; those of the nearest
-	 * whole_total nodes found, as far as they are in order, do not wait.  0: nobody waits, from now on; an aim with another number is heeded from a search's first on only.
+	 * whole_total nodes found, as far as they are in order, do not wait.  0: nobody waits, from now on; a budget with another number is heeded from a search's first on only.
 	 */
 	uint64_t	whole_total;
-} QhAim;
+} QhBudget;
 
 /*
  * Bytes in which a search that begins with so many seeds can make one hop.  No search ever holds more than these, or than its limit
@@ -175,10 +175,10 @@ extern void qh_search_start(QhSearch *search, const QhSearchLimits *limits, cons
  */
 extern bool qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out);
 /*
- * The same by an aim, up to max > 0 nodes: those that one call after the other would return, as far as the aim puts nodes in order.  Returns
+ * The same by a budget, up to max > 0 nodes: those that one call after the other would return, as far as the budget puts nodes in order.  Returns
  * how many.  Nodes may be returned unexpanded, which is made up for when ef_total grows to include them, or nothing else is left.
  */
-extern int qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *out);
+extern int qh_search_next_within(QhSearch *search, const QhBudget *budget, int max, QhCandidate *out);
 /* The nearest nodes found and not returned yet, as things stand: at most max, without their distances. */
 extern int qh_search_peek(const QhSearch *search, int max, QhNode *out);
 extern const QhSearchStats *qh_search_stats(const QhSearch *search);
@@ -226,8 +226,8 @@ typedef struct QhBuildParams
 	QhHubs		hubs;			/* ids are places in the order, from a multiple of the period on */
 	int			ntrees;			/* random trees to take candidates from; 0 = by ef_construction */
 	/* Called often; may longjmp out (interrupts).  May be NULL. */
-	void		(*tick) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
-	void	   *tick_ctx;
+	void		(*progress) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
+	void	   *progress_ctx;
 } QhBuildParams;
 
 typedef struct QhGraph
@@ -368,7 +368,7 @@ typedef struct QhCheckInput
 	int			nentries;
 	void	   *ctx;
 	void		(*report) (void *ctx, const QhFault *fault);	/* called for each fault */
-	void		(*tick) (void *ctx);	/* may be NULL */
+	void		(*progress) (void *ctx);	/* may be NULL */
 	/* Is a node in use on its way out?  It may be out of the tree already.  May be NULL. */
 	bool		(*is_dying) (void *ctx, QhNode node);
 } QhCheckInput;

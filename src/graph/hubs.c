@@ -23,7 +23,7 @@ count_sources(QhBulk *build)
 
 		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
 			count[qh_link_node(links[i])]++;
-		qh_build_tick(build, QH_PHASE_PRUNE, 1, 0, build->n);
+		qh_build_progress(build, QH_PHASE_PRUNE, 1, 0, build->n);
 	}
 	return count;
 }

@@ -96,9 +96,9 @@ draw_pivots(Layout *layout, const Stretch *stretch, QhNode *pivots, uint32_t npi
 }
 
 static void
-tick(const Layout *layout, uint32_t ndistances)
+progress(const Layout *layout, uint32_t ndistances)
 {
-	qh_build_tick(layout->build, QH_PHASE_PARTITION, ndistances / 1024 + 1, 0, layout->build->n);
+	qh_build_progress(layout->build, QH_PHASE_PARTITION, ndistances / 1024 + 1, 0, layout->build->n);
 }
 
 /* Put the pivots in a row: each behind the one it is nearest to of all that are left, the first behind the node before. */
@@ -119,7 +119,7 @@ chain_pivots(const Layout *layout, QhNode before, QhNode *pivots, uint32_t npivo
 			for (uint32_t j = i + 1; j < npivots; j++)
 				if (dist[j - i] < dist[best - i])
 					best = j;
-			tick(layout, npivots - i);
+			progress(layout, npivots - i);
 		}
 		before = nearest = pivots[best];
 		pivots[best] = pivots[i];
@@ -156,7 +156,7 @@ find_nearest_of_batch(const Layout *layout, const QhNode *nodes, uint32_t n, uin
 			}
 		}
 	}
-	tick(layout, n * npivots);
+	progress(layout, n * npivots);
 }
 
 /* Which of the pivots each node is nearest to. */
@@ -226,7 +226,7 @@ make_cells(const Layout *layout, const QhNode *pivots, uint32_t npivots, Cells *
 	for (uint32_t i = 0; i < npivots; i++)
 	{
 		choose_lists(layout, cells, pivots[i], lists + i * QH_LAYOUT_LISTS);
-		tick(layout, QH_LAYOUT_CELLS);
+		progress(layout, QH_LAYOUT_CELLS);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		begin[lists[i] + 1]++;

@@ -221,7 +221,7 @@ split_range(QhBulk *build, int tree, Range range)
 	qh_split_choose(build, keys, n, range.salt, &split);
 	qh_split_score(build, &split, keys, n, range.salt, next);
 	qh_keys_partition(keys, n, left);
-	qh_build_tick(build, QH_PHASE_PARTITION, n / 64 + 1, (uint64_t) tree * build->n + range.begin, (uint64_t) build->ntrees * build->n);
+	qh_build_progress(build, QH_PHASE_PARTITION, n / 64 + 1, (uint64_t) tree * build->n + range.begin, (uint64_t) build->ntrees * build->n);
 
 	split_range(build, tree, (Range) {range.begin, range.begin + left, range.leaf_begin, range.leaf_begin + left_leaves, next});
 	split_range(build, tree, (Range) {range.begin + left, range.end, range.leaf_begin + left_leaves, range.leaf_end, next});

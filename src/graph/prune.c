@@ -55,7 +55,7 @@ qh_prune_nodes(QhBulk *build, uint32_t begin, uint32_t end)
 		n = qh_select_with(work, &store.store, &input, chosen);
 		for (int i = 0; i < build->max_degree; i++)
 			links[i] = i < n ? cands[chosen[i]].node : QH_INVALID_NODE;
-		qh_build_tick(build, QH_PHASE_PRUNE, 1, node - begin, end - begin);
+		qh_build_progress(build, QH_PHASE_PRUNE, 1, node - begin, end - begin);
 	}
 	qh_build_release(build, chosen);
 	qh_build_release(build, cands);
@@ -78,7 +78,7 @@ qh_collect_sources(QhBulk *build)
 
 		for (int i = 0; i < build->max_degree && links[i] != QH_INVALID_NODE; i++)
 			begin[qh_link_node(links[i]) + 1]++;
-		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
+		qh_build_progress(build, QH_PHASE_REVERSE, 1, 0, n);
 	}
 	for (uint32_t i = 0; i < n; i++)
 		begin[i + 1] += begin[i];
@@ -93,7 +93,7 @@ qh_collect_sources(QhBulk *build)
 			QV_ASSERT(begin[qh_link_node(links[i])] < begin[n]);
 			build->sources[begin[qh_link_node(links[i])]++] = node;
 		}
-		qh_build_tick(build, QH_PHASE_REVERSE, 1, 0, n);
+		qh_build_progress(build, QH_PHASE_REVERSE, 1, 0, n);
 	}
 	for (uint32_t i = n; i > 0; i--)
 		begin[i] = begin[i - 1];
@@ -120,7 +120,7 @@ typedef struct AnswerWork
  * the order of ids, which means nothing.
  */
 static void
-gather_candidates(QhBulk *build, AnswerWork *work, QhNode node)
+collect_neighbors(QhBulk *build, AnswerWork *work, QhNode node)
 {
 	const QhLink *links = links_of(build, node);
 	int			nlinks = qh_list_count(links, build->max_degree);
@@ -179,7 +179,7 @@ answer_node(QhBulk *build, AnswerWork *work, QhNode node)
 	int			nkept = 0;
 	int			n;
 
-	gather_candidates(build, work, node);
+	collect_neighbors(build, work, node);
 	n = work->ncands;
 	if (n > qh_build_degree(build, node))
 	{
@@ -220,7 +220,7 @@ qh_answer_links(QhBulk *build, uint32_t begin, uint32_t end)
 	for (uint32_t node = begin; node < end; node++)
 	{
 		answer_node(build, &work, node);
-		qh_build_tick(build, QH_PHASE_REVERSE, 1, node - begin, end - begin);
+		qh_build_progress(build, QH_PHASE_REVERSE, 1, node - begin, end - begin);
 	}
 	qh_build_release(build, work.chosen);
 	qh_build_release(build, work.kept);

@@ -95,7 +95,7 @@ qh_entries_first(QhBulk *build, uint32_t nentries)
 		uint32_t	end = (uint32_t) ((uint64_t) build->n * (i + 1) / nentries);
 
 		entries[i] = medoid_of(build, order + begin, end - begin, &random);
-		qh_build_tick(build, QH_PHASE_REACH, ENTRY_SAMPLE, 0, build->n);
+		qh_build_progress(build, QH_PHASE_REACH, ENTRY_SAMPLE, 0, build->n);
 	}
 	/* from the end of the order, where what is left of a stretch moves up into the gap its medoid leaves */
 	for (uint32_t i = nentries; i-- > 0;)
@@ -166,7 +166,7 @@ drain(Reach *reach, int share)
 	for (; reach->head < reach->tail; reach->head++)
 	{
 		claim_children(reach, reach->queue[reach->head], share);
-		qh_build_tick(reach->build, QH_PHASE_REACH, 1, reach->tail, reach->build->n);
+		qh_build_progress(reach->build, QH_PHASE_REACH, 1, reach->tail, reach->build->n);
 	}
 }
 

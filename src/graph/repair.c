@@ -338,7 +338,7 @@ meet(Repair *repair, const QhLink *links, int nlinks)
 
 /* Collect the live neighbours of dead neighbours, and of the dead beyond while those are few. */
 static void
-gather_near(Repair *repair)
+collect_near(Repair *repair)
 {
 	QhStore    *store = repair->store;
 	int			nneighbours = repair->nqueue;
@@ -532,7 +532,7 @@ qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink 
 	if (anew)
 		search_live(&repair, links, n);
 	else
-		gather_near(&repair);
+		collect_near(&repair);
 	choose_links(&repair, copy_tree_links(links, store->max_degree, out), out);
 	end_repair(&repair);
 	return anew ? QH_REPLACED : QH_REVISED;

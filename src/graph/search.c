@@ -10,7 +10,7 @@
  * is filled again when nodes have been returned or ef_total has grown.  Always
  * max(window) <= min(overflow): a node is turned away only by a full window.
  * Behind the entries to be expanded the window may have others, which are only
- * found and put in order; those returned before their turn came are owed.
+ * found and put in order; those returned before their turn came are pending.
  */
 #include <math.h>
 #include <string.h>
@@ -38,7 +38,7 @@ typedef uint64_t Entry;
 /* Entries of the window and the overflow to begin with: a search at ef 40 fits. */
 #define WINDOW_MIN			248 /* 2 kB with COPIED */
 #define OVERFLOW_MIN		1024
-#define OWED_MIN			64
+#define PENDING_MIN			64
 
 /* How far to look ahead for the nodes that are passed to hint(); chosen by hand. */
 #define HINT_REACH			32
@@ -83,11 +83,11 @@ struct QhSearch
 	size_t		rank;			/* this one, counted from 1; 0 = it was returned, or there is none */
 	float		bound;			/* beyond which none is, as far as the window tells */
 
-	/* Owed: owed[first_owed .. nowed) were returned but not expanded, in this order. */
-	QhNode	   *owed;
-	size_t		owed_capacity;
-	size_t		first_owed;
-	size_t		nowed;
+	/* Pending: pending[first_pending .. npending) were returned but not expanded, in this order. */
+	QhNode	   *pending;
+	size_t		pending_capacity;
+	size_t		first_pending;
+	size_t		npending;
 
 	/* Overflow: the first nheap form a heap, the rest were just appended. */
 	Entry	   *overflow;
@@ -99,7 +99,7 @@ struct QhSearch
 
 	/* Neighbours that wait, while places are spared. */
 	bool		sparing;
-	QhWaiting  *waiting;		/* made at need, for most searches spare none */
+	QhDeferred  *deferred;		/* made at need, for most searches spare none */
 	float		nearest;		/* distance of the nearest node found, */
 	uint64_t	nearest_since;	/* and of those expanded so many were when it was */
 	size_t		nwhole;			/* of the window: nodes whose neighbours do not wait */
@@ -159,8 +159,8 @@ bytes_held(const QhSearch *search)
 {
 	return sizeof(QhSearch) +
 		2 * window_nbytes(search->capacity) + search->overflow_capacity * sizeof(Entry) +
-		qh_visited_nbytes(&search->visited) + (search->waiting != NULL ? qh_waiting_nbytes(search->waiting) : 0) +
-		search->owed_capacity * sizeof(QhNode) + hop_nbytes(search->store);
+		qh_visited_nbytes(&search->visited) + (search->deferred != NULL ? qh_deferred_nbytes(search->deferred) : 0) +
+		search->pending_capacity * sizeof(QhNode) + hop_nbytes(search->store);
 }
 
 /* May so many bytes more be held than are now?  What grows is held twice while it is copied. */
@@ -419,7 +419,7 @@ window_fill(QhSearch *search)
 	if (n > search->count + search->noverflow)
 		n = search->count + search->noverflow;
 
-	/* sliding back pays for itself only once head is at least as far as what is moved; else twice the room is taken, if it may be */
+	/* sliding back pays only once head is at least as far as what is moved; else twice the room is taken, if it may be */
 	if (search->head + n > search->capacity && (n <= search->capacity / 2 || !window_reserve(search, 2 * n)))
 	{
 		window_slide(search);
@@ -456,11 +456,11 @@ has_room_for_hop(QhSearch *search)
 			return false;
 		qh_visited_reserve(&search->visited, degree);
 	}
-	if (search->sparing && (nbytes = qh_waiting_growth(search->waiting, degree)) > 0)
+	if (search->sparing && (nbytes = qh_deferred_growth(search->deferred, degree)) > 0)
 	{
 		if (!may_hold(search, nbytes))
 			return false;
-		qh_waiting_reserve(search->waiting, degree);
+		qh_deferred_reserve(search->deferred, degree);
 	}
 	return window_reserve(search, count + degree) &&
 		(!search->limits.resumable || overflow_reserve(search, search->noverflow + 2 * degree));
@@ -561,12 +561,12 @@ gather(QhSearch *search, QhNode node, int place)
 
 	QV_ASSERT(nlinks >= 0 && nlinks <= store->max_degree && batch->n == 0);
 	if (search->sparing && has_arrived(search))
-		batch->n = qh_waiting_sort_out(search->waiting, store, &search->visited, node, search->links, nlinks, batch->nodes);
+		batch->n = qh_deferred_sort_out(search->deferred, store, &search->visited, node, search->links, nlinks, batch->nodes);
 	else
 	{
 		batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
 		if (search->sparing)
-			qh_waiting_note_read(search->waiting, store, batch->nodes, batch->n);
+			qh_deferred_note_read(search->deferred, store, batch->nodes, batch->n);
 	}
 	ask(search, place);
 	search->stats.nexpanded++;
@@ -676,14 +676,14 @@ is_due(QhSearch *search)
 
 /* Score some of those that wait for these nodes, or for any where there are none given.  False if nobody does, or a limit is met. */
 static bool
-call_in(QhSearch *search, const QhNode *owners, int nowners)
+resume_deferred(QhSearch *search, const QhNode *owners, int nowners)
 {
 	int			next = !search->turn;
 	Batch	   *batch = &search->batch[next];
 
-	if (search->waiting->n == 0 || !goes_on(search))
+	if (search->deferred->n == 0 || !goes_on(search))
 		return false;
-	batch->n = qh_waiting_take(search->waiting, search->store, &search->visited, owners, nowners, search->store->max_degree, batch->nodes);
+	batch->n = qh_deferred_take(search->deferred, search->store, &search->visited, owners, nowners, search->store->max_degree, batch->nodes);
 	if (batch->n == 0)
 		return false;
 	ask(search, next);
@@ -702,24 +702,24 @@ ran_out(const QhSearch *search)
 
 /* Does anybody wait? */
 static inline bool
-has_waiting(const QhSearch *search)
+has_deferred(const QhSearch *search)
 {
-	return search->sparing && search->waiting->n > 0;
+	return search->sparing && search->deferred->n > 0;
 }
 
 /* Likewise those that wait for the nearest nodes of the window; or all, where no other node is left to be expanded. */
 static bool
-call_in_near(QhSearch *search)
+resume_near(QhSearch *search)
 {
 	const Entry *window = search->window + search->head;
 	QhNode		nearest[WHOLE_MAX];
 	int			n = 0;
 
 	if (ran_out(search))
-		return call_in(search, NULL, 0);
+		return resume_deferred(search, NULL, 0);
 	for (; n < WHOLE_MAX && (size_t) n < search->nwhole && (size_t) n < search->count; n++)
 		nearest[n] = entry_node(window[n]);
-	return n > 0 && call_in(search, nearest, n);
+	return n > 0 && resume_deferred(search, nearest, n);
 }
 
 /* Expand what is due of the window, until a limit is met. */
@@ -752,59 +752,59 @@ settle(QhSearch *search)
 {
 	do
 		expand_due(search);
-	while (has_waiting(search) && call_in_near(search));
+	while (has_deferred(search) && resume_near(search));
 }
 
-/* Room for one node more that is owed: where those before it were paid, or in more memory.  False if a limit forbids it. */
+/* Room for one node more that is pending: where those before it were expanded, or in more memory.  False if a limit forbids it. */
 static bool
-owed_reserve(QhSearch *search)
+pending_reserve(QhSearch *search)
 {
-	size_t		n = search->nowed - search->first_owed;
-	size_t		capacity = search->owed_capacity > 0 ? 2 * search->owed_capacity : OWED_MIN;
-	QhNode	   *owed;
+	size_t		n = search->npending - search->first_pending;
+	size_t		capacity = search->pending_capacity > 0 ? 2 * search->pending_capacity : PENDING_MIN;
+	QhNode	   *pending;
 
-	if (search->nowed < search->owed_capacity)
+	if (search->npending < search->pending_capacity)
 		return true;
-	if (n > search->owed_capacity / 2 || search->owed_capacity == 0)
+	if (n > search->pending_capacity / 2 || search->pending_capacity == 0)
 	{
 		if (!may_hold(search, capacity * sizeof(QhNode)))
 			return false;
-		owed = qh_take(&search->alloc, capacity * sizeof(QhNode));
+		pending = qh_take(&search->alloc, capacity * sizeof(QhNode));
 		if (n > 0)
-			memcpy(owed, search->owed + search->first_owed, n * sizeof(QhNode));
-		qh_give(&search->alloc, search->owed);
-		search->owed = owed;
-		search->owed_capacity = capacity;
+			memcpy(pending, search->pending + search->first_pending, n * sizeof(QhNode));
+		qh_give(&search->alloc, search->pending);
+		search->pending = pending;
+		search->pending_capacity = capacity;
 	}
 	else
-		memmove(search->owed, search->owed + search->first_owed, n * sizeof(QhNode));
-	search->first_owed = 0;
-	search->nowed = n;
+		memmove(search->pending, search->pending + search->first_pending, n * sizeof(QhNode));
+	search->first_pending = 0;
+	search->npending = n;
 	return true;
 }
 
 /* A node was returned and is not expanded: note it, for a search that is asked for more.  Where it cannot be noted, nothing more is expanded. */
 static void
-owe(QhSearch *search, QhNode node)
+leave_pending(QhSearch *search, QhNode node)
 {
-	if (!owed_reserve(search))
+	if (!pending_reserve(search))
 	{
 		search->stats.limited = true;
 		return;
 	}
-	QV_ASSERT(search->nowed < search->owed_capacity);
-	search->owed[search->nowed++] = node;
+	QV_ASSERT(search->npending < search->pending_capacity);
+	search->pending[search->npending++] = node;
 }
 
-/* Expand the first node owed; false where there is none, or a limit is met. */
+/* Expand the first node pending; false where there is none, or a limit is met. */
 static bool
-pay(QhSearch *search)
+expand_pending(QhSearch *search)
 {
-	if (search->first_owed == search->nowed || !goes_on(search))
+	if (search->first_pending == search->npending || !goes_on(search))
 		return false;
-	expand(search, search->owed[search->first_owed++]);
-	if (search->first_owed == search->nowed)
-		search->first_owed = search->nowed = 0;
+	expand(search, search->pending[search->first_pending++]);
+	if (search->first_pending == search->npending)
+		search->first_pending = search->npending = 0;
 	return true;
 }
 
@@ -826,12 +826,12 @@ place_hop(QhSearch *search)
 }
 
 static void
-free_waiting(QhSearch *search)
+free_deferred(QhSearch *search)
 {
-	if (search->waiting != NULL)
-		qh_waiting_free(search->waiting);
-	qh_give(&search->alloc, search->waiting);
-	search->waiting = NULL;
+	if (search->deferred != NULL)
+		qh_deferred_free(search->deferred);
+	qh_give(&search->alloc, search->deferred);
+	search->deferred = NULL;
 }
 
 /* Entries of the smallest window and overflow in which a search that begins with so many seeds can make one hop. */
@@ -872,17 +872,17 @@ free_arrays(QhSearch *search)
 	qh_give(&search->alloc, search->window);
 	qh_give(&search->alloc, search->other);
 	qh_give(&search->alloc, search->overflow);
-	qh_give(&search->alloc, search->owed);
+	qh_give(&search->alloc, search->pending);
 	qh_visited_free(&search->visited);
-	free_waiting(search);
+	free_deferred(search);
 }
 
 /* Arrays as small as they may be. */
 static void
 take_arrays(QhSearch *search, int nseeds)
 {
-	search->owed = NULL;
-	search->owed_capacity = 0;
+	search->pending = NULL;
+	search->pending_capacity = 0;
 	search->capacity = least_window(search->store, nseeds);
 	search->window = qh_take(&search->alloc, window_nbytes(search->capacity));
 	search->other = qh_take(&search->alloc, window_nbytes(search->capacity));
@@ -949,7 +949,7 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	search->size = 0;
 	search->cursor = 0;
 	search->batch[0].n = search->batch[1].n = 0;
-	search->first_owed = search->nowed = 0;
+	search->first_pending = search->npending = 0;
 	search->noverflow = 0;
 	search->nheap = 0;
 	prepare_arrays(search, nseeds);
@@ -974,27 +974,27 @@ not_returned(const QhSearch *search, uint64_t total)
 	return total > search->nreturned ? (size_t) (total - search->nreturned) : 0;
 }
 
-/* Note what the window is to be like; what is owed comes first.  Returns its size. */
+/* Note what the window is to be like; what is pending comes first.  Returns its size. */
 static size_t
-take_aim(QhSearch *search, const QhAim *aim)
+set_budget(QhSearch *search, const QhBudget *budget)
 {
-	size_t		size = not_returned(search, aim->found_total);
+	size_t		size = not_returned(search, budget->found_total);
 
-	if (aim->ef_total > search->ef_total)
-		search->ef_total = aim->ef_total;
+	if (budget->ef_total > search->ef_total)
+		search->ef_total = budget->ef_total;
 	search->nexpand = not_returned(search, search->ef_total);
-	search->nmost = aim->rank > 0 ? not_returned(search, aim->most_total) : 0;
+	search->nmost = budget->rank > 0 ? not_returned(search, budget->most_total) : 0;
 	if (search->nmost < search->nexpand)
 		search->nmost = search->nexpand;
 	if (size < search->nmost)
 		size = search->nmost;
 	if (size == 0)
 		size = search->nexpand = search->nmost = 1;
-	search->reach = aim->reach;
-	search->rank = not_returned(search, aim->rank);
-	if (search->rank == 0 && aim->rank_dist > 0)
-		search->bound = aim->reach * aim->rank_dist;
-	search->nwhole = not_returned(search, aim->whole_total);
+	search->reach = budget->reach;
+	search->rank = not_returned(search, budget->rank);
+	if (search->rank == 0 && budget->rank_dist > 0)
+		search->bound = budget->reach * budget->rank_dist;
+	search->nwhole = not_returned(search, budget->whole_total);
 	return size;
 }
 
@@ -1004,36 +1004,36 @@ begin_sparing(QhSearch *search)
 {
 	size_t		degree = (size_t) search->store->max_degree;
 	size_t		max_nbytes = search->limits.max_nbytes;
-	size_t		nbytes = qh_waiting_least_nbytes(search->store->nnodes, degree, max_nbytes);
+	size_t		nbytes = qh_deferred_least_nbytes(search->store->nnodes, degree, max_nbytes);
 
 	if (max_nbytes != 0)
 	{
-		free_waiting(search);
+		free_deferred(search);
 		if (nbytes > max_nbytes / 4 || !may_hold(search, nbytes))
 			return;
 	}
-	if (search->waiting == NULL)
+	if (search->deferred == NULL)
 	{
-		search->waiting = qh_take(&search->alloc, sizeof(QhWaiting));
-		qh_waiting_init(search->waiting, &search->alloc);
+		search->deferred = qh_take(&search->alloc, sizeof(QhDeferred));
+		qh_deferred_init(search->deferred, &search->alloc);
 	}
-	qh_waiting_clear(search->waiting, search->store->nnodes, degree, max_nbytes);
+	qh_deferred_clear(search->deferred, search->store->nnodes, degree, max_nbytes);
 	search->sparing = true;
 	search->nearest = INFINITY;
 	search->nearest_since = 0;
 }
 
-/* Places are spared from the first aim on that says so, if it is the search's first, until one that does not. */
+/* Places are spared from the first budget on that says so, if it is the search's first, until one that does not. */
 static void
-choose_sparing(QhSearch *search, const QhAim *aim)
+choose_sparing(QhSearch *search, const QhBudget *budget)
 {
-	if (search->stats.nexpanded == 0 && aim->whole_total > 0 && search->store->place != NULL && !search->sparing)
+	if (search->stats.nexpanded == 0 && budget->whole_total > 0 && search->store->place != NULL && !search->sparing)
 		begin_sparing(search);
-	if (search->sparing && aim->whole_total == 0)
+	if (search->sparing && budget->whole_total == 0)
 	{
-		while (call_in(search, NULL, 0))
+		while (resume_deferred(search, NULL, 0))
 			;
-		search->sparing = search->waiting->n > 0;
+		search->sparing = search->deferred->n > 0;
 	}
 }
 
@@ -1045,7 +1045,7 @@ pop_front(QhSearch *search)
 	QhNode		node = entry_node(front);
 
 	if (!(front & EXPANDED) && !search->stats.limited)
-		owe(search, node);
+		leave_pending(search, node);
 	search->head++;
 	search->count--;
 	if (search->cursor > 0)
@@ -1055,9 +1055,9 @@ pop_front(QhSearch *search)
 }
 
 int
-qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *out)
+qh_search_next_within(QhSearch *search, const QhBudget *budget, int max, QhCandidate *out)
 {
-	size_t		size = take_aim(search, aim);
+	size_t		size = set_budget(search, budget);
 	int			n = 0;
 
 	if (search->stats.nexpanded == 0)
@@ -1065,22 +1065,22 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 	window_cut(search, size);
 	if (!window_fill(search))
 		search->stats.limited = true;
-	choose_sparing(search, aim);
+	choose_sparing(search, budget);
 	if (!search->limits.resumable)
 	{
 		/* seeds beyond the first window's size are not wanted any more */
 		search->noverflow = 0;
 		search->nheap = 0;
 	}
-	while (search->nreturned - (search->nowed - search->first_owed) < search->ef_total && pay(search))
+	while (search->nreturned - (search->npending - search->first_pending) < search->ef_total && expand_pending(search))
 		;
 	settle(search);
-	while (search->count == 0 && pay(search))
+	while (search->count == 0 && expand_pending(search))
 		settle(search);
-	search->stats.exhausted = !search->stats.limited && ran_out(search) && search->first_owed == search->nowed && !has_waiting(search);
+	search->stats.exhausted = !search->stats.limited && ran_out(search) && search->first_pending == search->npending && !has_deferred(search);
 
 	/* none of those that are in order leaves anything to be done before the next of them */
-	while (n < max && (size_t) n < size && search->count > 0 && (n == 0 || !(has_waiting(search) && ran_out(search))))
+	while (n < max && (size_t) n < size && search->count > 0 && (n == 0 || !(has_deferred(search) && ran_out(search))))
 		out[n++] = pop_front(search);
 	search->stats.nbytes = bytes_held(search);
 	return n;
@@ -1089,7 +1089,7 @@ qh_search_next_aimed(QhSearch *search, const QhAim *aim, int max, QhCandidate *o
 bool
 qh_search_next(QhSearch *search, uint64_t ef_total, QhCandidate *out)
 {
-	return qh_search_next_aimed(search, &(QhAim) {.ef_total = ef_total}, 1, out) > 0;
+	return qh_search_next_within(search, &(QhBudget) {.ef_total = ef_total}, 1, out) > 0;
 }
 
 int

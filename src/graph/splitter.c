@@ -143,7 +143,7 @@ divide(Splitting *splitting, uint64_t *keys, uint32_t n, uint32_t salt, uint32_t
 		cut->npivots = (uint32_t) split.npivots;
 		copy_pivots(splitting, at, &split);
 	}
-	qh_build_tick(build, QH_PHASE_PARTITION, n / 64 + 1, at, splitting->splitter->nshards);
+	qh_build_progress(build, QH_PHASE_PARTITION, n / 64 + 1, at, splitting->splitter->nshards);
 	divide(splitting, keys, left, next, at + 1, cut->left_shards);
 	divide(splitting, keys + left, n - left, next, at + cut->left_shards, nshards - cut->left_shards);
 }

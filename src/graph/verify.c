@@ -13,12 +13,12 @@
 #include "kernel/assert.h"
 
 /*
- * Nodes waiting to be expanded that are remembered as a list; more than that
+ * Nodes deferred to be expanded that are remembered as a list; more than that
  * are found again by going through the bitmaps.  256 kB.
  */
 #define WORK_MAX		65536
 
-/* Nodes between two calls of tick(). */
+/* Nodes between two calls of progress(). */
 #define TICK_NODES		1024
 
 typedef struct Check
@@ -26,7 +26,7 @@ typedef struct Check
 	QhStore    *store;
 	const QhCheckInput *input;
 	uint64_t	nfaults;
-	uint64_t	nseen;			/* nodes looked at, for tick() */
+	uint64_t	nseen;			/* nodes looked at, for progress() */
 	QhLink	   *links;
 	QhLink	   *sorted;
 
@@ -65,10 +65,10 @@ report(Check *check, QhFaultKind kind, QhNode node, QhNode other)
 }
 
 static void
-tick(Check *check)
+progress(Check *check)
 {
-	if (++check->nseen % TICK_NODES == 0 && check->input->tick != NULL)
-		check->input->tick(check->input->ctx);
+	if (++check->nseen % TICK_NODES == 0 && check->input->progress != NULL)
+		check->input->progress(check->input->ctx);
 }
 
 static bool
@@ -184,7 +184,7 @@ follow_work(Check *check, QhLink mask)
 			if ((check->links[i] & mask) == mask && in_use(check, other) && !test_bit(check->reached, other))
 				reach(check, other);
 		}
-		tick(check);
+		progress(check);
 	}
 }
 
@@ -194,7 +194,7 @@ follow(Check *check, QhLink mask)
 {
 	do
 	{
-		/* at the start, and whenever the list spilled: what is waiting is in the bitmaps */
+		/* at the start, and whenever the list spilled: what is deferred is in the bitmaps */
 		check->spilled = false;
 		for (QhNode node = 0; node < check->input->nnodes; node++)
 		{
@@ -224,7 +224,7 @@ check_tree(Check *check)
 	{
 		bool		by_tree = test_bit(check->reached, node);
 
-		tick(check);
+		progress(check);
 		if (!to_be_reached(check, node))
 			continue;
 		everywhere = everywhere && by_tree;
@@ -265,7 +265,7 @@ qh_check(const QhAlloc *alloc, QhStore *store, const QhCheckInput *input)
 	{
 		if (in_use(&check, node))
 			check_node(&check, node);
-		tick(&check);
+		progress(&check);
 	}
 	check_tree(&check);
 

@@ -323,7 +323,7 @@ graph_fault(void *ctx, const QhFault *fault)
 }
 
 static void
-graph_tick(void *ctx)
+graph_progress(void *ctx)
 {
 	CHECK_FOR_INTERRUPTS();
 }
@@ -334,7 +334,7 @@ check_graph(Check *check)
 	QhAlloc		alloc = qh_context_alloc(CurrentMemoryContext);
 	QhCheckInput input = {
 		check->ix->nslots, node_in_use, check->ix->entries, check->ix->nentries,
-		check, graph_fault, graph_tick, node_is_dying
+		check, graph_fault, graph_progress, node_is_dying
 	};
 
 	(void) qh_check(&alloc, &check->rs.store, &input);

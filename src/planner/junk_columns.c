@@ -67,7 +67,7 @@ copy_path(const Path *path, Size nbytes, PathTarget *target)
  * scan is in the lists of other relations, and in the hands of whoever looked there.
  */
 static Path *
-leave_unread_out(PlannerInfo *root, Path *path)
+leave_junk_out(PlannerInfo *root, Path *path)
 {
 	Path	   *scan = path;
 	PathTarget *target;
@@ -100,7 +100,7 @@ upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, R
 	if (stage != UPPERREL_FINAL || root->parse->commandType != CMD_SELECT)
 		return;
 	foreach(cell, output_rel->pathlist)
-		paths = lappend(paths, leave_unread_out(root, lfirst(cell)));
+		paths = lappend(paths, leave_junk_out(root, lfirst(cell)));
 	output_rel->pathlist = paths;
 }
 

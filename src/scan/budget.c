@@ -56,12 +56,12 @@
 
 /*
  * In strict order a row that is found late cannot be put in its place.  Beyond the rows that the plan is known to take,
- * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_CAUTION of their
+ * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_MARGIN of their
  * standard errors, reached at the 75th row.  Measured: README.md, section "Strict order".
  */
 #define BEHIND_DEEP				2
-#define CAUTION_SLOPE			4.0
-#define MAX_CAUTION				3.5
+#define MARGIN_SLOPE			4.0
+#define MAX_MARGIN				3.5
 
 /*
  * Beyond so many rows that no plan told of, and one in so many of all slots, a pass over all codes costs less than what was
@@ -95,11 +95,11 @@ qh_scan_is_deep_and_strict(const QhScan *scan)
 }
 
 double
-qh_scan_caution(const QhScan *scan)
+qh_scan_error_margin(const QhScan *scan)
 {
 	if (!qh_scan_is_deep_and_strict(scan))
 		return 0;
-	return Min(CAUTION_SLOPE * log10(scan->stage / QH_LEAST_WANTED), MAX_CAUTION);
+	return Min(MARGIN_SLOPE * log10(scan->stage / QH_LEAST_WANTED), MAX_MARGIN);
 }
 
 /* Candidates to be known behind the next one before it is taken. */
@@ -161,12 +161,12 @@ reach_for(QvMetric metric, double ef, double rank)
 
 /* What the graph search is to do for the stage. */
 static void
-take_aim(QhScan *scan)
+set_budget(QhScan *scan)
 {
 	bool		sparing = scan->rs.store.place != NULL;
 	uint64		ef;
 
-	memset(&scan->aim, 0, sizeof(scan->aim));
+	memset(&scan->budget, 0, sizeof(scan->budget));
 	scan->ncandidates = qh_scan_candidates(scan, scan->stage);
 	scan->most_near = 0;
 	if (scan->ncandidates == 0)
@@ -175,20 +175,20 @@ take_aim(QhScan *scan)
 	if (sparing)
 	{
 		ef = (uint64) (EXPANDED_SPARING * ef);
-		scan->aim.whole_total = (uint64) ceil(WHOLE_SHARE * scan->stage);
+		scan->budget.whole_total = (uint64) ceil(WHOLE_SHARE * scan->stage);
 	}
-	scan->aim.ef_total = ef;
-	scan->aim.found_total = (uint64) scan->ncandidates;
-	scan->aim.reach = (float) reach_for(scan->column->metric, ef, scan->stage);
-	if (scan->aim.reach == 0)
+	scan->budget.ef_total = ef;
+	scan->budget.found_total = (uint64) scan->ncandidates;
+	scan->budget.reach = (float) reach_for(scan->column->metric, ef, scan->stage);
+	if (scan->budget.reach == 0)
 		return;
-	scan->aim.rank = (uint64) scan->stage;
-	if (scan->npulled >= scan->aim.rank && scan->source == QH_SOURCE_GRAPH)
-		scan->aim.rank_dist = scan->pulled[scan->aim.rank - 1].dist;
-	scan->aim.ef_total = Max((uint64) (EXPANDED_LEAST * ef), Min(ef, scan->aim.rank));
-	scan->aim.most_total = EXPANDED_MOST * ef;
+	scan->budget.rank = (uint64) scan->stage;
+	if (scan->npulled >= scan->budget.rank && scan->source == QH_SOURCE_GRAPH)
+		scan->budget.rank_dist = scan->pulled[scan->budget.rank - 1].dist;
+	scan->budget.ef_total = Max((uint64) (EXPANDED_LEAST * ef), Min(ef, scan->budget.rank));
+	scan->budget.most_total = EXPANDED_MOST * ef;
 	if (scan->ix->refine_codec != NULL)
-		scan->most_near = scan->aim.most_total;
+		scan->most_near = scan->budget.most_total;
 }
 
 /* Where no plan tells: the first of 10, 15, 20, 30, 50, 70, 100, 150 and so on behind ntaken rows. */
@@ -231,28 +231,28 @@ qh_scan_next_stage(QhScan *scan)
 	scan->stage_end = stage_end(scan, Max(scan->ntaken, scan->stage_end));
 	scan->stage = Max(scan->stage_end, QH_LEAST_WANTED);
 	scan->planned = scan->wanted > scan->ntaken;
-	take_aim(scan);
+	set_budget(scan);
 	if (qh_scan_takes_many(scan, scan->stage) ||
 		(qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, scan->ix->nslots / DEEP_FRACTION)))
 		scan->leaves_graph = true;
 }
 
-QhAim
-qh_scan_next_aim(const QhScan *scan, int *max)
+QhBudget
+qh_scan_next_budget(const QhScan *scan, int *max)
 {
 	uint64		next = scan->npulled + 1;
 	uint64		known = Max((uint64) scan->ncandidates, scan->most_near);
-	QhAim		aim = scan->aim;
+	QhBudget		budget = scan->budget;
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || next > known)
 		*max = 1;
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
-		return (QhAim) {.ef_total = scan->ef};
+		return (QhBudget) {.ef_total = scan->ef};
 	if (next > known)
 		/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
-		return (QhAim) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next,
-			.whole_total = next <= SPARED * known ? aim.whole_total : 0};
+		return (QhBudget) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next,
+			.whole_total = next <= SPARED * known ? budget.whole_total : 0};
 	*max = (int) Min((uint64) *max, known - scan->npulled);
-	aim.found_total = Max(next, aim.found_total);
-	return aim;
+	budget.found_total = Max(next, budget.found_total);
+	return budget;
 }

@@ -84,8 +84,8 @@ refine_batch(QhScan *scan, int n)
 	}
 	for (int i = 0; i < ncands; i++)
 		nodes[i] = cands[i].node;
-	if (scan->nrefine_taken < scan->aim.rank && scan->nrefine_taken + ncands >= scan->aim.rank)
-		scan->refine_rank = cands[scan->aim.rank - 1 - scan->nrefine_taken].dist;
+	if (scan->nrefine_taken < scan->budget.rank && scan->nrefine_taken + ncands >= scan->budget.rank)
+		scan->refine_rank = cands[scan->budget.rank - 1 - scan->nrefine_taken].dist;
 	qh_score_refine(&scan->rs, nodes, ncands, dist);
 	for (int i = 0; i < ncands; i++)
 	{
@@ -102,20 +102,20 @@ refine_batch(QhScan *scan, int n)
 
 /* May a candidate that is still to come be nearer than the nearest of those refined? */
 static bool
-is_doubtful(QhScan *scan, double caution)
+is_doubtful(QhScan *scan, double margin)
 {
 	QhQueued	first;
 
-	return caution > 0 && qh_queue_peek(&scan->refined, &first) &&
-		scan->refine_front - caution * scan->refine_error < first.dist;
+	return margin > 0 && qh_queue_peek(&scan->refined, &first) &&
+		scan->refine_front - margin * scan->refine_error < first.dist;
 }
 
 /* May the next candidate be one of those that are refined because they are near? */
 static bool
 is_near(const QhScan *scan)
 {
-	return scan->nrefine_taken >= scan->aim.rank && scan->nrefine_taken < scan->most_near &&
-		scan->refine_front <= scan->aim.reach * (scan->aim.rank_dist > 0 ? scan->aim.rank_dist : scan->refine_rank);
+	return scan->nrefine_taken >= scan->budget.rank && scan->nrefine_taken < scan->most_near &&
+		scan->refine_front <= scan->budget.reach * (scan->budget.rank_dist > 0 ? scan->budget.rank_dist : scan->refine_rank);
 }
 
 double
@@ -137,11 +137,11 @@ bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
 	double		wanted = candidates_due(scan);
-	double		caution = qh_scan_caution(scan);
+	double		margin = qh_scan_error_margin(scan);
 	QhQueued	first;
 
 	while (!scan->no_candidates &&
-		   (scan->nrefine_taken < wanted || scan->refined.count == 0 || is_near(scan) || is_doubtful(scan, caution)))
+		   (scan->nrefine_taken < wanted || scan->refined.count == 0 || is_near(scan) || is_doubtful(scan, margin)))
 	{
 		double		missing = ceil(wanted - scan->nrefine_taken);
 
@@ -151,7 +151,7 @@ qh_refine_next(QhScan *scan, QhRefined *out)
 		if (scan->nrefine_taken < scan->most_near)
 			missing = Min(missing, scan->most_near - scan->nrefine_taken);
 		refine_batch(scan, (int) Min(missing, REFINE_BATCH));
-		if (caution > 0)
+		if (margin > 0)
 			scan->refine_error = qh_scan_error(scan, scan->refine_front_node);
 	}
 	if (!qh_queue_pop(&scan->refined, &first))

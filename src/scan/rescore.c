@@ -47,7 +47,7 @@
  */
 #define MAX_DOUBT		10
 /* Where rows at the very distance of the last are wanted, no number bounds the doubt, and it is this many standard errors. */
-#define TIES_CAUTION	4
+#define TIES_MARGIN	4
 /* A row that came late shows that too few were looked at: it counts for this many. Chosen by hand. */
 #define LATE_WEIGHT		10
 
@@ -56,9 +56,9 @@
  * passes is doubted by so many standard errors of its estimate, less with more.  Words, 1 % that goes with the
  * vector: recall .92 without, .983 with 1.5 at 1.6 times the rows fetched (test/bench/filter.py).
  */
-#define FILTER_CAUTION	1.5
+#define FILTER_MARGIN	1.5
 
-#define FETCH_BATCH		QH_TABLE_AHEAD_MAX
+#define FETCH_BATCH		QH_HEAP_PREFETCH_MAX
 
 /* Shares of a scan's memory; README.md, section "Memory of a scan". */
 #define POOL_MEMORY		0.15
@@ -74,16 +74,16 @@
  * the rows wanted are those of ranks whose distances differ little, estimates are doubted by so many.  Words, 20 pages of ten rows
  * by their distance: test/bench/paging.py.
  */
-#define BOUND_CAUTION	4
-#define LOWER_CAUTION	2
+#define BOUND_MARGIN	4
+#define LOWER_MARGIN	2
 
 /*
  * Where fewer rows than wanted are found within an upper bound, those that estimates may have put beyond it are looked for no further than
- * END_CAUTION standard errors; once rows are found, no further than so many times the candidates of the rows wanted, or of those that the
+ * END_MARGIN standard errors; once rows are found, no further than so many times the candidates of the rows wanted, or of those that the
  * last row within took.
  */
 #define END_DOUBT		2.5
-#define END_CAUTION		2.5
+#define END_MARGIN		2.5
 
 /* Estimates of which one is asked for its error, where bounds want to know. */
 #define ERROR_SAMPLING	16
@@ -97,7 +97,7 @@ typedef struct Fetch
 } Fetch;
 
 /* A row in the pool whose distance is remembered is fetched when its turn comes. */
-#define UNREAD			UINT64_C(1)
+#define REMEMBERED			UINT64_C(1)
 
 static inline uint64
 as_read(const ItemPointerData *tid)
@@ -282,7 +282,7 @@ fetch_row(IndexScanDesc desc, const Fetch *fetch)
 	bool		call_again = false;
 	bool		all_dead = false;
 
-	qh_table_pin(&scan->rs, scan->fetch, ItemPointerGetBlockNumber(&root));
+	qh_heap_pin(&scan->rs, scan->fetch, ItemPointerGetBlockNumber(&root));
 	if (!table_index_fetch_tuple(scan->fetch, &root, desc->xs_snapshot, scan->slot,
 								 &call_again, &all_dead))
 		return;
@@ -316,7 +316,7 @@ fetch_rows(IndexScanDesc desc, const Fetch *rows, int nrows)
 	sort_by_table(rows, nrows, sorted);
 	for (int i = 0; i < nrows; i++)
 		qh_queue_to_tid(sorted[i] >> PLACE_BITS, &tids[i]);
-	qh_table_ahead(&scan->rs, scan->heap, tids, nrows);
+	qh_heap_prefetch(&scan->rs, scan->heap, tids, nrows);
 	for (int i = 0; i < nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -362,7 +362,7 @@ look_at_bounds(QhScan *scan, const Fetch *row)
 			scan->nbefore++;
 			return SIGHT_OUT;
 		}
-		enqueue(scan, &row->tid, dist, UNREAD);
+		enqueue(scan, &row->tid, dist, REMEMBERED);
 		return SIGHT_KNOWN;
 	}
 	if (!scan->bounded)
@@ -381,7 +381,7 @@ look_at_bounds(QhScan *scan, const Fetch *row)
 	}
 	/* under the inner product the error of a short query is not in that of the code */
 	if (scan->column->metric != QV_METRIC_IP && is_before(scan, as_distance(scan, estimate)) &&
-		is_before(scan, as_distance(scan, estimate + BOUND_CAUTION * typical_error(scan))))
+		is_before(scan, as_distance(scan, estimate + BOUND_MARGIN * typical_error(scan))))
 	{
 		scan->nbefore++;
 		return SIGHT_OUT;
@@ -448,13 +448,13 @@ qh_rescore_candidates(const QhScan *scan, double rank)
 
 /* Standard errors by which estimates are doubted. */
 static double
-caution_of(const QhScan *scan)
+error_margin(const QhScan *scan)
 {
 	if (scan->bounded && scan->bounds.has_lower && scan->nbefore > 0)
-		return LOWER_CAUTION;
+		return LOWER_MARGIN;
 	if (scan->filter && scan->npassed > 0 && scan->refine_prepared == NULL)
-		return Min(FILTER_CAUTION * log10(1 + (double) scan->stats.nfiltered / scan->npassed), FILTER_CAUTION);
-	return qh_scan_caution(scan);
+		return Min(FILTER_MARGIN * log10(1 + (double) scan->stats.nfiltered / scan->npassed), FILTER_MARGIN);
+	return qh_scan_error_margin(scan);
 }
 
 /*
@@ -466,20 +466,20 @@ caution_of(const QhScan *scan)
 static bool
 is_doubtful(QhScan *scan, double dist, double wanted)
 {
-	double		caution;
+	double		margin;
 
 	if (scan->rescore_codes)
 		return scan->rows_dist <= (float) dist;
 	if (!scan->rescore)
 		return scan->rows_dist < dist || (scan->ties && scan->rows_dist == dist);
 	if (scan->ties)
-		return as_distance(scan, scan->rows_dist - TIES_CAUTION * qh_scan_finer_error(scan, scan->rows_node)) <= dist;
-	caution = caution_of(scan);
-	if (scan->npassed >= wanted + MAX_DOUBT * (caution > 0 ? Max(Max(qhnsw_ef_search, scan->stage), scan->nbefore) : qhnsw_ef_search))
+		return as_distance(scan, scan->rows_dist - TIES_MARGIN * qh_scan_finer_error(scan, scan->rows_node)) <= dist;
+	margin = error_margin(scan);
+	if (scan->npassed >= wanted + MAX_DOUBT * (margin > 0 ? Max(Max(qhnsw_ef_search, scan->stage), scan->nbefore) : qhnsw_ef_search))
 		return false;
-	if (caution > 0)
-		caution *= qh_scan_finer_error(scan, scan->rows_node);
-	return as_distance(scan, scan->rows_dist - caution) < dist;
+	if (margin > 0)
+		margin *= qh_scan_finer_error(scan, scan->rows_node);
+	return as_distance(scan, scan->rows_dist - margin) < dist;
 }
 
 /* The pool has come to the upper bound: may candidates that are still to come lie within it, and is it worth looking? */
@@ -493,12 +493,12 @@ end_is_doubtful(QhScan *scan, double wanted)
 	/* under the inner product the error of a short query is not in that of the code */
 	if (scan->column->metric == QV_METRIC_IP)
 		return true;
-	return as_distance(scan, scan->rows_dist - END_CAUTION * qh_scan_finer_error(scan, scan->rows_node)) < scan->bounds.upper;
+	return as_distance(scan, scan->rows_dist - END_MARGIN * qh_scan_finer_error(scan, scan->rows_node)) < scan->bounds.upper;
 }
 
 /* Fetch a row of the pool whose distance was remembered.  It goes back there if it is still a row that may be returned. */
 static void
-read_unread(IndexScanDesc desc, const QhQueued *row)
+read_remembered(IndexScanDesc desc, const QhQueued *row)
 {
 	QhScan	   *scan = (QhScan *) desc->opaque;
 	Fetch		fetch = {.code_dist = row->dist, .estimate = NAN};	/* remembered as it is */
@@ -527,8 +527,8 @@ take_from_pool(IndexScanDesc desc, uint64 n)
 			break;
 		}
 		(void) qh_queue_pop(&scan->pool, &row);
-		if (row.what & UNREAD)
-			read_unread(desc, &row);
+		if (row.what & REMEMBERED)
+			read_remembered(desc, &row);
 		else
 			qh_queue_add(&scan->decided, row.dist, row.what);
 	}

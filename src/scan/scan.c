@@ -383,7 +383,7 @@ static int
 graph_candidates(QhScan *scan, int max, QhCandidate *out)
 {
 	bool		goes_on = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
-	QhAim		aim = qh_scan_next_aim(scan, &max);
+	QhBudget		budget = qh_scan_next_budget(scan, &max);
 	const QhSearchStats *stats;
 	int			n;
 
@@ -391,7 +391,7 @@ graph_candidates(QhScan *scan, int max, QhCandidate *out)
 		return 0;
 	if (goes_on && (scan->leaves_graph || outgrown(scan)))
 		return go_on_flat(scan, out);
-	n = qh_search_next_aimed(scan->search, &aim, max, out);
+	n = qh_search_next_within(scan->search, &budget, max, out);
 	stats = qh_search_stats(scan->search);
 
 	/*
@@ -531,7 +531,7 @@ read_rows_ahead(QhScan *scan, QhNode node)
 		return;
 	qh_read_row_batch(&scan->rs, nodes, n, &scan->ahead);
 	if (!scan->queued)
-		qh_table_ahead(&scan->rs, scan->heap, scan->ahead.tids, scan->ahead.n);
+		qh_heap_prefetch(&scan->rs, scan->heap, scan->ahead.tids, scan->ahead.n);
 }
 
 /* Read the rows of a node, and what else is wanted of it. */
@@ -667,7 +667,7 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 	{
 		scan->stats.nreturned++;
 		if (desc->xs_heapfetch != NULL)	/* a row is fetched for each pointer */
-			qh_table_pin(&scan->rs, desc->xs_heapfetch, ItemPointerGetBlockNumber(&desc->xs_heaptid));
+			qh_heap_pin(&scan->rs, desc->xs_heapfetch, ItemPointerGetBlockNumber(&desc->xs_heaptid));
 	}
 	publish_stats(scan);
 	return found;

@@ -101,7 +101,7 @@ typedef struct QhScan
 	uint64		max_pulled;
 	int			ef;
 	double		ncandidates;	/* that the rows of the stage take, and that are found before they are decided; 0 = not known */
-	QhAim		aim;			/* of the search until those are found */
+	QhBudget		budget;			/* of the search until those are found */
 	bool		leaves_graph;	/* the next candidate comes from a pass over all codes */
 	uint64		most_near;		/* so many are taken more where they are near; 0 = none */
 	bool		exhausted;
@@ -196,12 +196,12 @@ extern double qh_scan_candidates(const QhScan *scan, double rank);
 extern bool qh_scan_takes_many(const QhScan *scan, double rank);
 /* The next stage begins: rows are to be decided beyond those that were taken. */
 extern void qh_scan_next_stage(QhScan *scan);
-/* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the aim of. */
-extern QhAim qh_scan_next_aim(const QhScan *scan, int *max);
+/* What the graph search is to have done before another candidate is taken, or more of them, whose number is cut to those it is the budget of. */
+extern QhBudget qh_scan_next_budget(const QhScan *scan, int *max);
 /* Does the scan go beyond the first stage and what the plan told, in an order that a late row cannot be put into? */
 extern bool qh_scan_is_deep_and_strict(const QhScan *scan);
 /* Standard errors by which an estimate may be wrong where the rows of the stage are decided. */
-extern double qh_scan_caution(const QhScan *scan);
+extern double qh_scan_error_margin(const QhScan *scan);
 
 /* Does the row come in its place?  One that does not is put off in strict order, and goes out in any other. */
 extern bool qh_scan_is_in_order(QhScan *scan, ItemPointer tid, double dist);

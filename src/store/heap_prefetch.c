@@ -50,11 +50,11 @@ seems_held(Relation heap, BlockNumber blkno, Buffer buf)
 static inline Buffer
 seen_in(const QhIndex *ix, BlockNumber blkno)
 {
-	const QhTableHint *hint;
+	const QhHeapRecent *hint;
 
-	if (unlikely(ix->ntable_hints == 0))
+	if (unlikely(ix->nheap_recent == 0))
 		return InvalidBuffer;
-	hint = &ix->table_hints[blkno & (ix->ntable_hints - 1)];
+	hint = &ix->heap_recent[blkno & (ix->nheap_recent - 1)];
 	return hint->blkno == blkno ? hint->buf : InvalidBuffer;
 }
 
@@ -71,7 +71,7 @@ look_up(QhRelStore *rs, Relation heap, BlockNumber blkno)
 	result = PrefetchBuffer(heap, MAIN_FORKNUM, blkno);
 	if (result.initiated_io)
 		rs->nahead++;
-	ix->table_hints[blkno & (ix->ntable_hints - 1)] = (QhTableHint) {blkno, result.recent_buffer};
+	ix->heap_recent[blkno & (ix->nheap_recent - 1)] = (QhHeapRecent) {blkno, result.recent_buffer};
 }
 
 /* Where a line pointer is, whose number may be any. */
@@ -89,14 +89,14 @@ row_of(Buffer buf, OffsetNumber offnum)
 }
 
 void
-qh_table_ahead(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n)
+qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int n)
 {
 	QhIndex    *ix = rs->ix;
 	bool		may_read = get_tablespace_io_concurrency(heap->rd_rel->reltablespace) > 0;
-	ItemPointerData known[QH_TABLE_AHEAD_MAX];
+	ItemPointerData known[QH_HEAP_PREFETCH_MAX];
 	int			nknown = 0;
 
-	Assert(n <= QH_TABLE_AHEAD_MAX);
+	Assert(n <= QH_HEAP_PREFETCH_MAX);
 	for (int i = 0; i < n; i++)
 	{
 		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&tids[i]);
@@ -143,7 +143,7 @@ StaticAssertDecl(offsetof(IndexFetchHeapData, xs_cbuf) == sizeof(IndexFetchTable
  * page it was on last, with a pin.  A row of the same page is then found without a look-up, so the fetch is put on the page.
  */
 void
-qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
+qh_heap_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 {
 	IndexFetchHeapData *of_heap = (IndexFetchHeapData *) fetch;
 	Relation	heap = fetch->rel;
@@ -167,7 +167,7 @@ qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 
 /* The fetch finds its way. */
 void
-qh_table_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
+qh_heap_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 {
 }
 

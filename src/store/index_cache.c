@@ -319,15 +319,15 @@ load(QhIndex *ix, Relation index)
  * new already: then it is not what it was, and the list is read again.
  */
 static bool
-glance_at_changes(const QhIndex *ix, Relation index, uint32 *nchanges)
+read_changes_unpinned(const QhIndex *ix, Relation index, uint32 *nchanges)
 {
-	QhGlance	glance;
-	const char *page = qh_glance_begin(ix, index, QH_ENTRY_BLKNO, &glance);
+	QhUnpinnedRead	unpinned;
+	const char *page = qh_unpinned_read_begin(ix, index, QH_ENTRY_BLKNO, &unpinned);
 
 	if (!qh_optimistic_read || page == NULL || !qh_page_is((Page) page, QH_PAGE_ENTRY, 0))
 		return false;
 	*nchanges = QhPageGetEntry((Page) page)->nchanges;
-	return qh_glance_end(&glance);
+	return qh_unpinned_read_end(&unpinned);
 }
 
 /*
@@ -340,7 +340,7 @@ entries_changed(QhIndex *ix, Relation index)
 	Buffer		buf = ix->hints[QH_ENTRY_BLKNO];
 	uint32		nchanges;
 
-	if (glance_at_changes(ix, index, &nchanges))
+	if (read_changes_unpinned(ix, index, &nchanges))
 		return nchanges != ix->nentry_changes;
 	if (buf == InvalidBuffer || !qh_usage_is_full(buf) ||
 		!ReadRecentBuffer(qh_locator(index), MAIN_FORKNUM, QH_ENTRY_BLKNO, buf))
@@ -469,20 +469,20 @@ grow_hints(QhIndex *ix, BlockNumber nblocks)
 
 /* Those of the table are few enough to be found again. */
 static void
-grow_table_hints(QhIndex *ix, BlockNumber nblocks)
+grow_heap_recent(QhIndex *ix, BlockNumber nblocks)
 {
 	BlockNumber max = pg_nextpower2_32(Max(1, Min(nblocks, QH_TABLE_HINTS_MAX)));
-	QhTableHint *grown;
+	QhHeapRecent *grown;
 
-	if (max <= ix->ntable_hints)
+	if (max <= ix->nheap_recent)
 		return;
-	grown = MemoryContextAlloc(ix->cxt, sizeof(QhTableHint) * max);
+	grown = MemoryContextAlloc(ix->cxt, sizeof(QhHeapRecent) * max);
 	for (BlockNumber i = 0; i < max; i++)
-		grown[i] = (QhTableHint) {InvalidBlockNumber, InvalidBuffer};
-	if (ix->table_hints)
-		pfree(ix->table_hints);
-	ix->table_hints = grown;
-	ix->ntable_hints = max;
+		grown[i] = (QhHeapRecent) {InvalidBlockNumber, InvalidBuffer};
+	if (ix->heap_recent)
+		pfree(ix->heap_recent);
+	ix->heap_recent = grown;
+	ix->nheap_recent = max;
 }
 
 /* Memory comes first: what is known of the size must not be ahead of it. */
@@ -504,6 +504,6 @@ qh_index_refresh_table_size(QhIndex *ix, Relation heap)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(heap);
 
-	grow_table_hints(ix, nblocks);
+	grow_heap_recent(ix, nblocks);
 	ix->ntable_blocks = nblocks;
 }

@@ -15,11 +15,11 @@
 #include "utils/rel.h"
 
 /* The buffer a block of the table was last seen in. */
-typedef struct QhTableHint
+typedef struct QhHeapRecent
 {
 	BlockNumber blkno;
 	Buffer		buf;
-} QhTableHint;
+} QhHeapRecent;
 
 /* Of those at most so many, which are 128 kB; a power of two, chosen by hand. */
 #define QH_TABLE_HINTS_MAX	16384
@@ -57,8 +57,8 @@ typedef struct QhIndex
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
 	BlockNumber ntable_blocks;	/* of the table, as last looked up */
-	QhTableHint *table_hints;	/* the same for those (heap_prefetch.c) */
-	BlockNumber ntable_hints;	/* a power of two, or 0 */
+	QhHeapRecent *heap_recent;	/* the same for those (heap_prefetch.c) */
+	BlockNumber nheap_recent;	/* a power of two, or 0 */
 } QhIndex;
 
 /* What is known of the index.  Held until owner is reset or deleted. */

@@ -205,11 +205,11 @@ copy_slot(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, QhL
 
 /* Read a slot of links as qh_read_slot() does, but without pin and lock; false where that cannot be, or the slot is not sound. */
 static bool
-glance_at_slot(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
+read_slot_unpinned(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
 {
 	QhArray		array;
 	QhSlotAddress addr;
-	QhWatch		watch;
+	QhVersionedRead		versioned;
 	const char *page;
 	bool		sound;
 
@@ -217,12 +217,12 @@ glance_at_slot(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
 		return false;
 	array = qh_link_array(&rs->ix->geo, node);
 	addr = qh_slot_address(&rs->ix->geo, array, node);
-	page = qh_watch_begin(rs, addr.blkno, &watch);
+	page = qh_versioned_read_begin(rs, addr.blkno, &versioned);
 	if (page == NULL || !qh_page_is((Page) page, qh_array_page_kind(array), qh_divide(node, rs->ix->geo.by_group_nslots)))
 		return false;
 	*state = (QhSlotState) slot_states(rs, array, (Page) page)[addr.index];
 	sound = copy_slot(rs, node, *state, (const uint8 *) page + addr.offset, links);
-	return qh_watch_end(&watch) && sound;
+	return qh_versioned_read_end(&versioned) && sound;
 }
 
 /* qh_read_slot(), without pin and lock where that can be. */
@@ -231,7 +231,7 @@ read_links(QhRelStore *rs, QhNode node, QhLink *links)
 {
 	QhSlotState state;
 
-	return glance_at_slot(rs, node, &state, links) ? state : qh_read_slot(rs, node, links);
+	return read_slot_unpinned(rs, node, &state, links) ? state : qh_read_slot(rs, node, links);
 }
 
 /* How many nodes a node in this state links to, and the largest of their ids. */

@@ -210,13 +210,13 @@ score_page(const QhSweep *sweep, const QhSweepPage *page, const char *bytes, flo
 static bool
 score_unpinned(const QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)
 {
-	QhGlance	glance;
-	const char *bytes = qh_glance_begin(sweep->rs->ix, sweep->rs->index, page->addr.blkno, &glance);
+	QhUnpinnedRead	unpinned;
+	const char *bytes = qh_unpinned_read_begin(sweep->rs->ix, sweep->rs->index, page->addr.blkno, &unpinned);
 
 	if (bytes == NULL)
 		return false;
 	score_page(sweep, page, bytes, limit, hits);
-	return qh_glance_end(&glance);
+	return qh_unpinned_read_end(&unpinned);
 }
 
 /*

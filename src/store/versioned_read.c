@@ -6,7 +6,7 @@
  * the descriptor is only read, before and after: if it says both times that the buffer holds the page,
  * valid, then what lay between was the page.  A wrong answer costs a search a detour and
  * nothing else.  Must not be used for anything that is returned or followed unchecked.  Pages that
- * change are watched besides, so that what is read of them is of one moment.  See
+ * change are versioned besides, so that what is read of them is of one moment.  See
  * README.md, section "Reading without pins".
  */
 #include "postgres.h"
@@ -62,7 +62,7 @@ is_there(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
  * sweep finds the same counts as if all had been pinned.
  */
 static inline bool
-may_glance(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
+may_read_unpinned(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 {
 	return is_held(tag, desc, blkno, BUFFER_USED, BM_VALID | BM_MAX_USAGE_COUNT * BUF_USAGECOUNT_ONE);
 }
@@ -140,7 +140,7 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	{
 		BufferDesc *desc = places->desc[i];
 
-		if (likely(desc != NULL) && likely(may_glance(&tag, desc, places->blkno[i])))
+		if (likely(desc != NULL) && likely(may_read_unpinned(&tag, desc, places->blkno[i])))
 			continue;
 		places->desc[i] = NULL;
 		places->slot[i] = qh_no_slot;
@@ -166,54 +166,54 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 
 /* Where the page is, if it may be read without a pin; on a standby it may be on its way there. */
 static inline const char *
-begin_glance(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+begin_unpinned_read(const QhIndex *ix, Relation index, BlockNumber blkno, QhUnpinnedRead *unpinned)
 {
 	Buffer		buf = ix->hints[blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
-	glance->desc = GetBufferDescriptor(buf - 1);
-	qh_buffer_tag_init(&glance->tag, qh_locator(index), MAIN_FORKNUM, blkno);
-	if (!may_glance(&glance->tag, glance->desc, blkno))
+	unpinned->desc = GetBufferDescriptor(buf - 1);
+	qh_buffer_tag_init(&unpinned->tag, qh_locator(index), MAIN_FORKNUM, blkno);
+	if (!may_read_unpinned(&unpinned->tag, unpinned->desc, blkno))
 		return NULL;
 	pg_read_barrier();
 	return (const char *) BufferGetBlock(buf);
 }
 
 const char *
-qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance)
+qh_unpinned_read_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhUnpinnedRead *unpinned)
 {
-	const char *page = begin_glance(ix, index, blkno, glance);
+	const char *page = begin_unpinned_read(ix, index, blkno, unpinned);
 
-	if (page != NULL && RecoveryInProgress() && !is_in(glance->desc))
+	if (page != NULL && RecoveryInProgress() && !is_in(unpinned->desc))
 		return NULL;
 	pg_read_barrier();
 	return page;
 }
 
 bool
-qh_glance_end(QhGlance *glance)
+qh_unpinned_read_end(QhUnpinnedRead *unpinned)
 {
 	pg_read_barrier();
-	return is_there(&glance->tag, glance->desc, glance->tag.blockNum);
+	return is_there(&unpinned->tag, unpinned->desc, unpinned->tag.blockNum);
 }
 
 const char *
-qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
+qh_versioned_read_begin(QhRelStore *rs, BlockNumber blkno, QhVersionedRead *versioned)
 {
 	if (!RelationNeedsWAL(rs->index))
 		return NULL;			/* its pages do not say that they were changed */
-	watch->page = begin_glance(rs->ix, rs->index, blkno, &watch->glance);
-	if (watch->page == NULL)
+	versioned->page = begin_unpinned_read(rs->ix, rs->index, blkno, &versioned->unpinned);
+	if (versioned->page == NULL)
 		return NULL;
 
 	/* in this order: were the lock looked at first, the LSN could be that of a change whose bytes are not to be seen yet */
-	watch->lsn = PageGetLSN((Page) watch->page);
+	versioned->lsn = PageGetLSN((Page) versioned->page);
 	pg_read_barrier();
-	if (!is_unlocked(watch->glance.desc))
+	if (!is_unlocked(versioned->unpinned.desc))
 		return NULL;
 	pg_read_barrier();
-	return watch->page;
+	return versioned->page;
 }
 
 /*
@@ -221,11 +221,11 @@ qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch)
  * before and after, a change that was not over before began and ended between, and its note is there to be read after that.
  */
 bool
-qh_watch_end(QhWatch *watch)
+qh_versioned_read_end(QhVersionedRead *versioned)
 {
 	pg_read_barrier();
-	if (!is_unlocked(watch->glance.desc))
+	if (!is_unlocked(versioned->unpinned.desc))
 		return false;
 	pg_read_barrier();
-	return PageGetLSN((Page) watch->page) == watch->lsn && qh_glance_end(&watch->glance);
+	return PageGetLSN((Page) versioned->page) == versioned->lsn && qh_unpinned_read_end(&versioned->unpinned);
 }

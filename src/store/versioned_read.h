@@ -35,32 +35,32 @@ extern void qh_await_page(Buffer buf);
 extern int qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n, float *dist, int *rest);
 
 /* A page that is read without a pin. */
-typedef struct QhGlance
+typedef struct QhUnpinnedRead
 {
 	BufferDesc *desc;
 	BufferTag	tag;			/* that the buffer has to have */
-} QhGlance;
+} QhUnpinnedRead;
 
 /*
  * Where the page is, if it may be read without a pin now, or NULL.  What is read of it means something only if
- * qh_glance_end() says that it was there all the time.  Takes no pin and no lock.
+ * qh_unpinned_read_end() says that it was there all the time.  Takes no pin and no lock.
  */
-extern const char *qh_glance_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhGlance *glance);
-extern bool qh_glance_end(QhGlance *glance);
+extern const char *qh_unpinned_read_begin(const QhIndex *ix, Relation index, BlockNumber blkno, QhUnpinnedRead *unpinned);
+extern bool qh_unpinned_read_end(QhUnpinnedRead *unpinned);
 
 /* A page that others may change, read without pin and lock. */
-typedef struct QhWatch
+typedef struct QhVersionedRead
 {
-	QhGlance	glance;
+	QhUnpinnedRead	unpinned;
 	const char *page;
 	XLogRecPtr	lsn;			/* of its last change */
-} QhWatch;
+} QhVersionedRead;
 
 /*
- * The same of a page that others change: what is read means something only if qh_watch_end() says that nobody did, and is then
+ * The same of a page that others change: what is read means something only if qh_versioned_read_end() says that nobody did, and is then
  * what a share lock would have shown, but for the two reads of README.md: whoever finds it wrong reads it again under the lock.  NULL also where somebody holds the page's lock, or changes of the index are not logged.
  */
-extern const char *qh_watch_begin(QhRelStore *rs, BlockNumber blkno, QhWatch *watch);
-extern bool qh_watch_end(QhWatch *watch);
+extern const char *qh_versioned_read_begin(QhRelStore *rs, BlockNumber blkno, QhVersionedRead *versioned);
+extern bool qh_versioned_read_end(QhVersionedRead *versioned);
 
 #endif							/* QH_VERSIONED_READ_H */

@@ -42,7 +42,7 @@ typedef struct Naive
 	uint32_t	nreturned;
 	uint8_t    *visited;
 	float		reach;
-	QhNode		waiting[100];	/* neighbours of the node expanded last, not scored yet */
+	QhNode		deferred[100];	/* neighbours of the node expanded last, not scored yet */
 	int			nwaiting;
 
 	/* while places are spared */
@@ -86,7 +86,7 @@ static inline void
 naive_take_in(Naive *naive, Memory *mem)
 {
 	for (int i = 0; i < naive->nwaiting; i++)
-		naive_add(naive, mem, naive->waiting[i]);
+		naive_add(naive, mem, naive->deferred[i]);
 	naive->nwaiting = 0;
 }
 
@@ -150,7 +150,7 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 	}
 	naive->nexpanded++;
 	naive_take_in(naive, mem);
-	memcpy(naive->waiting, met, (size_t) nmet * sizeof(QhNode));
+	memcpy(naive->deferred, met, (size_t) nmet * sizeof(QhNode));
 	naive->nwaiting = nmet;
 	if (mem->store.at_once)
 		naive_take_in(naive, mem);
@@ -158,16 +158,16 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 
 /* The distance that the nodes behind the first k not returned may have: that of the rank-th nearest of all times reach, but none behind the first most. */
 static inline float
-naive_reach(Naive *naive, const QhAim *aim)
+naive_reach(Naive *naive, const QhBudget *budget)
 {
-	uint64_t	left = aim->rank > naive->nreturned ? aim->rank - naive->nreturned : 0;
-	float		most = aim->most_total > naive->nreturned ? naive_bound(naive, aim->most_total - naive->nreturned) : -1;
+	uint64_t	left = budget->rank > naive->nreturned ? budget->rank - naive->nreturned : 0;
+	float		most = budget->most_total > naive->nreturned ? naive_bound(naive, budget->most_total - naive->nreturned) : -1;
 
-	if (aim->rank == 0)
+	if (budget->rank == 0)
 		return -1;
 	/* what has been returned tells no more: the last that was known holds */
 	if (left > 0)
-		naive->reach = naive_bound(naive, left) * aim->reach;
+		naive->reach = naive_bound(naive, left) * budget->reach;
 	return most < naive->reach ? most : naive->reach;
 }
 
@@ -223,14 +223,14 @@ naive_call_in_near(Naive *naive, Memory *mem)
  * and the searches compared are those where no such ties exist.
  */
 static inline void
-naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhAim *aim)
+naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhBudget *budget)
 {
 	int64_t		best = 0;
 
 	while (best >= 0 || naive->nwaiting > 0)
 	{
 		float		near = k > 0 ? naive_bound(naive, k) : -1;
-		float		reach = naive_reach(naive, aim);
+		float		reach = naive_reach(naive, budget);
 		float		bound = near > reach ? near : reach;
 
 		best = -1;
@@ -270,28 +270,28 @@ naive_pay(Naive *naive, Memory *mem, uint64_t ef)
 }
 
 static inline bool
-naive_next(Naive *naive, Memory *mem, const QhAim *aim, QhCandidate *out)
+naive_next(Naive *naive, Memory *mem, const QhBudget *budget, QhCandidate *out)
 {
-	bool		more = aim->found_total > naive->nreturned || (aim->rank > 0 && aim->most_total > naive->nreturned);
-	uint64_t	k = aim->ef_total > naive->nreturned ? aim->ef_total - naive->nreturned : !more;
+	bool		more = budget->found_total > naive->nreturned || (budget->rank > 0 && budget->most_total > naive->nreturned);
+	uint64_t	k = budget->ef_total > naive->nreturned ? budget->ef_total - naive->nreturned : !more;
 	int64_t		best = -1;
 
 	if (naive->nexpanded == 0)
-		naive->sparing = aim->whole_total > 0 && mem->store.place != NULL;
-	naive->whole_total = aim->whole_total;
+		naive->sparing = budget->whole_total > 0 && mem->store.place != NULL;
+	naive->whole_total = budget->whole_total;
 	naive->size = k;
-	if (aim->found_total > naive->nreturned + naive->size)
-		naive->size = aim->found_total - naive->nreturned;
-	if (aim->rank > 0 && aim->most_total > naive->nreturned + naive->size)
-		naive->size = aim->most_total - naive->nreturned;
-	while (aim->whole_total == 0 && naive->sparing && naive_call_in(naive, mem, INFINITY))
+	if (budget->found_total > naive->nreturned + naive->size)
+		naive->size = budget->found_total - naive->nreturned;
+	if (budget->rank > 0 && budget->most_total > naive->nreturned + naive->size)
+		naive->size = budget->most_total - naive->nreturned;
+	while (budget->whole_total == 0 && naive->sparing && naive_call_in(naive, mem, INFINITY))
 		;
-	naive->sparing = naive->sparing && aim->whole_total > 0;
-	while (naive_pay(naive, mem, aim->ef_total))
+	naive->sparing = naive->sparing && budget->whole_total > 0;
+	while (naive_pay(naive, mem, budget->ef_total))
 		;
-	naive_settle(naive, mem, k, aim);
+	naive_settle(naive, mem, k, budget);
 	while (naive->nfound == naive->nreturned && naive_pay(naive, mem, UINT64_MAX))
-		naive_settle(naive, mem, k, aim);
+		naive_settle(naive, mem, k, budget);
 	for (uint32_t i = 0; i < naive->nfound; i++)
 		if (!naive->returned[i] && (best < 0 || naive->found[i].dist < naive->found[best].dist))
 			best = i;

@@ -13,7 +13,7 @@ typedef struct Progress
 	uint64_t	ntimes[QH_PHASE_REACH + 1];
 	bool		backwards;
 	QhBuildPhase last;
-	uint64_t	jump_at;		/* tick at which to leave; 0 = never */
+	uint64_t	jump_at;		/* progress at which to leave; 0 = never */
 	jmp_buf		out;
 } Progress;
 
@@ -352,11 +352,11 @@ test_progress(const Code *codes, uint32_t n)
 	QhAlloc		alloc = {leaky_alloc, leaky_release, &list};
 	volatile int nleft = 0;
 
-	params.tick = on_tick;
-	params.tick_ctx = &progress;
+	params.progress = on_tick;
+	params.progress_ctx = &progress;
 	(void) qh_build(&alloc, &space, &params);
 	total = progress.nticks;
-	ok(total >= 12 && !progress.backwards, "tick is called often (%llu times) and phases only go on", (unsigned long long) total);
+	ok(total >= 12 && !progress.backwards, "progress is called often (%llu times) and phases only go on", (unsigned long long) total);
 	for (int phase = QH_PHASE_CANDIDATES; phase <= QH_PHASE_REACH; phase++)
 		ok(progress.ntimes[phase] > 0, "phase %d is seen", phase);
 
@@ -370,7 +370,7 @@ test_progress(const Code *codes, uint32_t n)
 		else
 			nleft++;
 	}
-	ok(nleft >= 6, "a build can be left from any tick");
+	ok(nleft >= 6, "a build can be left from any progress");
 	while (list != NULL)
 	{
 		void	  **p = list;

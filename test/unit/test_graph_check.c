@@ -198,7 +198,7 @@ test_entries(const Code *codes)
 	memory_free(&mem);
 }
 
-/* More waiting nodes than the work list holds: they must be found again. */
+/* More deferred nodes than the work list holds: they must be found again. */
 static void
 test_bounded_work(void)
 {
@@ -219,10 +219,10 @@ test_bounded_work(void)
 	}
 	mem.nentries = 1;
 	input = (QhCheckInput) {.nnodes = n, .in_use = memory_in_use, .entries = mem.entries, .nentries = 1, .ctx = &mem,
-	.report = memory_report, .tick = count_tick};
+	.report = memory_report, .progress = count_tick};
 	ok(qh_check(&alloc, &mem.store, &input) == 0, "a broad graph of %u nodes is sound", n);
 	ok(counted.peak < 5 * (size_t) n / 8 + 300000 + 8 * 400, "checked in %zu bytes", counted.peak);
-	ok(mem.nhints > n / 1024, "tick is called");
+	ok(mem.nhints > n / 1024, "progress is called");
 	memory_links(&mem, 1)[0] &= ~QH_TREE_LINK;
 	mem.nfaults[QH_FAULT_TREE] = 0;
 	ok(qh_check(&alloc, &mem.store, &input) == 301 && mem.nfaults[QH_FAULT_TREE] == 301,

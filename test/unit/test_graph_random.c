@@ -2,7 +2,7 @@
  * test_graph_random.c
  *		A random driver for the graph's search, insert and repair.
  *
- * Random graphs, stores, limits and aims that grow and shrink, searches that are used as the access method uses them, started
+ * Random graphs, stores, limits and budgets that grow and shrink, searches that are used as the access method uses them, started
  * anew and left in the middle; and graphs that change.  What must hold whatever was asked for is looked at after every call.
  *
  * usage: test_graph_random [seconds [seed]]     without seconds a fixed number of rounds; a round prints its seed if it fails
@@ -159,7 +159,7 @@ typedef struct Hunt
 	Counted    *counted;
 	QhSearchLimits limits;
 	size_t		most_nbytes;	/* that may be held; 0: any number */
-	bool		spared;			/* an aim has let neighbours wait */
+	bool		spared;			/* a budget has let neighbours wait */
 	float		last;			/* distance returned last */
 	const char *fault;
 } Hunt;
@@ -203,26 +203,26 @@ look_at(Hunt *hunt, const QhCandidate *found, int n, bool was_limited)
 	fault_if(hunt, stats->exhausted && stats->limited, "exhausted, and limited");
 }
 
-/* Any aim: larger or smaller than the one before, with the numbers of one who filters, or senseless. */
-static QhAim
+/* Any budget: larger or smaller than the one before, with the numbers of one who filters, or senseless. */
+static QhBudget
 choose_aim(Hunt *hunt, uint64_t *random)
 {
 	uint64_t	next = hunt->seen->nreturned;
-	QhAim		aim = {.ef_total = any_size(random, 2 * hunt->seen->mem.n)};
+	QhBudget		budget = {.ef_total = any_size(random, 2 * hunt->seen->mem.n)};
 
 	if (below(random, 2))
-		aim.ef_total += next;
+		budget.ef_total += next;
 	if (below(random, 2))
-		aim.found_total = next + any_size(random, hunt->seen->mem.n);
+		budget.found_total = next + any_size(random, hunt->seen->mem.n);
 	if (below(random, 2))
 	{
-		aim.rank = any_size(random, 50) + (below(random, 2) ? next : 0);
-		aim.most_total = aim.ef_total + any_size(random, 200);
-		aim.reach = 1 + (float) check_uniform(random);
+		budget.rank = any_size(random, 50) + (below(random, 2) ? next : 0);
+		budget.most_total = budget.ef_total + any_size(random, 200);
+		budget.reach = 1 + (float) check_uniform(random);
 	}
 	if (below(random, 3) == 0)
-		aim.whole_total = any_size(random, 60);
-	return aim;
+		budget.whole_total = any_size(random, 60);
+	return budget;
 }
 
 /* The nodes that are next, as things stand: none twice, none that was returned. */
@@ -253,11 +253,11 @@ look_at_end(Hunt *hunt, uint32_t nreachable)
 	fault_if(hunt, !stats->limited && !stats->exhausted, "not exhausted");
 }
 
-/* One search by random aims, perhaps to its end. */
+/* One search by random budgets, perhaps to its end. */
 static void
 hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 {
-	QhAim		aim = choose_aim(hunt, random);
+	QhBudget		budget = choose_aim(hunt, random);
 	uint64_t	ncalls = any_size(random, 3 * hunt->seen->mem.n);
 	uint64_t	change_every = any_size(random, 100);
 	int			max = 1 + (int) below(random, 40);
@@ -270,13 +270,13 @@ hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 
 		if (i % change_every == change_every - 1)
 		{
-			aim = choose_aim(hunt, random);
+			budget = choose_aim(hunt, random);
 			max = 1 + (int) below(random, 40);
 		}
 		if (i % 7 == 3)
 			peek(hunt);
 		hunt->seen->mem.store.hint_max = 1 + (int) below(random, QH_HINT_MAX);
-		n = qh_search_next_aimed(hunt->search, &aim, max, found);
+		n = qh_search_next_within(hunt->search, &budget, max, found);
 		fault_if(hunt, n < 0 || n > max, "more nodes than were asked for");
 		look_at(hunt, found, n, was_limited);
 		if (n == 0)
@@ -286,7 +286,7 @@ hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 		}
 		/* who filters asks for the next, and for a few behind it */
 		if (below(random, 2))
-			aim.found_total = hunt->seen->nreturned + 1;
+			budget.found_total = hunt->seen->nreturned + 1;
 	}
 }
 
@@ -357,7 +357,7 @@ naive_round(uint64_t seed)
 	QhAlloc		alloc = counted_init(&counted);
 	QhSearchLimits limits = {.resumable = true};
 	Naive		naive = {.nearest = INFINITY, .found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
-	QhAim		aim = {.ef_total = any_size(&random, 60), .found_total = any_size(&random, 150)};
+	QhBudget		budget = {.ef_total = any_size(&random, 60), .found_total = any_size(&random, 150)};
 	const char *fault = NULL;
 	Memory		mem;
 	QhSearch   *search;
@@ -371,7 +371,7 @@ naive_round(uint64_t seed)
 	if (below(&random, 2))
 	{
 		mem.store.place = place_of_eight;
-		aim.whole_total = any_size(&random, 12);
+		budget.whole_total = any_size(&random, 12);
 	}
 	for (QhNode node = 0; node < N; node++)
 		naive.owner[node] = QH_INVALID_NODE;
@@ -382,15 +382,15 @@ naive_round(uint64_t seed)
 	naive_begin(&naive, &mem, 0);
 	while (more && fault == NULL)
 	{
-		more = qh_search_next_aimed(search, &aim, 1, &a) > 0;
-		if (more != naive_next(&naive, &mem, &aim, &b) || (more && (a.node != b.node || a.dist != b.dist)))
+		more = qh_search_next_within(search, &budget, 1, &a) > 0;
+		if (more != naive_next(&naive, &mem, &budget, &b) || (more && (a.node != b.node || a.dist != b.dist)))
 			fault = "another node than the naive search returns";
 		if (below(&random, 3) == 0)
-			aim.ef_total += below(&random, 9);
+			budget.ef_total += below(&random, 9);
 		/* the window grows and shrinks */
-		aim.found_total = naive.nreturned + (below(&random, 4) == 0 ? any_size(&random, 150) : 1);
+		budget.found_total = naive.nreturned + (below(&random, 4) == 0 ? any_size(&random, 150) : 1);
 		if (below(&random, 60) == 0)
-			aim.whole_total = 0;
+			budget.whole_total = 0;
 	}
 	qh_search_destroy(search);
 	memory_free(&mem);

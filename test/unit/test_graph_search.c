@@ -85,16 +85,16 @@ test_against_naive(void)
 		QhSearch   *search;
 		QhSearchLimits limits = {.resumable = true};
 		Naive		naive = {.nearest = INFINITY, .found = calloc(N, sizeof(QhCandidate)), .expanded = calloc(N, 1), .returned = calloc(N, sizeof(uint32_t)), .visited = calloc(N, 1)};
-		QhAim		aim = {.ef_total = 1 + round % 40, .found_total = round % 3 * 20};
+		QhBudget		budget = {.ef_total = 1 + round % 40, .found_total = round % 3 * 20};
 		QhCandidate b;
 
 		make_random_graph(&mem, codes, N, 4, round + 1000);
 		mem.store.nnodes = known[round % 4];
 		if (round % 4 > 0)
 		{
-			aim.rank = 1 + round % 20;
-			aim.reach = 1 + 0.1F * (float) (round % 6);
-			aim.most_total = aim.ef_total + round % 9 * 8;
+			budget.rank = 1 + round % 20;
+			budget.reach = 1 + 0.1F * (float) (round % 6);
+			budget.most_total = budget.ef_total + round % 9 * 8;
 		}
 		mem.store.at_once = round % 7 >= 5;
 		for (QhNode node = 0; node < N; node++)
@@ -102,7 +102,7 @@ test_against_naive(void)
 		if (round % 7 >= 4)
 		{
 			mem.store.place = place_of_eight;
-			aim.whole_total = round % 11;
+			budget.whole_total = round % 11;
 		}
 		if (round % 5 > 1)
 		{
@@ -117,13 +117,13 @@ test_against_naive(void)
 		for (uint64_t returned = 0; wrong == 0;)
 		{
 			QhCandidate few[4];
-			int			n = qh_search_next_aimed(search, &aim, 1 + (int) (returned + round) % 4, few);
+			int			n = qh_search_next_within(search, &budget, 1 + (int) (returned + round) % 4, few);
 
 			for (int i = 0; i < n; i++)
-				wrong += !naive_next(&naive, &mem, &aim, &b) || few[i].node != b.node || few[i].dist != b.dist;
+				wrong += !naive_next(&naive, &mem, &budget, &b) || few[i].node != b.node || few[i].dist != b.dist;
 			if (n == 0)
 			{
-				wrong += naive_next(&naive, &mem, &aim, &b);
+				wrong += naive_next(&naive, &mem, &budget, &b);
 				break;
 			}
 			nreturned += n;
@@ -131,16 +131,16 @@ test_against_naive(void)
 			{
 				/* the caller asks for more every third time, and sometimes for less, which must do nothing */
 				if (returned % 3 == 2)
-					aim.ef_total += round % 7;
+					budget.ef_total += round % 7;
 				/* every other round they go on being returned before they are expanded */
-				if (aim.found_total > 0 && round % 2 == 0)
-					aim.found_total += returned % 11 == 10 ? 20 : 1;
+				if (budget.found_total > 0 && round % 2 == 0)
+					budget.found_total += returned % 11 == 10 ? 20 : 1;
 				/* until the rank-th and many more were returned */
 				if (returned == 60 + round)
-					aim.rank = 0;
-				/* no more waiting from here on */
+					budget.rank = 0;
+				/* no more deferred from here on */
 				if (returned == 30 + round)
-					aim.whole_total = 0;
+					budget.whole_total = 0;
 				if (returned % 5 == 4)
 					wrong += qh_search_stats(search)->limited;
 			}
@@ -371,11 +371,11 @@ test_shrinking_aims(const Code *codes, uint32_t n)
 		for (uint64_t turn = 0; turn < 60; turn++)
 		{
 			uint64_t	wide = 40 + check_random(&random) % 200;
-			QhAim		aim = {.ef_total = 10 + 4 * turn, .found_total = nreturned + wide};
+			QhBudget		budget = {.ef_total = 10 + 4 * turn, .found_total = nreturned + wide};
 
 			if (turn % 2 == 1)
-				aim.found_total = nreturned + 1;
-			if (qh_search_next_aimed(search, &aim, 1, &found) != 1)
+				budget.found_total = nreturned + 1;
+			if (qh_search_next_within(search, &budget, 1, &found) != 1)
 				break;
 			twice += seen[found.node];
 			seen[found.node] = 1;
@@ -384,7 +384,7 @@ test_shrinking_aims(const Code *codes, uint32_t n)
 		qh_search_destroy(search);
 		free(seen);
 	}
-	ok(twice == 0 && counted.held == 0, "aims may shrink while neighbours are on their way");
+	ok(twice == 0 && counted.held == 0, "budgets may shrink while neighbours are on their way");
 	memory_free(&mem);
 }
 
@@ -427,7 +427,7 @@ places_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 
 /* Ten neighbours of each of some queries: recall, by distance, and places read for them. */
 static double
-places_search(Places *places, QhSearch *search, const QhAim *aim, uint64_t *nread)
+places_search(Places *places, QhSearch *search, const QhBudget *budget, uint64_t *nread)
 {
 	Memory	   *mem = &places->mem;
 	QhSearchLimits limits = {.resumable = true};
@@ -453,7 +453,7 @@ places_search(Places *places, QhSearch *search, const QhAim *aim, uint64_t *nrea
 		memset(places->read, 0, mem->n);
 		places->nread = 0;
 		memory_start(mem, search, &query, &limits);
-		for (int n = qh_search_next_aimed(search, aim, 10, found); n-- > 0;)
+		for (int n = qh_search_next_within(search, budget, 10, found); n-- > 0;)
 			nfound += found[n].dist <= (float) tenth;
 		*nread += places->nread;
 	}
@@ -470,7 +470,7 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 	QhGraph    *graph = qh_build(&alloc, &space, &params);
 	Places		places = {.order = graph->order, .rank = calloc(n, sizeof(uint32_t)), .read = calloc(n, 1)};
 	QhSearchLimits limits = {.resumable = true, .max_nbytes = 100000};
-	QhAim		aim;
+	QhBudget		budget;
 	uint8_t    *seen = calloc(n, 1);
 	uint32_t	nreturned = 0,
 				twice = 0;
@@ -491,8 +491,8 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 	places.mem.store.nnodes = nnodes;
 	search = qh_search_create(&alloc, &places.mem.store);
 
-	recall = places_search(&places, search, &(QhAim) {.ef_total = 10, .found_total = 10}, &nread);
-	spared = places_search(&places, search, &(QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}, &nspared);
+	recall = places_search(&places, search, &(QhBudget) {.ef_total = 10, .found_total = 10}, &nread);
+	spared = places_search(&places, search, &(QhBudget) {.ef_total = 40, .found_total = 40, .whole_total = 5}, &nspared);
 	ok(nspared <= nread && spared > recall + 0.03, "where neighbours wait %llu places are enough for recall %.3f, else %llu for %.3f",
 	   (unsigned long long) nspared, spared, (unsigned long long) nread, recall);
 
@@ -502,25 +502,25 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 		memory_start(&places.mem, search, &codes[1], &(QhSearchLimits) {.resumable = true});
 		memset(seen, 0, n);
 		nreturned = twice = 0;
-		for (aim = (QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_aimed(search, &aim, 1, &found) > 0; nreturned++)
+		for (budget = (QhBudget) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_within(search, &budget, 1, &found) > 0; nreturned++)
 		{
 			twice += seen[found.node];
 			seen[found.node] = 1;
-			aim.ef_total++;
-			aim.found_total++;
+			budget.ef_total++;
+			budget.found_total++;
 			if (told && nreturned == 100)
-				aim.whole_total = 0;
+				budget.whole_total = 0;
 		}
 		ok(nreturned == n && twice == 0 && qh_search_stats(search)->nexpanded == n && qh_search_stats(search)->exhausted,
 		   "each of %u nodes is returned once, %s", n, told ? "as if none had waited" : "those that wait too");
 	}
 
-	/* a limit on memory counts what waiting takes */
+	/* a limit on memory counts what deferred takes */
 	qh_search_destroy(search);
 	before = counted.peak = counted.held;
 	search = qh_search_create(&alloc, &places.mem.store);
 	memory_start(&places.mem, search, &codes[77], &limits);
-	for (aim = (QhAim) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_aimed(search, &aim, 1, &found) > 0; aim.ef_total++)
+	for (budget = (QhBudget) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_within(search, &budget, 1, &found) > 0; budget.ef_total++)
 		;
 	ok(qh_search_stats(search)->limited && counted.peak - before <= limits.max_nbytes,
 	   "a limit on memory holds while nodes wait (%zu bytes at the peak)", counted.peak - before);
@@ -529,9 +529,9 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 	limits.max_nbytes = nnodes > 0 ? 25000 : 40000;
 	for (int whole = 0; whole < 2; whole++)
 	{
-		aim = (QhAim) {.ef_total = 10, .found_total = 10, .whole_total = whole ? 5 : 0};
+		budget = (QhBudget) {.ef_total = 10, .found_total = 10, .whole_total = whole ? 5 : 0};
 		memory_start(&places.mem, search, &codes[77], &limits);
-		for (nreturned = 0; nreturned < 10 && qh_search_next_aimed(search, &aim, 1, &found) > 0;)
+		for (nreturned = 0; nreturned < 10 && qh_search_next_within(search, &budget, 1, &found) > 0;)
 			nreturned++;
 		nread = whole ? nread : qh_search_stats(search)->nscored;
 	}

@@ -615,7 +615,7 @@ main(int argc, char **argv)
 	static const int efs[] = {10, 20, 40, 80, 100, 160};
 	Bench		bench = {.n = 0};
 	QhSpace		space = {.pair_block = space_pair_block, .pair = space_pair};
-	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .tick = mark_phase};
+	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .progress = mark_phase};
 	int			rabitq;
 	Rows		base,
 				queries,
