@@ -2,13 +2,15 @@
  * dedup_codes.c
  *		Distinct codes and their rows: one node a code, with a list of row pointers.
  *
- * Must not know where rows come from nor where nodes go.  The first row of a node is kept beside it; a second
- * one opens a posting slot for it, and a slot that is full becomes the tail of the chain, so that however
- * many rows share a code, only one slot a node is held.  See README.md, section "Build".
+ * Must not know where rows come from nor where nodes go.  The first row of a node is kept beside
+ * it.  A second row opens a posting slot for the node; when the slot is full, another one is
+ * opened and links to it.  So however many rows share a code, one slot a node is being filled.
+ * See README.md.
  */
 #include "postgres.h"
 
 #include "build/build.h"
+#include "build/dedup_codes.h"
 #include "common/hashfn.h"
 #include "utils/memutils.h"
 
@@ -23,12 +25,16 @@ typedef struct CodeEntry
 
 #define code_at(dedup, i) ((dedup)->codes + (Size) (i) * (dedup)->code_nbytes)
 
+#define dedup_of(tb) ((QhDedup *) (tb)->private_data)
+
 #define SH_PREFIX		codeset
 #define SH_ELEMENT_TYPE CodeEntry
 #define SH_KEY_TYPE		uint32
 #define SH_KEY			node
-#define SH_HASH_KEY(tb, key) hash_bytes(code_at((QhDedup *) (tb)->private_data, key), (int) ((QhDedup *) (tb)->private_data)->code_nbytes)
-#define SH_EQUAL(tb, a, b) (memcmp(code_at((QhDedup *) (tb)->private_data, a), code_at((QhDedup *) (tb)->private_data, b), ((QhDedup *) (tb)->private_data)->code_nbytes) == 0)
+#define SH_HASH_KEY(tb, key) \
+	hash_bytes(code_at(dedup_of(tb), key), (int) dedup_of(tb)->code_nbytes)
+#define SH_EQUAL(tb, a, b) \
+	(memcmp(code_at(dedup_of(tb), a), code_at(dedup_of(tb), b), dedup_of(tb)->code_nbytes) == 0)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE static inline
@@ -36,10 +42,13 @@ typedef struct CodeEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* Nodes there is room for at first where nobody knows how many will come. */
+/*
+ * Nodes there is room for at first where the caller does not know how many will come; chosen by
+ * hand.
+ */
 #define FIRST_NNODES	1024
 
-/* Room for n things, whose bytes together need not fit a Size. */
+/* Make an array of n things of p, or a new one if p is NULL. */
 static void *
 grow(MemoryContext cxt, void *p, uint32 n, Size each)
 {
@@ -48,6 +57,7 @@ grow(MemoryContext cxt, void *p, uint32 n, Size each)
 	return p == NULL ? MemoryContextAllocHuge(cxt, nbytes) : repalloc_huge(p, nbytes);
 }
 
+/* Room for max nodes. */
 static void
 make_room(QhDedup *dedup, uint32 max)
 {
@@ -90,7 +100,7 @@ qh_dedup_refine(QhDedup *dedup)
 	return dedup->refine_codes + dedup->nnodes * dedup->refine_nbytes;
 }
 
-/* ---- several rows ---- */
+/* ---- nodes with several rows ---- */
 
 static QhPosting
 open_slot(const QhDedup *dedup, uint32 at)
@@ -98,6 +108,7 @@ open_slot(const QhDedup *dedup, uint32 at)
 	return (QhPosting) (dedup->postings.open + at * dedup->posting_nbytes);
 }
 
+/* Begin a posting slot; next is the chain behind it. */
 static void
 clear_slot(const QhDedup *dedup, QhPosting slot, QhNode next)
 {
@@ -121,7 +132,7 @@ slot_of(QhDedup *dedup, uint32 node)
 		return open_slot(dedup, postings->open_of[node]);
 	if (postings->nopen == postings->max_open)
 	{
-		/* no more than a slot a node: so much is planned for */
+		/* a slot a node at most: memory is planned so */
 		postings->max_open = Min(postings->max_open * 2 + 64, dedup->max_nodes);
 		postings->open = grow(dedup->cxt, postings->open, postings->max_open, dedup->posting_nbytes);
 	}
@@ -133,6 +144,7 @@ slot_of(QhDedup *dedup, uint32 node)
 	return slot;
 }
 
+/* Room for max full slots. */
 static void
 make_full_room(QhDedup *dedup, uint32 max)
 {
@@ -142,9 +154,9 @@ make_full_room(QhDedup *dedup, uint32 max)
 	postings->max_full = max;
 }
 
-/* Number a slot and put it by. */
+/* Number a posting slot that is not filled any further, and store it. */
 static uint32
-put_by(QhDedup *dedup, const QhPostingData *slot)
+number_posting(QhDedup *dedup, const QhPostingData *slot)
 {
 	QhPostings *postings = &dedup->postings;
 
@@ -163,13 +175,14 @@ put_by(QhDedup *dedup, const QhPostingData *slot)
 	return postings->nfull++;
 }
 
+/* Add a row to a node that has one. */
 static void
 add_row(QhDedup *dedup, uint32 node, ItemPointer tid)
 {
 	QhPosting	slot = slot_of(dedup, node);
 
 	if (slot->ntids == QH_POSTING_NTIDS(dedup->posting_nbytes))
-		clear_slot(dedup, slot, put_by(dedup, slot));
+		clear_slot(dedup, slot, number_posting(dedup, slot));
 	Assert(slot->ntids < QH_POSTING_NTIDS(dedup->posting_nbytes));
 	slot->tids[slot->ntids++] = *tid;
 }
@@ -208,7 +221,7 @@ qh_dedup_end(QhDedup *dedup)
 		make_full_room(dedup, postings->nfull + postings->nopen);
 	for (uint32 node = 0; node < dedup->nnodes; node++)
 		if (postings->open_of[node] != QH_INVALID_NODE)
-			postings->open_of[node] = put_by(dedup, open_slot(dedup, postings->open_of[node]));
+			postings->open_of[node] = number_posting(dedup, open_slot(dedup, postings->open_of[node]));
 	pfree(postings->open);
 	postings->open = NULL;
 }

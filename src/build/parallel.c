@@ -2,16 +2,16 @@
  * parallel.c
  *		Building an index with parallel workers.
  *
- * Workers are PostgreSQL's own; what they share is a small piece of dynamic shared memory and a set of temporary
- * files.  The leader takes part in everything.  Follows nbtsort.c's parallel
- * build in how the scan is shared and usage is accounted.  See README.md, section "Build".
+ * Workers are PostgreSQL's own.  They share a small piece of dynamic shared memory and a set of
+ * temporary files.  The leader takes part in everything.  The scan is shared, and usage is
+ * accounted, as in nbtsort.c. Must not know what a step does.  See README.md, section "In shards".
  */
 #include "postgres.h"
 
 #include "access/parallel.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "build/build.h"
+#include "build/shards.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/instrument.h"
@@ -33,7 +33,7 @@
 #define KEY_WAL_USAGE		UINT64CONST(0x7168000000000006)
 #define KEY_BUFFER_USAGE	UINT64CONST(0x7168000000000007)
 
-/* Milliseconds between two looks of a leader that waits, so that the progress view moves. */
+/* A leader that waits shows progress so often, in ms.  Chosen by hand. */
 #define REPORT_INTERVAL		100
 
 typedef struct Shared
@@ -67,7 +67,10 @@ typedef struct Leader
 int
 qh_parallel_workers(const QhBuild *build)
 {
-	/* looks at the table's size and its parallel_workers, at maintenance_work_mem, and whether expressions are safe */
+	/*
+	 * looks at the table's size and its parallel_workers, at maintenance_work_mem, and whether
+	 * expressions are safe
+	 */
 	return qh_planned_workers(build->heap, build->index, build->info);
 }
 
@@ -115,7 +118,7 @@ void
 qh_parallel_build_main(dsm_segment *seg, shm_toc *toc)
 {
 	Shared	   *shared = shm_toc_lookup(toc, KEY_SHARED, false);
-	QhPartFileWriters	writers = {&shared->fileset, 1 + ParallelWorkerNumber, shared->nparticipants};
+	QhPartFileWriters writers = {&shared->fileset, 1 + ParallelWorkerNumber, shared->nparticipants};
 	QhBuild		build = {.worker = true};
 	int			step;
 
@@ -254,7 +257,7 @@ qh_parallel_build(QhBuild *build, const QhSample *sample, int nworkers, double *
 	Leader		leader;
 	QhShardsPlan plan;
 	QhShardsShared *shards;
-	QhPartFileWriters	writers = {.self = 0};
+	QhPartFileWriters writers = {.self = 0};
 
 	EnterParallelMode();
 	leader.pcxt = CreateParallelContext("qvec", "qh_parallel_build_main", nworkers);

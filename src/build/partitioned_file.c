@@ -1,9 +1,10 @@
 /*
  * partitioned_file.c
- *		Temporary files of a build: streams of bytes, many to a file.
+ *		Partitioned temporary files of a build: many streams of bytes in one file.
  *
- * A file is a sequence of chunks of one size, and behind them the directory: which part each
- * belongs to and how much of it is used.  See README.md, section "Build".
+ * A file is a sequence of chunks of one size, and behind them the directory: which part each chunk
+ * belongs to, and how much of it is used.  Must not know what the bytes mean.  See README.md,
+ * section "In shards".
  */
 #include "postgres.h"
 
@@ -30,7 +31,7 @@ typedef struct Directory
 struct QhPartFile
 {
 	MemoryContext cxt;
-	QhPartFileWriters	writers;
+	QhPartFileWriters writers;
 	int			id;
 	uint32		nparts;
 	Size		chunk_nbytes;
@@ -39,16 +40,16 @@ struct QhPartFile
 	/* writing */
 	Directory	own;
 	uint64		max_chunks;
-	uint8	  **buffers;		/* of each part, NULL while nothing waits */
+	uint8	  **buffers;		/* chunk being filled of each part, or NULL */
 	uint32	   *nbuffered;
 
 	/* reading */
-	Directory  *dirs;			/* of all participants; NULL until somebody reads */
+	Directory  *dirs;			/* of all participants; NULL before the first read */
 	uint32		part;
 	int			participant;
 	uint64		next;			/* chunk of that participant to look at */
 	uint8	   *chunk;
-	bool		chunk_read;		/* it is in memory */
+	bool		chunk_read;		/* chunk has the content of the one before next */
 	Size		chunk_at;
 	Size		chunk_end;
 };
@@ -60,9 +61,10 @@ file_name(const QhPartFile *partfile, int participant, char *name)
 }
 
 QhPartFile *
-qh_partfile_create(MemoryContext cxt, const QhPartFileWriters *writers, int id, uint32 nparts, Size chunk_nbytes, uint64 *nchunks)
+qh_partfile_create(MemoryContext cxt, const QhPartFileWriters *writers, int id, uint32 nparts,
+				   Size chunk_nbytes, uint64 *nchunks)
 {
-	QhPartFile    *partfile = MemoryContextAllocZero(cxt, sizeof(QhPartFile));
+	QhPartFile *partfile = MemoryContextAllocZero(cxt, sizeof(QhPartFile));
 
 	Assert(chunk_nbytes % BLCKSZ == 0);
 	Assert(writers->self < writers->n);
@@ -125,7 +127,7 @@ qh_partfile_put(QhPartFile *partfile, uint32 part, const void *data, Size nbytes
 	{
 		Size		fits = Min(nbytes, partfile->chunk_nbytes - partfile->nbuffered[part]);
 
-		/* zeroed: what is left of a chunk that does not fill goes to the file too */
+		/* zeroed, for a chunk that is not full is written whole */
 		if (partfile->buffers[part] == NULL)
 			partfile->buffers[part] = MemoryContextAllocZero(partfile->cxt, partfile->chunk_nbytes);
 		memcpy(partfile->buffers[part] + partfile->nbuffered[part], from, fits);
@@ -252,7 +254,7 @@ qh_partfile_rewind(QhPartFile *partfile, uint32 part)
 	partfile->chunk_at = partfile->chunk_end = 0;
 }
 
-/* Go to the part's next chunk; false if there is none. */
+/* Go to the part's next chunk, without reading it; false if there is none. */
 static bool
 next_chunk(QhPartFile *partfile)
 {

@@ -2,12 +2,12 @@
  * redivide.c
  *		A part of a partfile that is too large for one task is divided again.
  *
- * Shards are planned from a sample, which may be wrong where rows are not spread evenly over blocks.  Must not know
- * what records are for.  See README.md, section "In shards".
+ * Shards are planned from a sample, which may be wrong where rows are not spread evenly over
+ * blocks.  Must not know what records are for.  See README.md, section "In shards".
  */
 #include "postgres.h"
 
-#include "build/build.h"
+#include "build/redivide.h"
 #include "common/hashfn.h"
 #include "graph/shard.h"
 #include "lib/hyperloglog.h"
@@ -62,14 +62,16 @@ sample_records(const QhBuild *build, const QhRecords *records, MemoryContext cxt
 }
 
 QhPartFile *
-qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed, MemoryContext cxt)
+qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint64 seed,
+			MemoryContext cxt)
 {
 	static const QhPartFileWriters alone = {NULL, 0, 1};
 	QhAlloc		alloc = qh_context_alloc(cxt);
 	QhSpace		sample = sample_records(build, records, cxt);
 	QhSplitter *splitter = MemoryContextAllocHuge(cxt, qh_splitter_nbytes(nparts, sample.stride));
 	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
-	QhPartFile    *partfile = qh_partfile_create(cxt, &alone, 0, nparts, BLCKSZ, MemoryContextAllocZero(cxt, sizeof(uint64)));
+	uint64	   *nchunks = MemoryContextAllocZero(cxt, sizeof(uint64));
+	QhPartFile *partfile = qh_partfile_create(cxt, &alone, 0, nparts, BLCKSZ, nchunks);
 
 	qh_splitter_init(splitter, &alloc, &sample, nparts, seed);
 	qh_partfile_rewind(records->partfile, records->part);

@@ -2,13 +2,13 @@
  * write.c
  *		Writing the pages of a new index.
  *
- * Must not know how nodes were linked, nor who takes part: a QhSource has the content of slots, and a batch of
- * pages depends on no other.  See README.md, section "Build".
+ * A QhSource has the content of slots, and a batch of pages depends on no other.  Must not know
+ * how nodes were linked, nor which processes take part.  See README.md.
  */
 #include "postgres.h"
 
 #include "access/xloginsert.h"
-#include "build/build.h"
+#include "build/write.h"
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
 #include "storage/smgr.h"
@@ -19,7 +19,10 @@
 /* Pages by which a relation grows between two looks for interrupts; chosen by hand. */
 #define EXTEND_NPAGES	128
 
-/* Lengthen a relation that nobody else uses yet.  Through the storage manager, for nobody needs a buffer of each page now. */
+/*
+ * Lengthen a relation that nobody else uses yet.  Through the storage manager: the pages need no
+ * buffers until they are written.
+ */
 static void
 extend(Relation index, ForkNumber fork, BlockNumber nblocks)
 {
@@ -120,7 +123,8 @@ fill_page(const QhPages *pages, int max_degree, QhSource *source, BlockNumber bl
 		else
 			source->posting(source, id, slot);
 		if (has_links)
-			((uint8 *) page)[geo->state_offset[array] + id - first] = id < source->nnodes ? QH_SLOT_LIVE : QH_SLOT_POSTING;
+			((uint8 *) page)[geo->state_offset[array] + id - first] =
+				id < source->nnodes ? QH_SLOT_LIVE : QH_SLOT_POSTING;
 	}
 }
 
@@ -149,8 +153,9 @@ qh_pages_init(QhPages *pages, const QhBuild *build, uint32 nslots)
 
 	if (fault != NULL)
 		elog(ERROR, "cannot lay out index \"%s\": %s", RelationGetRelationName(build->index), fault);
-	/* some batches less than there can be, so that none begins behind the last block number */
-	if (((uint64) nslots / pages->geo.group_nslots + 1) * pages->geo.group_npages > MaxBlockNumber - pages->geo.first_blkno - 2 * BATCH_NPAGES)
+	/* two batches less than there can be, so that none begins behind the last block number */
+	if (((uint64) nslots / pages->geo.group_nslots + 1) * pages->geo.group_npages >
+		MaxBlockNumber - pages->geo.first_blkno - 2 * BATCH_NPAGES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("index \"%s\" cannot hold %u nodes and lists of row pointers: it would have too many pages",

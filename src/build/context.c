@@ -1,0 +1,149 @@
+/*
+ * context.c
+ *		What every step of a build computes with: metapage, codecs, the space of codes, progress.
+ *
+ * Must not know where rows come from, nor how they are linked.  See README.md.
+ */
+#include "postgres.h"
+
+#include "build/build.h"
+#include "commands/progress.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+
+Size
+qh_build_array_nbytes(uint64 n, Size each)
+{
+	if (each > 0 && n > MaxAllocHugeSize / each)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot hold " UINT64_FORMAT " items of %zu bytes in memory", n, each)));
+	return (Size) n * each;
+}
+
+/* ---- dimension and metapage ---- */
+
+/* Bytes of a code; an error where the codec does not take as many dimensions. */
+static Size
+code_nbytes(uint32 ndims, const QvCodecParams *params)
+{
+	const char *fault = qv_codec_params_fault(params);
+
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("cannot index %u dimensions: %s", ndims, fault)));
+	return qv_codec_slot_nbytes(params);
+}
+
+void
+qh_meta_set_ndims(QhMeta meta, uint32 ndims)
+{
+	QvCodecParams params;
+
+	meta->ndims = ndims;
+	qh_meta_params(meta, &params);
+	meta->code_nbytes = code_nbytes(ndims, &params);
+	if (meta->refine_nbits != 0)
+	{
+		qh_meta_refine_params(meta, &params);
+		meta->refine_nbytes = code_nbytes(ndims, &params);
+	}
+	qh_geometry_choose(meta);
+}
+
+void
+qh_meta_init(QhMeta meta, Relation index, const QhColumn *column)
+{
+	memset(meta, 0, sizeof(*meta));
+	meta->magic = QH_MAGIC;
+	meta->version = QH_FORMAT_VERSION;
+	meta->metric = column->metric;
+	meta->code_kind = column->kind;
+	meta->code_nbits = qh_option_code_nbits(index, column);
+	meta->refine_nbits = qh_option_refine_nbits(index);
+	meta->m = qh_option_m(index);
+	meta->ef_construction = qh_option_ef_construction(index);
+	meta->hub_fraction = qh_option_hub_fraction(index);
+	meta->m_low = qh_option_m_low(index);
+	meta->seed = QH_SEED;
+}
+
+void
+qh_build_set_params(QhBuild *build)
+{
+	build->graph_params = (QhBuildParams) {
+		.m = build->meta.m,
+		.ef_construction = build->meta.ef_construction,
+		.seed = QH_SEED,
+		.max_entries = QH_MAX_ENTRIES
+	};
+}
+
+void
+qh_build_set_codecs(QhBuild *build)
+{
+	Size		scratch_nbytes;
+
+	qh_meta_params(&build->meta, &build->params);
+	build->params.centroid = build->centroid;
+	build->codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->params), 64),
+								 &build->params);
+	scratch_nbytes = qv_codec_scratch_nbytes(build->codec);
+	if (build->meta.refine_nbits != 0)
+	{
+		qh_meta_refine_params(&build->meta, &build->refine_params);
+		build->refine_params.centroid = build->centroid;
+		build->refine_codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->refine_params), 64),
+											&build->refine_params);
+		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(build->refine_codec));
+	}
+	build->scratch = qh_alloc_aligned(build->cxt, scratch_nbytes, 64);
+	build->graph_params.hubs = qh_meta_hubs(&build->meta);
+}
+
+void
+qh_build_set_ndims(QhBuild *build, uint32 ndims)
+{
+	qh_meta_set_ndims(&build->meta, ndims);
+	if (build->sample_ndims != ndims)
+		build->centroid = NULL;
+	if (build->centroid != NULL)
+		build->meta.nparam_pages = (ndims + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS;
+	qh_build_set_codecs(build);
+}
+
+/* ---- distances ---- */
+
+static void
+space_pair_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	qv_codec_pair_block((const QvCodec *) ctx, rows, nrows, base, stride, n, dist);
+}
+
+static void
+space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_codec_pair((const QvCodec *) ctx, code, codes, n, dist);
+}
+
+QhSpace
+qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
+{
+	return (QhSpace) {space_pair_block, space_pair, build->codec, codes, build->meta.code_nbytes, n};
+}
+
+/* ---- progress ---- */
+
+void
+qh_build_report(QhSubphase subphase, uint64 done, uint64 total)
+{
+	const int	params[] = {
+		PROGRESS_CREATEIDX_SUBPHASE,
+		PROGRESS_CREATEIDX_TUPLES_TOTAL,
+		PROGRESS_CREATEIDX_TUPLES_DONE
+	};
+	int64		values[] = {subphase, total, done};
+
+	pgstat_progress_update_multi_param(3, params, values);
+}

@@ -1,0 +1,64 @@
+/*
+ * dedup_codes.h
+ *		Distinct codes and their rows.
+ */
+#ifndef QH_DEDUP_CODES_H
+#define QH_DEDUP_CODES_H
+
+#include "postgres.h"
+
+#include "build/partitioned_file.h"
+#include "storage/itemptr.h"
+#include "store/format.h"
+
+/*
+ * Row pointers of a node with several: a chain of posting slots, of which the head is being
+ * filled.
+ */
+typedef struct QhPostings
+{
+	uint32	   *open_of;		/* of a node: its place in open[], or QH_INVALID_NODE; NULL until there is one */
+	uint8	   *open;			/* slots being filled, the heads of their chains */
+	uint32		nopen;
+	uint32		max_open;
+	uint8	   *full;			/* slots that are full, numbered from 0; unless they go to a partfile */
+	uint32		nfull;
+	uint32		max_full;
+	QhPartFile *partfile;
+	uint32		partfile_part;
+} QhPostings;
+
+typedef struct QhDedup
+{
+	MemoryContext cxt;
+	Size		code_nbytes;
+	Size		refine_nbytes;	/* 0 = no finer codes */
+	Size		posting_nbytes;
+	uint8	   *codes;			/* room for one more than nnodes; may move */
+	uint8	   *refine_codes;
+	ItemPointerData *tids;		/* first row of each node */
+	uint32		nnodes;
+	uint32		max_nodes;
+	uint64		nrows;
+	struct codeset_hash *hash;
+	QhPostings	postings;
+} QhDedup;
+
+/* No rows yet.  Room is made for nnodes nodes; 0 where the number is not known. */
+extern void qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes);
+/* Where the next row's code, and its finer code, are to be put. */
+extern uint8 *qh_dedup_code(QhDedup *dedup);
+extern uint8 *qh_dedup_refine(QhDedup *dedup);
+/*
+ * Take the row whose code was put there.  True if the code is new: then the finer code is taken as
+ * well.
+ */
+extern bool qh_dedup_row(QhDedup *dedup, ItemPointer tid);
+/* All rows have been taken: frees the hash table, and numbers all posting slots. */
+extern void qh_dedup_end(QhDedup *dedup);
+/* Bytes that qh_dedup_end allocates. */
+extern Size qh_dedup_end_nbytes(const QhDedup *dedup);
+/* Content of a node's row slot.  A posting slot is named by its number here. */
+extern QhRowData qh_dedup_slot(const QhDedup *dedup, uint32 node);
+
+#endif							/* QH_DEDUP_CODES_H */

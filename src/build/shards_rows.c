@@ -1,0 +1,81 @@
+/*
+ * shards_rows.c
+ *		The step "scan": each row goes to the shard of its code.
+ *
+ * See README.md, section "In shards".
+ */
+#include "postgres.h"
+
+#include "build/shards_state.h"
+#include "miscadmin.h"
+
+/* Rows of this process after which the shared counter is moved. */
+#define COUNT_ROWS		256
+
+/* Send the record in shards->row, whose code is there already. */
+static void
+send_row(QhBuild *build, ItemPointer tid)
+{
+	QhShards   *shards = build->shards;
+	const uint8 *code = shards->row + sizeof(QhSentRow);
+	QhSpace		space = qh_build_space(build, NULL, 0);
+	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, code);
+
+	((QhSentRow *) shards->row)->tid = *tid;
+	qh_partfile_put(shards->files[QH_FILE_ROWS], shard, shards->row,
+					sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
+	if (++shards->nuncounted == COUNT_ROWS)
+	{
+		pg_atomic_fetch_add_u64(&shards->shared->nrows, shards->nuncounted);
+		shards->nuncounted = 0;
+		qh_shards_report(build, QH_STEP_SCAN);
+	}
+}
+
+void
+qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
+{
+	uint8	   *code = build->shards->row + sizeof(QhSentRow);
+
+	qv_codec_encode(build->codec, data, code, build->scratch);
+	if (build->refine_codec != NULL)
+		qv_codec_encode(build->refine_codec, data, code + build->meta.code_nbytes, build->scratch);
+	send_row(build, tid);
+}
+
+/* Send a row of a node that was collected in memory. */
+static void
+send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, ItemPointer tid)
+{
+	uint8	   *code = build->shards->row + sizeof(QhSentRow);
+
+	memcpy(code, dedup->codes + node * dedup->code_nbytes, dedup->code_nbytes);
+	if (dedup->refine_nbytes > 0)
+		memcpy(code + dedup->code_nbytes, dedup->refine_codes + node * dedup->refine_nbytes,
+			   dedup->refine_nbytes);
+	send_row(build, tid);
+}
+
+void
+qh_shards_take_dedup(QhBuild *build, const QhDedup *dedup)
+{
+	for (uint32 node = 0; node < dedup->nnodes; node++)
+	{
+		QhRowData	row = qh_dedup_slot(dedup, node);
+		uint32		slot = QH_INVALID_NODE;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row.flags == QH_ROW_POSTING)
+			slot = qh_row_head(row);
+		else
+			send_dedup(build, dedup, node, &dedup->tids[node]);
+		while (slot != QH_INVALID_NODE)
+		{
+			QhPosting	posting = (QhPosting) (dedup->postings.full + slot * dedup->posting_nbytes);
+
+			for (int i = 0; i < posting->ntids; i++)
+				send_dedup(build, dedup, node, &posting->tids[i]);
+			slot = posting->next;
+		}
+	}
+}
