@@ -1,18 +1,25 @@
 # Builds and installs the extension with PGXS.  See README.md.
+#
+# Out of tree, too: "make -f ../Makefile" in an empty directory, or "make -C DIR -f SOURCE/Makefile".
+
+# The directory of this file, as PGXS finds it; names below are relative to it.
+source := $(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST))))
+sources = $(sort $(patsubst $(source)/%,%,$(wildcard $(addprefix $(source)/,$(1)))))
 
 EXTENSION = qvec qvec_pgvector
-EXTVERSION = 0.1.0
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" '$(source)/qvec.control')
 MODULE_big = qvec
-DATA = sql/qvec--$(EXTVERSION).sql sql/qvec_pgvector--$(EXTVERSION).sql
+
+# The install scripts and the regression tests share sql/: an install script
+# carries its version after two dashes, a test is one plain word a topic.
+DATA := $(call sources,sql/*--*.sql)
+TESTS := $(filter-out $(DATA),$(call sources,sql/*.sql))
 
 # One object a source file, floors in order (src/README.md).
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+OBJS := $(patsubst %.c,%.o,$(call sources,src/*.c src/*/*.c))
 
-# The install script and the regression tests share sql/: the install script
-# carries its version after two dashes, a test is one plain word a topic.
-TESTS = $(foreach file,$(sort $(wildcard sql/*.sql)),$(if $(findstring --,$(file)),,$(file)))
 REGRESS = $(patsubst sql/%.sql,%,$(TESTS))
-REGRESS_OPTS = --inputdir=. --load-extension=qvec
+REGRESS_OPTS = --inputdir=$(srcdir) --load-extension=qvec
 
 PG_CPPFLAGS = -I$(srcdir)/src
 # Kernels give the same bits at every level: no contraction to fused multiply-add.
@@ -30,5 +37,20 @@ ifneq ($(shell grep -c 'define USE_ASSERT_CHECKING 1' $(includedir_server)/pg_co
 override CPPFLAGS += -DQV_ASSERTIONS
 endif
 
+# Sources are looked for in the source tree, objects never: it may have been built in as well.
+srcdir := $(srcdir)
+override VPATH :=
+vpath %.c $(srcdir)
+vpath %.control $(srcdir)
+$(OBJS): | $(sort $(dir $(OBJS)))
+$(sort $(dir $(OBJS))):
+	@mkdir -p $@
+
 # PGXS knows no headers.  Objects of two versions of one would crash the server.
-$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+
+# What git has at the last commit, as a tarball in the current directory.
+DISTNAME = qvec-$(EXTVERSION)
+.PHONY: dist
+dist:
+	git -C '$(srcdir)' archive --format=tar.gz --prefix='$(DISTNAME)/' --output='$(CURDIR)/$(DISTNAME).tar.gz' HEAD
