@@ -1,7 +1,9 @@
 #!/bin/sh
 # test/layout.sh
 #       Checks the shape of the source: the include law of src/README.md, headers
-#       that compile alone, and version numbers in one place.  Prints TAP.
+#       that compile alone, version numbers in one place, no circle of files in
+#       the rooms named below, and the length of files, functions and READMEs.
+#       Prints TAP.
 #
 # usage: sh test/layout.sh [pg_config]     from the top of the checkout
 #
@@ -12,6 +14,8 @@ config=${1:-pg_config}
 pg_include=$("$config" --includedir-server) || exit 1
 count=0
 failures=0
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
 
 # ok STATUS NAME [DETAIL]
 ok()
@@ -86,6 +90,114 @@ for header in $(find src -name '*.h' | sort); do
             cc -x c -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only -Isrc -I"$pg_include" - 2>&1)
     fi
     ok $? "$header compiles alone" "$message"
+done
+
+# ------------------------------------------------------- no circle of files
+
+# Lines "file symbol kind" of a room's objects, kind U = used, not defined.  They
+# are compiled here: only calls matter, so without optimization and warnings.
+symbols_of()
+{
+    for file in "src/$1"/*.c; do
+        object=$scratch/$1-$(basename "$file" .c).o
+        cc -std=gnu11 -D_GNU_SOURCE -O0 -w -Isrc -I"$pg_include" -c -o "$object" "$file" ||
+            echo "$file does_not_compile U"
+        nm -P -g "$object" | awk -v file="$(basename "$file")" '{ print file, $1, $2 }'
+    done
+}
+
+# One circle among the files of a room, if there is one: files that call no other
+# file are taken away until none is left, or only circles and what leads to them.
+circle_in()
+{
+    awk '
+        { type[$1, $2] = $3; file[NR] = $1; symbol[NR] = $2; used[NR] = $3 == "U" }
+        !used[NR] { home[$2] = $1 }
+        END {
+            for (i = 1; i <= NR; i++)
+                if (symbol[i] == "does_not_compile")
+                    print file[i] " does not compile"
+                else if (used[i] && symbol[i] in home)
+                {
+                    calls[file[i], home[symbol[i]]] = symbol[i]
+                    left[file[i]] = left[home[symbol[i]]] = 1
+                }
+            do
+            {
+                again = 0
+                for (from in left)
+                {
+                    next_of[from] = ""
+                    for (to in left)
+                        if ((from, to) in calls)
+                            next_of[from] = to
+                    if (next_of[from] == "")
+                    {
+                        delete left[from]
+                        again = 1
+                    }
+                }
+            } while (again)
+            for (from in left)
+            {
+                # who walks on for as many steps as there are files is in a circle
+                for (i = 0; i < NR && !(from in seen); i++)
+                {
+                    seen[from] = 1
+                    from = next_of[from]
+                }
+                first = from
+                do
+                {
+                    to = next_of[from]
+                    print from " uses " calls[from, to] " of " to
+                    from = to
+                } while (from != first)
+                break
+            }
+        }'
+}
+
+for room in scan build graph; do
+    none "src/$room has no circle of files" "$(symbols_of $room 2>&1 | circle_in)"
+done
+
+# ------------------------------------------------------------------- lengths
+
+found=$(wc -l $(find src -name '*.[ch]' ! -path 'src/kernel/*.c') |
+    awk '$2 != "total" && $1 > 700 { print $2 ": " $1 " lines" }')
+none "no file has more than 700 lines, but for instruction sets" "$found"
+
+# A function is what stands between braces in the first column, behind a line that
+# ends with ")"; the comment right above it may give the reason.
+found=$(for file in $(find src -name '*.[ch]' | sort); do
+    awk '
+        /^\/\*/ { comment = "" }
+        /^(\/\*| \*)/ { comment = comment $0 }
+        /^[A-Za-z_][A-Za-z_0-9]*\(/ { name = $0; sub(/\(.*/, "", name) }
+        /^{/ { start = last ~ /\)$/ ? FNR : 0 }
+        /^}/ {
+            lines = start ? FNR - start - 1 : 0
+            if (lines > 60 && comment !~ /Long because/)
+                print FILENAME ":" start ": " name "() has " lines " lines"
+            start = 0
+            comment = ""
+        }
+        { last = $0 }' "$file"
+done)
+none "no function has more than 60 lines, but for those whose comment says \"Long because\"" "$found"
+
+# Characters are counted, not bytes: those that continue one are taken away.
+for file in src/README.md src/*/README.md; do
+    found=$(LC_ALL=C tr -d '\200-\277' <"$file" | LC_ALL=C awk -v file="$file" '
+        length($0) > 100 { wide++ }
+        END {
+            if (NR >= 250)
+                print file ": " NR " lines"
+            if (wide > 0)
+                print file ": " wide " lines of more than 100 columns"
+        }')
+    none "$file has less than 250 lines of at most 100 columns" "$found"
 done
 
 echo "1..$count"
