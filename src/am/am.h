@@ -32,11 +32,15 @@ extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer
 
 /* ---- settle.c ---- */
 
-/* The first row of an index whose dimension nothing said decides it; does nothing where somebody else was faster. */
+/*
+ * Write the dimension of an index that has none: that of its first row.  Does nothing if it has
+ * one by now.
+ */
 extern void qh_settle_ndims(Relation index, uint32 ndims);
 /*
- * Make an index whose rows have decided its dimension empty again, if none of them is left that any snapshot could see and nobody else uses
- * the index.  Returns whether it did, or somebody else: then it must be acquired anew.
+ * Make an index whose rows have decided its dimension empty again, if no row is left that any
+ * snapshot could see, and no other process uses the index.  True if it was made empty, here or
+ * elsewhere: then it must be acquired anew.
  */
 extern bool qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix);
 
@@ -48,9 +52,12 @@ extern IndexBulkDeleteResult *qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBul
 
 /* ---- truncate.c ---- */
 
-/* Vacuum has been over the index: if its end is free, give that back when the transaction commits. */
+/* After vacuum: if the end of the index is free, truncate it when the transaction commits. */
 extern void qh_truncate_at_commit(QhRelStore *rs);
-/* Look at three pages of the last sixteenth: are they free, as if a vacuum before had not got the lock? */
+/*
+ * Are three pages of the last sixteenth free, as if an earlier vacuum had not got the lock to
+ * truncate?
+ */
 extern bool qh_seems_too_long(Relation index);
 
 /* ---- validate.c ---- */

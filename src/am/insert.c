@@ -25,28 +25,32 @@
 #define SAME_CODE_TRIES 32
 
 /*
- * Nodes that a search looks for at first: where one of them has the very code it need go no further.  Chosen by hand;
- * doc/decisions/0024-unchanged-vectors.md.
+ * Nodes that a search looks for at first: if one of them has the new row's code, the search ends.
+ * Chosen by hand; doc/decisions/0024-unchanged-vectors.md.
  */
 #define SAME_CODE_EF	16
 
 /*
- * Nodes a search goes on to before a row whose vector is unchanged is given a node of its own: its code is there, and a second
- * node at the end of the index would keep vacuum from giving that back.  Chosen by hand; the same document.
+ * Nodes a search goes on to before a row whose vector is unchanged is given a node of its own: its
+ * code is there, and a second node at the end of the index would keep vacuum from truncating it.
+ * Chosen by hand; the same document.
  */
 #define SAME_CODE_FAR	1024
 
 /* Entry points a search starts from, as in scan.c. */
 #define MAX_SEEDS		4
 
-/* Descendants looked at for a parent with room: a tree of m children a node has a leaf long before. */
+/*
+ * Descendants looked at for a parent with room: a tree of m children a node has a leaf long
+ * before.
+ */
 #define ATTACH_TRIES	4096
 
 /* Where a row comes from. */
 typedef enum QhRowOrigin
 {
 	QH_ROW_NEW,
-	QH_ROW_LIKELY_KNOWN,		/* an UPDATE left the vector alone, but it may be the one that brings the row into a partial index */
+	QH_ROW_LIKELY_KNOWN,		/* as QH_ROW_KNOWN, but it may be new to a partial index */
 	QH_ROW_KNOWN				/* an UPDATE left the vector alone */
 } QhRowOrigin;
 
@@ -95,7 +99,10 @@ join_known(QhInsert *ins)
 	return false;
 }
 
-/* Put a candidate where it belongs among the max nearest.  False if it is the farthest and those are complete. */
+/*
+ * Put a candidate where it belongs among the max nearest.  False if it is the farthest and those
+ * are complete.
+ */
 static bool
 take_candidate(QhInsert *ins, QhCandidate cand, int max)
 {
@@ -112,7 +119,10 @@ take_candidate(QhInsert *ins, QhCandidate cand, int max)
 	return at < max - 1;
 }
 
-/* Search on for the node of an unchanged row, among nodes that are no candidates.  Who knows all codes need not. */
+/*
+ * Search on for the node of an unchanged row, among nodes that are no candidates.  Not where a map
+ * of all codes says that there is none.
+ */
 static bool
 search_on(QhInsert *ins, QhSearch *search)
 {
@@ -130,9 +140,9 @@ search_on(QhInsert *ins, QhSearch *search)
 }
 
 /*
- * The ef_construction nearest live nodes, searched from these seeds: nothing new may link to others, and
- * those that are on their way out must not use up the places.  Returns true if the row has joined one that has
- * its code: then the search ended there.
+ * The ef_construction nearest live nodes, searched from these seeds: a new node links to live ones
+ * alone, so dying ones must not take the places of candidates.  Returns true if the row has joined
+ * a node that has its code; then the search has ended.
  */
 static bool
 search_candidates(QhInsert *ins, const QhCandidate *seeds, int nseeds)
@@ -177,7 +187,10 @@ find_candidates(QhInsert *ins)
 	joined = search_candidates(ins, seeds, nseeds);
 	if (!joined && ins->ncands == 0 && ins->ix->nentries > 0)
 	{
-		/* nothing live around the nearest entry points: ask all of them before calling the index empty */
+		/*
+		 * nothing live around the nearest entry points: ask all of them before calling the index
+		 * empty
+		 */
 		nseeds = qh_choose_seeds(&ins->rs, ins->ix->nentries, seeds);
 		joined = search_candidates(ins, seeds, nseeds);
 	}
@@ -185,7 +198,10 @@ find_candidates(QhInsert *ins)
 	return joined;
 }
 
-/* Make the slot a live node, in one record with its parent's tree link (parent = QH_INVALID_NODE: an entry point). */
+/*
+ * Make the slot a live node, in one record with its parent's tree link; an entry point has no
+ * parent.
+ */
 static bool
 publish(QhInsert *ins, QhNode parent, const QhLink *old_links, const QhLink *new_links)
 {
@@ -201,8 +217,9 @@ publish(QhInsert *ins, QhNode parent, const QhLink *old_links, const QhLink *new
 }
 
 /*
- * Try to become a tree child of this node.  False if it is not live or has no room.  Only the parent can have changed when the
- * record is refused: nobody but this insert touches its slot.
+ * Try to become a tree child of this node.  False if it is not live or has no room.  When the
+ * record is refused, only the parent can have changed: no other process touches a slot that this
+ * insert has reserved.
  */
 static bool
 attach_to(QhInsert *ins, QhNode parent)
@@ -326,7 +343,7 @@ insert_node(QhInsert *ins)
 
 	if (!attach(ins))
 	{
-		/* the first node, or one that nothing has room for: an entry point, before it can be missed */
+		/* the first node, or one that no list has room for: an entry point, before it is a node */
 		if (!add_entry(ins, QH_MAX_ENTRIES))
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -384,8 +401,8 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 }
 
 /*
- * One insert in a few moves the mean by which qhnsw_info tells whether rows still come near the centroid.
- * Not every one: all would wait for each other at the metapage.
+ * One insert in a few moves the mean by which qhnsw_info tells whether rows still come near the
+ * centroid. Not every insert: all would wait for each other at the metapage.
  */
 static void
 note_drift(Relation index, QhIndex *ix, const QhCode *code)
@@ -410,7 +427,10 @@ note_drift(Relation index, QhIndex *ix, const QhCode *code)
 	UnlockReleaseBuffer(buf);
 }
 
-/* Is the value one that an index may be made empty for?  What is refused or left out in any case is not. */
+/*
+ * May an index be made empty for this value?  Not if it is refused or left out whatever the
+ * dimension.
+ */
 static bool
 may_decide(const QhColumn *column, const QhValue *value)
 {

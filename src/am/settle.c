@@ -2,9 +2,9 @@
  * settle.c
  *		The dimension of an index of which neither type nor option says it.
  *
- * The first row decides it, and with it the codes and the geometry.  That row may roll back: as long as no row is left that
- * any snapshot could see, the index is made empty again for a row of another dimension.  Must not know the graph.  See README.md, section
- * "Insert".
+ * The first row decides it, and with it the codes and the geometry.  That row may roll back: as
+ * long as no row is left that any snapshot could see, the index is made empty again for a row of
+ * another dimension. Must not know the graph.  See README.md, section "Insert".
  */
 #include "postgres.h"
 
@@ -25,8 +25,9 @@
 /* ---- is no row left? ---- */
 
 /*
- * Can any snapshot see the row, here or on a standby, or will one?  Not if its transaction is known to have failed, nor if the table has
- * forgotten it.  A row that was deleted is left until vacuum takes it: standbys know then.
+ * Can any snapshot see the row, now or later, here or on a standby?  Not if its transaction is
+ * known to have failed, nor if the table has no such row.  A deleted row is left until vacuum
+ * removes it, which conflicts with snapshots of standbys.
  */
 static bool
 row_is_left(Relation heap, ItemPointer tid, TupleTableSlot *slot)
@@ -76,7 +77,10 @@ is_empty(Relation index, Relation heap, QhIndex *ix)
 
 /* ---- changes ---- */
 
-/* Entry points and dimension go in one record; the pages behind, which nothing leads to any more, after it. */
+/*
+ * Entry points and dimension go in one record; the pages behind, which nothing leads to any more,
+ * after it.
+ */
 static void
 make_empty(Relation index)
 {
@@ -101,8 +105,8 @@ make_empty(Relation index)
 }
 
 /*
- * Take the lock that keeps everybody else out, if that can be at once.  Our own backend holds the index open once, for this insert;
- * where it has it open elsewhere too, a scan may stand in it.
+ * Take the lock that excludes all others, if it is free.  This backend must have the index open
+ * once, for this insert: otherwise a scan of its own may be under way.
  */
 static bool
 lock_alone(Relation index)
@@ -123,7 +127,11 @@ qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix)
 {
 	uint32		ndims = ix->meta.ndims;
 
-	/* stated, or trained by rows: such an index is rebuilt.  Of other table access methods nothing is known. */
+	/*
+	 * Not if the dimension is stated, nor if the index has a centroid, which rows have trained: it
+	 * has to be rebuilt.  Other table access methods may keep old rows in ways that row_is_left
+	 * does not know.
+	 */
 	if (qh_option_check(index, qh_column(index)) > 0 || ix->meta.nparam_pages > 0 ||
 		heap->rd_tableam != GetHeapamTableAmRoutine() ||
 		!is_empty(index, heap, ix) || !lock_alone(index))
@@ -171,7 +179,7 @@ drop_remains(Relation index)
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("could not obtain lock on index \"%s\" to remove what a crash left in it", RelationGetRelationName(index)),
 				 errhint("Try again, or REINDEX it.")));
-	/* somebody else may have settled it meanwhile */
+	/* another insert may have settled it meanwhile */
 	qh_index_forget(RelationGetRelid(index));
 	if (qh_index_acquire(index, CurrentMemoryContext)->meta.ndims == 0)
 		drop_groups(index);
@@ -205,7 +213,7 @@ qh_settle_ndims(Relation index, uint32 ndims)
 		bool		settled;
 		bool		remains;
 
-		/* while this page is locked and has no dimension, nobody adds pages */
+		/* while this page is locked and has no dimension, no pages are added */
 		qh_meta_check(index, BufferGetPage(buf));
 		settled = QhPageGetMeta(BufferGetPage(buf))->ndims > 0;
 		remains = !settled && RelationGetNumberOfBlocks(index) > QH_FIRST_PARAM_BLKNO;

@@ -2,9 +2,9 @@
  * truncate.c
  *		Giving the free pages at the end of an index back.
  *
- * Vacuum's cleanup finds out whether that is worth a lock; the file is cut when vacuum's transaction is
- * about to commit, for the leader of a parallel vacuum could not take the lock before.  See
- * src/store/README.md, section "Giving pages back".
+ * Vacuum's cleanup finds out whether that is worth a lock; the file is cut when vacuum's
+ * transaction is about to commit, for the leader of a parallel vacuum could not take the lock
+ * before.  See src/store/README.md, section "Giving pages back".
  */
 #include "postgres.h"
 
@@ -25,22 +25,27 @@
 #include "utils/rel.h"
 #include "utils/wait_event.h"
 
-/* As for tables (vacuumlazy.c): so many pages are to be had, or such a part of all; less is not worth a lock. */
+/*
+ * As for tables (vacuumlazy.c): at least so many pages, or such a part of all; less is not worth a
+ * lock.
+ */
 #define WORTHWHILE_NPAGES	1000
 #define WORTHWHILE_FRACTION 16
 
-/* How often the lock is asked for, and how many ms apart.  Nobody is kept waiting by that but vacuum; chosen by hand. */
+/* How often the lock is asked for, and how many ms apart.  Only vacuum waits; chosen by hand. */
 #define LOCK_TRIES			20
 #define LOCK_INTERVAL		50
 
-/* Pages looked at under the lock between two looks whether somebody waits for it. */
+/*
+ * Pages looked at under the lock before the next look for others that wait for it; chosen by hand.
+ */
 #define LOOK_FOR_WAITERS	32
 
 /* Indexes that have pages to give back when this transaction commits; in its memory. */
 static List *scheduled = NIL;
 static bool callback_registered = false;
 
-/* Whether to stop where we are, asked once in a while. */
+/* Asked from time to time: is counting to stop where it is? */
 typedef bool (*QhIsOver) (QhRelStore *rs);
 
 static bool
@@ -51,7 +56,7 @@ pause_for_vacuum(QhRelStore *rs)
 }
 
 static bool
-somebody_waits(QhRelStore *rs)
+others_wait(QhRelStore *rs)
 {
 	CHECK_FOR_INTERRUPTS();
 	return LockHasWaitersRelation(rs->index, AccessExclusiveLock);
@@ -92,8 +97,8 @@ count_with_entries(const QhIndex *ix, uint32 nslots)
 }
 
 /*
- * A dying node keeps its links to others that died with it, and these may be free already if a vacuum ended half way.  Nothing
- * leads to such a node, but no link is to lead past the end.
+ * A dying node keeps its links to others that died with it, and these may be free already if a
+ * vacuum was interrupted.  Nothing leads to such a node, but no link is to lead past the end.
  */
 static bool
 any_dying(QhRelStore *rs, uint32 nslots)
@@ -117,7 +122,10 @@ is_worthwhile(BlockNumber nfree, BlockNumber nblocks)
 	return nfree >= WORTHWHILE_NPAGES || nfree > nblocks / WORTHWHILE_FRACTION;
 }
 
-/* Does the table say that vacuum is to cut no file?  (What the option of VACUUM says no access method is told.) */
+/*
+ * Does the table's vacuum_truncate forbid it?  (VACUUM's own option is not shown to access
+ * methods.)
+ */
 static bool
 table_forbids(Relation index)
 {
@@ -129,8 +137,8 @@ table_forbids(Relation index)
 }
 
 /*
- * Others look at the size again when the counter of the entry page has moved.  The invalidation alone would not do: it
- * would not be sent if the commit failed.
+ * Other backends look at the size again when the counter of the entry page has moved.  The
+ * invalidation alone does not suffice: it is not sent if the commit fails.
  */
 static void
 touch_entries(Relation index)
@@ -143,7 +151,9 @@ touch_entries(Relation index)
 	UnlockReleaseBuffer(buf);
 }
 
-/* Cut the index behind its last slot in use.  The caller holds the lock that leaves nobody else in it. */
+/*
+ * Cut the index behind its last slot in use.  The caller holds the lock that excludes all others.
+ */
 static void
 cut(QhRelStore *rs)
 {
@@ -152,7 +162,7 @@ cut(QhRelStore *rs)
 	BlockNumber nblocks;
 
 	qh_index_refresh_size(ix, rs->index);
-	nslots = count_with_entries(ix, count_without_tail(rs, somebody_waits));
+	nslots = count_with_entries(ix, count_without_tail(rs, others_wait));
 	nblocks = qh_geometry_nblocks(&ix->geo, nslots);
 	if (nblocks >= ix->nblocks)
 		return;
@@ -164,7 +174,7 @@ cut(QhRelStore *rs)
 	qh_index_refresh_size(ix, rs->index);
 }
 
-/* Cut an index, if its lock can be had without waiting behind anybody: then true. */
+/* Cut an index, if its lock is free: then true. */
 static bool
 give_back(Oid relid)
 {
@@ -191,8 +201,8 @@ give_back(Oid relid)
 }
 
 /*
- * Cut all that were scheduled.  Locks are kept until the commit that follows, for the invalidations are sent by it; so as soon as
- * one is held there is no more waiting for others.
+ * Cut all that were scheduled.  Locks are kept until the commit that follows, which sends the
+ * invalidations; so once one is held, the others are not waited for.
  */
 static void
 give_all_back(void)

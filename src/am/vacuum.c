@@ -49,8 +49,9 @@ typedef struct QhVacuum
 } QhVacuum;
 
 /*
- * Steps that all splices together may take: some for each tree link of a dying node and for each link back, and some lost to
- * inserts.  Only links that are no tree any more take longer, and would take for ever.  Chosen by hand.
+ * Steps that splices and repairs may take together: some for each link of a dying node, some for
+ * each link back, and some lost to inserts.  More are needed only where tree links form no tree:
+ * then there is no end.  Chosen by hand.
  */
 #define STEPS_PER_LINK	16
 #define STEPS_TO_SPARE	1000000
@@ -66,7 +67,9 @@ is_dying(void *ctx, QhNode node)
 	return node < vac->nslots && get_bit(vac->dying, node);
 }
 
-/* A row pointer leads past the end that the table had: the table has grown since, or this is none. */
+/*
+ * A row pointer leads past the end that the table had: the table has grown since, or this is none.
+ */
 static void
 check_block(QhVacuum *vac, BlockNumber blkno)
 {
@@ -112,7 +115,10 @@ forget_rows_of(QhVacuum *vac, QhNode node)
 	}
 }
 
-/* The slots of one page of links or hubs, whose states and row slots are read at once: most have nothing to forget. */
+/*
+ * The slots of one page of links or hubs, whose states and row slots are read at once: most have
+ * nothing to forget.
+ */
 static void
 forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *states)
 {
@@ -172,7 +178,10 @@ find_entry(const QhEntryData *entry, uint32 nentries, QhNode node)
 	return -1;
 }
 
-/* Replace an entry point by its heir, or drop it where there is none or the heir is an entry point already. */
+/*
+ * Replace an entry point by its heir, or drop it where there is none or the heir is an entry point
+ * already.
+ */
 static void
 replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 {
@@ -203,7 +212,7 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 /* ---- step 2: wait for inserts that may know nodes from before ---- */
 
 /*
- * While no insert runs, a RESERVED slot is nobody's.  Before and after this
+ * While no insert runs, a RESERVED slot was left by a crash or an error.  Before and after this
  * instant it may be an insert's, even one that was noted as RESERVED when we began.
  */
 static void
@@ -271,76 +280,117 @@ revisit(QhVacuum *vac, QhNode node)
 	vac->revisit[vac->nrevisit++] = node;
 }
 
-/* Apply one step of a splice; nothing happens if a list has changed since it was planned. */
-static void
-apply_splice(QhVacuum *vac, QhNode parent, QhNode dead, const QhLinkChange *steps, int n)
+/*
+ * Taking a dying node out of the tree: the changes of one step, each from the lists as they were
+ * read.
+ */
+typedef struct QhSplice
 {
-	QhSlotChange changes[QH_MAX_SPLICE_CHANGES] = {{0}};
+	QhNode		parent;			/* QH_INVALID_NODE: dead is an entry point */
+	QhNode		dead;
+	QhNode		heir;			/* of an entry point: takes its place, if there is one */
+	int			nsteps;
+	QhLinkChange steps[QH_MAX_SPLICE_CHANGES];
+	QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][2 * QH_MAX_M];
+} QhSplice;
 
-	for (int i = 0; i < n; i++)
+static void
+begin_splice(QhSplice *splice, QhNode parent, QhNode dead)
+{
+	splice->parent = parent;
+	splice->dead = dead;
+	for (int i = 0; i < QH_MAX_SPLICE_CHANGES; i++)
 	{
-		QhLink		now[2 * QH_MAX_M];
-		QhSlotState state = qh_read_slot(&vac->rs, steps[i].node, now);
-
-		/* tree links, and they are what led here, lead to nodes */
-		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
-			report_no_tree(vac, steps[i].node);
-		changes[i] = (QhSlotChange) {steps[i].node, state, state, steps[i].old_links, steps[i].new_links};
-	}
-	if (!qh_apply(&vac->rs, changes, n, NULL))
-		return;
-	for (int i = 0; i < n; i++)
-	{
-		if (steps[i].node != parent && steps[i].node != dead)
-			revisit(vac, steps[i].node);
+		splice->steps[i].old_links = splice->lists[2 * i];
+		splice->steps[i].new_links = splice->lists[2 * i + 1];
 	}
 }
 
-/*
- * Take a dying node out of the tree, below its parent (QH_INVALID_NODE for an entry point).
- * False if there was not one step to do.
- */
+/* Plan the next step; false if there is none. */
+static bool
+plan_splice(QhVacuum *vac, QhSplice *splice)
+{
+	count_step(vac, splice->dead);
+	qh_vacuum_delay();
+	splice->heir = QH_INVALID_NODE;
+	splice->nsteps = qh_plan_splice(&vac->alloc, &vac->rs.store, splice->parent, splice->dead,
+									splice->steps, &splice->heir);
+	return splice->nsteps > 0;
+}
+
+/* Apply what was planned; nothing happens if a list has changed since. */
+static void
+apply_splice(QhVacuum *vac, const QhSplice *splice)
+{
+	QhSlotChange changes[QH_MAX_SPLICE_CHANGES] = {{0}};
+
+	for (int i = 0; i < splice->nsteps; i++)
+	{
+		const QhLinkChange *step = &splice->steps[i];
+		QhLink		now[2 * QH_MAX_M];
+		QhSlotState state = qh_read_slot(&vac->rs, step->node, now);
+
+		/* tree links, and they are what led here, lead to nodes */
+		if (state != QH_SLOT_LIVE && state != QH_SLOT_DYING)
+			report_no_tree(vac, step->node);
+		changes[i] = (QhSlotChange) {step->node, state, state, step->old_links, step->new_links};
+	}
+	if (!qh_apply(&vac->rs, changes, splice->nsteps, NULL))
+		return;
+	for (int i = 0; i < splice->nsteps; i++)
+	{
+		if (splice->steps[i].node != splice->parent && splice->steps[i].node != splice->dead)
+			revisit(vac, splice->steps[i].node);
+	}
+}
+
+/* Take a dying node out of the tree, below its parent.  False if there was not one step to do. */
 static bool
 splice_out(QhVacuum *vac, QhNode parent, QhNode dead)
 {
-	QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][2 * QH_MAX_M];
-	QhLinkChange steps[QH_MAX_SPLICE_CHANGES];
-	QhNode		entry = dead;	/* who stands for it among the entry points */
+	QhSplice	splice;
 	bool		any = false;
 
-	for (int i = 0; i < QH_MAX_SPLICE_CHANGES; i++)
+	begin_splice(&splice, parent, dead);
+	while (plan_splice(vac, &splice))
 	{
-		steps[i].old_links = lists[2 * i];
-		steps[i].new_links = lists[2 * i + 1];
+		apply_splice(vac, &splice);
+		MemoryContextReset(vac->node_cxt);
+		any = true;
 	}
+	return any;
+}
+
+/*
+ * The same for an entry point, whose heir becomes one.  An heir that is dying too has its turn
+ * next, in a loop, for there may be as many as nodes.
+ */
+static void
+splice_entry_out(QhVacuum *vac, QhNode dead)
+{
+	QhSplice	splice;
+	QhNode		entry = dead;	/* what stands for it among the entry points */
+
+	begin_splice(&splice, QH_INVALID_NODE, dead);
 	for (;;)
 	{
-		QhNode		heir = QH_INVALID_NODE;
-		int			n;
-
-		count_step(vac, dead);
-		qh_vacuum_delay();
-		n = qh_plan_splice(&vac->alloc, &vac->rs.store, parent, dead, steps, &heir);
-		if (n == 0)
+		if (plan_splice(vac, &splice))
 		{
-			/* an heir that is dying too: its turn (a loop, for there may be as many as nodes) */
-			if (parent != QH_INVALID_NODE || entry == dead || !is_dying(vac, entry))
-				break;
-			dead = entry;
-			continue;
+			if (splice.heir != QH_INVALID_NODE)
+			{
+				replace_entry(vac, entry, splice.heir);
+				entry = splice.heir;
+			}
+			apply_splice(vac, &splice);
+			MemoryContextReset(vac->node_cxt);
 		}
-		any = true;
-		if (parent == QH_INVALID_NODE && heir != QH_INVALID_NODE)
-		{
-			replace_entry(vac, entry, heir);
-			entry = heir;
-		}
-		apply_splice(vac, parent, dead, steps, n);
-		MemoryContextReset(vac->node_cxt);
+		else if (entry != splice.dead && is_dying(vac, entry))
+			splice.dead = entry;
+		else
+			break;
 	}
-	if (parent == QH_INVALID_NODE && entry == dead)
-		replace_entry(vac, dead, QH_INVALID_NODE);
-	return any;
+	if (entry == splice.dead)
+		replace_entry(vac, entry, QH_INVALID_NODE);
 }
 
 /* Entry points that are dying. */
@@ -358,12 +408,15 @@ repair_entries(QhVacuum *vac)
 	for (int i = 0; i < nentries; i++)
 	{
 		if (is_dying(vac, nodes[i]))
-			(void) splice_out(vac, QH_INVALID_NODE, nodes[i]);
+			splice_entry_out(vac, nodes[i]);
 	}
 	pfree(nodes);
 }
 
-/* Offer a node that others are linked to now a link back; nothing is lost where a crash comes before that. */
+/*
+ * Offer a node that others are linked to now a link back; nothing is lost where a crash comes
+ * before that.
+ */
 static void
 offer_link(QhVacuum *vac, QhNode to, QhNode node)
 {
@@ -381,7 +434,10 @@ offer_link(QhVacuum *vac, QhNode to, QhNode node)
 	} while (!qh_apply(&vac->rs, &change, 1, NULL));
 }
 
-/* Most of a node's list is new: ask those it did not link to before to link back, as an insert does. */
+/*
+ * Most of a node's list is new: ask those it did not link to before to link back, as an insert
+ * does.
+ */
 static void
 link_back(QhVacuum *vac, QhNode node, const QhLink *old_links, const QhLink *new_links)
 {
@@ -453,11 +509,17 @@ repair_links(QhVacuum *vac)
 	BufferAccessStrategy given = vac->rs.strategy;
 	uint32		nslots;
 
-	/* lists and codes are read here and there: vacuum's own ring, of a few dozen pages, would have nearly each of them read again */
+	/*
+	 * lists and codes are read in no order: in vacuum's own ring, of a few dozen pages, few would
+	 * be found again
+	 */
 	if (given != NULL)
 		vac->rs.strategy = GetAccessStrategy(BAS_BULKWRITE);
 	repair_entries(vac);
-	/* nodes that were inserted meanwhile may link to the dying: their inserts began before step 2 ended */
+	/*
+	 * nodes that were inserted meanwhile may link to the dying: their inserts began before step 2
+	 * ended
+	 */
 	qh_index_refresh_size(vac->ix, vac->index);
 	nslots = vac->ix->nslots;
 	for (QhNode node = 0; node < nslots; node++)
@@ -554,8 +616,9 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 /*
- * Are all pages to be looked at for free slots?  Where rows were forgotten, for chains of rows give slots back without telling the map, and
- * it may lack others since a crash.  Where none were, what it lacks can wait for that; but not if there is no map at all.
+ * Are all pages to be looked at for free slots?  Yes where rows were forgotten: chains of row
+ * pointers free slots without telling the map, and a crash may have lost entries of it.  Otherwise
+ * only if there is no map at all.
  */
 static bool
 wants_record(Relation index, const IndexBulkDeleteResult *stats)
@@ -563,7 +626,7 @@ wants_record(Relation index, const IndexBulkDeleteResult *stats)
 	return stats->tuples_removed > 0 || !smgrexists(RelationGetSmgr(index), FSM_FORKNUM);
 }
 
-/* Tell the free space map of all pages with a free slot; it may have been lost in a crash.  After that there is a map. */
+/* Tell the free space map of all pages with a free slot.  After that there is a map. */
 static void
 record_free(QhVacuum *vac)
 {
