@@ -16,7 +16,7 @@ int			qhnsw_ef_search = QH_DEFAULT_EF_SEARCH;
 double		qhnsw_oversample = 0;
 bool		qhnsw_rescore = true;
 int			qhnsw_iterative_scan = QH_ITERATIVE_STRICT;
-int			qhnsw_max_scan_tuples = 20000;
+int			qhnsw_max_scan_tuples = 0;
 double		qhnsw_scan_mem_multiplier = 1;
 bool		qhnsw_flat = false;
 
