@@ -211,7 +211,7 @@ qh_option_refine_nbits(Relation index)
 	return options ? options->refine : 0;
 }
 
-/* The defaults are those of the mission's manuals: 3.0 for 32x, 2.0 for 16x and 8x. */
+/* Defaults by code: doc/decisions/0030. */
 double
 qh_option_oversample(Relation index, int code_nbits)
 {
