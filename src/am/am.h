@@ -39,8 +39,8 @@ extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer
 extern void qh_settle_ndims(Relation index, uint32 ndims);
 /*
  * Make an index whose rows have decided its dimension empty again, if no row is left that any
- * snapshot could see, and no other process uses the index.  True if it was made empty, here or
- * elsewhere: then it must be acquired anew.
+ * snapshot could see, and no other process uses the index.  True if it was, or has changed
+ * otherwise: then it must be acquired anew.
  */
 extern bool qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix);
 

@@ -3,7 +3,7 @@
  *		The driver of an index build: sample, scan, link, write.
  *
  * The index is built in one piece where it fits in memory; in shards where it does not, and with
- * workers. See README.md.
+ * workers.  See README.md.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 
 /*
  * Tables with no more rows are built in one piece, which makes better graphs than shards and takes
- * a few seconds at most; chosen by hand.
+ * a few seconds at most; doc/decisions/0037.
  */
 #define ONE_PIECE_NROWS	50000
 

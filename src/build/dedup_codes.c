@@ -5,7 +5,7 @@
  * Must not know where rows come from nor where nodes go.  The first row of a node is kept beside
  * it.  A second row opens a posting slot for the node; when the slot is full, another one is
  * opened and links to it.  So however many rows share a code, one slot a node is being filled.
- * See README.md.
+ * See README.md, section "In memory".
  */
 #include "postgres.h"
 

@@ -2,7 +2,8 @@
  * in_memory.c
  *		An index whose codes, rows and links fit in memory: one graph, written by one process.
  *
- * Must not know where rows come from.  See README.md.
+ * Must not know where rows come from.
+ * See README.md, section "In memory".
  */
 #include "postgres.h"
 

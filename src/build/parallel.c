@@ -4,7 +4,8 @@
  *
  * Workers are PostgreSQL's own.  They share a small piece of dynamic shared memory and a set of
  * temporary files.  The leader takes part in everything.  The scan is shared, and usage is
- * accounted, as in nbtsort.c. Must not know what a step does.  See README.md, section "In shards".
+ * accounted, as in nbtsort.c.  Must not know what a step does.
+ * See README.md, section "Parallel builds".
  */
 #include "postgres.h"
 

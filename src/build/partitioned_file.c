@@ -4,7 +4,7 @@
  *
  * A file is a sequence of chunks of one size, and behind them the directory: which part each chunk
  * belongs to, and how much of it is used.  Must not know what the bytes mean.  See README.md,
- * section "In shards".
+ * section "Partitioned temporary files".
  */
 #include "postgres.h"
 

@@ -3,7 +3,8 @@
  *		A part of a partfile that is too large for one task is divided again.
  *
  * Shards are planned from a sample, which may be wrong where rows are not spread evenly over
- * blocks.  Must not know what records are for.  See README.md, section "In shards".
+ * blocks.  Must not know what records are for.
+ * See README.md, section "Shards that came out too large".
  */
 #include "postgres.h"
 
@@ -13,10 +14,13 @@
 #include "lib/hyperloglog.h"
 #include "miscadmin.h"
 
-/* Codes that the cuts are learned from; chosen by hand, as a few dozen a part suffice. */
+/* Codes that the cuts are learned from: a few dozen a part suffice; doc/decisions/0037. */
 #define SAMPLE_NCODES	4096
 
-/* Registers of the estimate of distinct codes, as a power of two: its error is 0.8%. */
+/*
+ * Registers of the estimate of distinct codes, as a power of two: its error is 0.8%;
+ * doc/decisions/0037.
+ */
 #define DISTINCT_BITS	14
 
 uint64

@@ -4,7 +4,7 @@
  *		are made from.
  *
  * Rows come from blocks chosen at random.  Must not know what the sample is used for.  See
- * README.md.
+ * README.md, section "Sample".
  */
 #include "postgres.h"
 
@@ -18,13 +18,15 @@
 #include "utils/rel.h"
 
 /*
- * Rows whose mean is the centroid: its error is 1/sqrt of this many of the spread.  Chosen by
- * hand.
+ * Rows whose mean is the centroid: its error is 1/sqrt of this many of the spread;
+ * doc/decisions/0037.
  */
 #define SAMPLE_NROWS	4096
 #define SAMPLE_NBLOCKS	512
 
-/* Codes that shards are made from, and the share of memory that they may take; chosen by hand. */
+/*
+ * Codes that shards are made from, and the share of memory that they may take; doc/decisions/0037.
+ */
 #define SAMPLE_NCODES	16384
 #define SAMPLE_SHARE	8
 

@@ -16,8 +16,8 @@
 #define MAX_CHUNK_NBYTES	(8 * BLCKSZ)
 
 /*
- * So that each shard can have an entry point, and the parts of the partfiles stay few.  Chosen by
- * hand.
+ * So that each shard can have an entry point, and the parts of the partfiles stay few;
+ * doc/decisions/0037.
  */
 #define MAX_SHARDS			1000
 

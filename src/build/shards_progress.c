@@ -2,7 +2,7 @@
  * shards_progress.c
  *		How much there is to do in a step, and how much of it all participants have done.
  *
- * Must not know what a task does.  See README.md, section "In shards".
+ * Must not know what a task does.  See README.md, section "Progress and interrupts".
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * shards_source.c
  *		The step "write": content of slots out of the files of all shards.
  *
- * Must not know pages.  See README.md, section "In shards".
+ * Must not know pages.  See README.md, section "Pages and WAL".
  */
 #include "postgres.h"
 

@@ -96,7 +96,7 @@ struct QhShards
 
 /*
  * Nodes that a shard has at least, whatever the memory: a leaf of the random trees is not much
- * smaller.  Chosen by hand.
+ * smaller; doc/decisions/0037.
  */
 #define QH_MIN_SHARD_NODES	4000
 
@@ -106,7 +106,7 @@ struct QhShards
  */
 #define QH_SHARD_HEADROOM	0.7
 
-/* Shards there can be more than were planned, where some are divided again.  Chosen by hand. */
+/* Shards there can be more than were planned, where some are divided again; doc/decisions/0037. */
 #define QH_SPARE_SHARDS(n)	((n) / 4 + 64)
 
 /* Bytes a node of the largest of a shard's data, when its graph is made. */

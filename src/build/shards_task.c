@@ -2,7 +2,8 @@
  * shards_task.c
  *		One task: its memory, its progress, and pieces where it is too large.
  *
- * Must not know what a task does.  See README.md, section "In shards".
+ * Must not know what a task does.
+ * See README.md, sections "In shards" and "Shards that came out too large".
  */
 #include "postgres.h"
 
@@ -15,11 +16,11 @@
 
 /*
  * A task is divided again at most so many times: by then it is equal distances that are shared out
- * by hash. Chosen by hand.
+ * by hash; doc/decisions/0037.
  */
 #define MAX_REDIVISIONS		4
 
-/* Pieces of one task at most; chosen by hand. */
+/* Pieces of one task at most; doc/decisions/0037. */
 #define MAX_PIECES			64
 
 /* ---- memory and progress ---- */

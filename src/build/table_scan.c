@@ -2,7 +2,8 @@
  * table_scan.c
  *		The scan of the table: each row is encoded, and collected in memory or sent to its shard.
  *
- * Once the memory is full, the build goes on in shards.  See README.md.
+ * Once the memory is full, the build goes on in shards.
+ * See README.md, section "In memory".
  */
 #include "postgres.h"
 

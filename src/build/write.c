@@ -3,7 +3,8 @@
  *		Writing the pages of a new index.
  *
  * A QhSource has the content of slots, and a batch of pages depends on no other.  Must not know
- * how nodes were linked, nor which processes take part.  See README.md.
+ * how nodes were linked, nor which processes take part.
+ * See README.md, section "Pages and WAL".
  */
 #include "postgres.h"
 
@@ -13,10 +14,10 @@
 #include "storage/indexfsm.h"
 #include "storage/smgr.h"
 
-/* Pages that are written, and logged, together; chosen by hand. */
+/* Pages that are written, and logged, together; doc/decisions/0037. */
 #define BATCH_NPAGES	256
 
-/* Pages by which a relation grows between two looks for interrupts; chosen by hand. */
+/* Pages by which a relation grows between two looks for interrupts; doc/decisions/0037. */
 #define EXTEND_NPAGES	128
 
 /*
