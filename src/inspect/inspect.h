@@ -6,7 +6,9 @@
 #define QH_INSPECT_H
 
 #include "am/am.h"
-#include "store/relstore.h"
+#include "store/codes.h"
+#include "store/links.h"
+#include "store/row_read.h"
 
 /*
  * Open a qhnsw index for a function of this room: an error unless it is one and the caller

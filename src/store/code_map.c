@@ -12,6 +12,8 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "store/code_map.h"
+#include "store/links.h"
+#include "store/slot_pin.h"
 #include "utils/memutils.h"
 
 /*

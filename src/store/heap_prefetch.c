@@ -46,16 +46,16 @@ seems_held(Relation heap, BlockNumber blkno, Buffer buf)
 	return qh_buffer_tags_equal(&GetBufferDescriptor(buf - 1)->tag, &tag);
 }
 
-/* Where the block was seen last, or InvalidBuffer. */
+/* The recent buffer of a block of the table, or InvalidBuffer. */
 static inline Buffer
-seen_in(const QhIndex *ix, BlockNumber blkno)
+recent_buffer(const QhIndex *ix, BlockNumber blkno)
 {
-	const QhHeapRecent *hint;
+	const QhHeapRecent *recent;
 
 	if (unlikely(ix->nheap_recent == 0))
 		return InvalidBuffer;
-	hint = &ix->heap_recent[blkno & (ix->nheap_recent - 1)];
-	return hint->blkno == blkno ? hint->buf : InvalidBuffer;
+	recent = &ix->heap_recent[blkno & (ix->nheap_recent - 1)];
+	return recent->blkno == blkno ? recent->buf : InvalidBuffer;
 }
 
 /* Look up where a block of the table is, or have it read.  The table may have been truncated since its size was noted. */
@@ -105,7 +105,7 @@ qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int
 		if (!qh_table_has_block(ix, heap, blkno))
 			continue;
 		known[nknown++] = tids[i];
-		buf = seen_in(ix, blkno);
+		buf = recent_buffer(ix, blkno);
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary table in local memory */
 		qv_prefetch(GetBufferDescriptor(buf - 1));
@@ -115,13 +115,13 @@ qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int
 	for (int i = 0; i < nknown; i++)
 	{
 		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&known[i]);
-		Buffer		buf = seen_in(ix, blkno);
+		Buffer		buf = recent_buffer(ix, blkno);
 		const char *row;
 
 		if (may_read && !seems_held(heap, blkno, buf))
 		{
 			look_up(rs, heap, blkno);
-			buf = seen_in(ix, blkno);
+			buf = recent_buffer(ix, blkno);
 		}
 		if (buf <= InvalidBuffer)
 			continue;
@@ -147,7 +147,7 @@ qh_heap_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 {
 	IndexFetchHeapData *of_heap = (IndexFetchHeapData *) fetch;
 	Relation	heap = fetch->rel;
-	Buffer		buf = seen_in(rs->ix, blkno);
+	Buffer		buf = recent_buffer(rs->ix, blkno);
 
 	if (heap->rd_tableam != GetHeapamTableAmRoutine() || buf <= InvalidBuffer ||
 		buf == of_heap->xs_cbuf || !qh_usage_is_full(buf) ||

@@ -9,7 +9,9 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "store/links.h"
 #include "store/postings.h"
+#include "store/slot_pin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 

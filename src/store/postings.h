@@ -7,7 +7,7 @@
 #ifndef QH_POSTINGS_H
 #define QH_POSTINGS_H
 
-#include "store/relstore.h"
+#include "store/row_read.h"
 
 /* Add row pointers to those of the list. */
 extern void qh_list_add(QhRowList *list, const void *tids, int ntids);

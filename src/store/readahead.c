@@ -57,7 +57,7 @@ qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n)
 bool
 qh_seems_absent(QhIndex *ix, BlockNumber blkno)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = ix->recent[blkno];
 
 	if (BufferIsLocal(buf))
 		return false;

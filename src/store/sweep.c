@@ -15,9 +15,10 @@
 #ifdef QH_HAVE_READ_STREAM
 #include "storage/read_stream.h"
 #endif
-#include "store/versioned_read.h"
 #include "store/readahead.h"
+#include "store/slot_pin.h"
 #include "store/sweep.h"
+#include "store/versioned_read.h"
 
 /* Code pages asked for ahead where no stream reads them: 256 kB, as large as a ring of buffers for bulk reads. */
 #define PAGES_AHEAD			32
@@ -36,7 +37,7 @@ page_ncodes(const QhSweep *sweep, QhNode first)
 static const uint8 *
 seen_last(const QhSweep *sweep, QhSlotAddress addr)
 {
-	Buffer		buf = sweep->rs->ix->hints[addr.blkno];
+	Buffer		buf = sweep->rs->ix->recent[addr.blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;

@@ -168,7 +168,7 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 static inline const char *
 begin_unpinned_read(const QhIndex *ix, Relation index, BlockNumber blkno, QhUnpinnedRead *unpinned)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = ix->recent[blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
