@@ -2,9 +2,9 @@
  * codes.c
  *		Codes and finer codes, scored and read from the pages of an index.
  *
- * A code does not change while its slot is in use, so it is read without the content lock: without a pin where that
- * is allowed, else under a pin.  Must not know links or row pointers.  See README.md, sections "Reading" and
- * "Unpinned reads".
+ * A code does not change while its slot is in use, so it is read without the content lock:
+ * without a pin where that is allowed, else under a pin.  Must not know links or row pointers.
+ * See README.md, section "Reading", and UNPINNED.md.
  */
 #include "postgres.h"
 
@@ -53,9 +53,10 @@ unpin_codes(Buffer *bufs, int n, float *dist)
 }
 
 /*
- * Find where the slots of up to QH_UNPINNED_MAX nodes are, by their pages' recent buffers, and prefetch what scoring them
- * will touch: the buffers' descriptors, which pins are counted in, and the slots themselves.  A recent buffer may hold
- * another page by now; prefetching from a wrong buffer does no harm.
+ * Find where the slots of up to QH_UNPINNED_MAX nodes are, by their pages' recent buffers, and
+ * prefetch what scoring them will touch: the buffers' descriptors, which pins are counted in,
+ * and the slots themselves.  A recent buffer may hold another page by now; prefetching from a
+ * wrong buffer does no harm.
  */
 static void
 find_slots(QhRelStore *rs, QhArray array, const QhNode *nodes, int n, QhPlaces *places)
@@ -111,7 +112,10 @@ score_pinned(QhRelStore *rs, QhArray array, const QhNode *nodes, const int *posi
 	}
 }
 
-/* Score slots that were found: without pins, and under pins those of which an unpinned read is not allowed or failed. */
+/*
+ * Score slots that were found: without pins, and under pins those of which an unpinned read is
+ * not allowed or failed.
+ */
 static void
 score_places(QhRelStore *rs, QhArray array, QhPlaces *places, const QhNode *nodes, int n, float *dist)
 {

@@ -2,7 +2,7 @@
  * codes.h
  *		Codes and finer codes, scored and read from the pages of an index.
  *
- * README.md, sections "Reading" and "Unpinned reads".
+ * README.md, section "Reading", and UNPINNED.md.
  */
 #ifndef QH_CODES_H
 #define QH_CODES_H
@@ -10,8 +10,9 @@
 #include "store/relstore.h"
 
 /*
- * Pins held at once while codes are scored.  A backend counts its first eight pins in an array and those beyond in a
- * hash table, which costs more than the larger batch saves; the executor holds one or two.
+ * Pins held at once while codes are scored.  A backend counts its first eight pins in an array
+ * and those beyond in a hash table, which costs more than the larger batch saves; the executor
+ * holds one or two.
  */
 #define QH_PIN_BATCH		6
 

@@ -2,9 +2,10 @@
  * index_cache.c
  *		What a backend remembers of an open index: who holds it, and when it is read anew.
  *
- * The relation cache's own rd_amcache is not used: any invalidation frees it, even under a scan that is using it.  So the
- * entries are in a list of this file, with a count of their holders, and an invalidation only marks them stale.  Must not
- * know what is read, or how (index_load.c).  See README.md, section "What a backend remembers".
+ * The relation cache's own rd_amcache is not used: any invalidation frees it, even under a scan
+ * that is using it.  So the entries are in a list of this file, with a count of their holders,
+ * and an invalidation only marks them stale.  Must not know what is read, or how
+ * (index_load.c).  See README.md, section "What a backend remembers".
  */
 #include "postgres.h"
 
@@ -121,7 +122,8 @@ find_known(Relation index)
 static QhIndex *
 make_unread(Relation index)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw index", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw index",
+											  ALLOCSET_DEFAULT_SIZES);
 	QhIndex    *ix = MemoryContextAllocZero(cxt, sizeof(QhIndex));
 
 	MemoryContextSetParent(cxt, CacheMemoryContext);
@@ -165,9 +167,9 @@ acquire_known(Relation index, MemoryContext owner)
 }
 
 /*
- * Read the index.  It is in the list and held before anything of it is read: reading may look at the catalog, where an
- * invalidation may come in, which must neither be missed nor free what is being read; and whatever fails, release() tidies
- * up.
+ * Read the index.  It is in the list and held before anything of it is read: reading may look
+ * at the catalog, where an invalidation may come in, which must neither be missed nor free what
+ * is being read; and whatever fails, release() tidies up.
  */
 static QhIndex *
 acquire_unread(Relation index, MemoryContext owner)

@@ -2,8 +2,8 @@
  * index_cache.h
  *		What a backend remembers of an open index: metapage, geometry, codec, entry points, buffers.
  *
- * Read once, kept until the relation cache says that the index changed.  See
- * README.md, section "What a backend remembers".
+ * Read once, kept until the relation cache says that the index changed.  See README.md, section
+ * "What a backend remembers".
  */
 #ifndef QH_INDEX_CACHE_H
 #define QH_INDEX_CACHE_H
@@ -52,7 +52,7 @@ typedef struct QhIndex
 	BlockNumber nblocks;		/* as last looked up */
 	uint32		nslots;			/* that nblocks give room to */
 
-	Buffer	   *recent;			/* recent buffer of each block: the one it was last seen in, or InvalidBuffer */
+	Buffer	   *recent;			/* recent buffer of each block, or InvalidBuffer */
 	BlockNumber nrecent;
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
@@ -62,12 +62,15 @@ typedef struct QhIndex
 } QhIndex;
 
 /*
- * What is known of the index, with its entry points as they are now; read where nothing is known.  Held until owner is
- * reset or deleted.  The caller has the index open under a lock.
+ * What is known of the index, with its entry points as they are now; read where nothing is
+ * known.  Held until owner is reset or deleted.  The caller has the index open under a lock.
  */
 extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);
 
-/* Forget what this backend knows of an index it has just changed by hand (entry points, dimensions). */
+/*
+ * Forget what this backend knows of an index it has just changed by hand (entry points,
+ * dimensions).
+ */
 extern void qh_index_forget(Oid relid);
 
 /* A value as an index holds it. */
@@ -82,7 +85,10 @@ extern QhCode qh_encode(const QhIndex *ix, const void *value);
 
 /* ---- index_load.c ---- */
 
-/* Codec parameters of a metapage; the centroid is not filled in.  Refine: those of the finer codes, if it has any. */
+/*
+ * Codec parameters of a metapage; the centroid is not filled in.  Refine: those of the finer
+ * codes, if it has any.
+ */
 extern void qh_meta_params(const QhMetaData *meta, QvCodecParams *params);
 extern void qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params);
 

@@ -2,8 +2,8 @@
  * index_load.c
  *		Reading what a backend remembers of an index: metapage, codec, centroid and entry points.
  *
- * Everything read is judged here before anybody uses it.  Must not know who holds an index, or for how long.  See
- * README.md, section "What a backend remembers".
+ * Everything read is judged here before anybody uses it.  Must not know who holds an index, or
+ * for how long.  See README.md, section "What a backend remembers".
  */
 #include "postgres.h"
 
@@ -64,7 +64,10 @@ read_centroid(Relation index, const QhMetaData *meta)
 	return centroid;
 }
 
-/* What is wrong with those fields of a metapage that neither the codec nor the geometry judges, or NULL. */
+/*
+ * What is wrong with those fields of a metapage that neither the codec nor the geometry judges,
+ * or NULL.
+ */
 static const char *
 meta_fault(const QhMetaData *meta)
 {
@@ -164,7 +167,8 @@ read_entry_codes(QhIndex *ix, Relation index, const QhNode *nodes, int n)
 void
 qh_index_load_entries(QhIndex *ix, Relation index)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw entry points", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw entry points",
+											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_SHARE);
 	QhEntry		entry = QhPageGetEntry(BufferGetPage(buf));
@@ -190,8 +194,9 @@ qh_index_load_entries(QhIndex *ix, Relation index)
 }
 
 /*
- * Read the metapage.  An index without a dimension has no entry points, or its metapage is damaged; or another backend is
- * giving it a dimension at this moment, so the metapage is read again before that is reported.
+ * Read the metapage.  An index without a dimension has no entry points, or its metapage is
+ * damaged; or another backend is giving it a dimension at this moment, so the metapage is read
+ * again before that is reported.
  */
 static void
 read_meta(Relation index, QhMetaData *meta)
@@ -228,8 +233,9 @@ qh_index_load(QhIndex *ix, Relation index)
 }
 
 /*
- * The counter of the entry page, if it can be read without pin and lock.  While it is being changed, some of its bytes may
- * be new already: then it differs from what is remembered, and the list is read again.
+ * The counter of the entry page, if it can be read without pin and lock.  While it is being
+ * changed, some of its bytes may be new already: then it differs from what is remembered, and
+ * the list is read again.
  */
 static bool
 read_changes_unpinned(const QhIndex *ix, Relation index, uint32 *nchanges)

@@ -2,9 +2,9 @@
  * links.c
  *		Links and states of nodes, read from the pages of an index.
  *
- * Links change, so they are read under the share lock of their page, or as a versioned read that shows what the lock
- * would have shown.  Must not know what a search does with them, or who changes them.  See README.md, sections
- * "Reading" and "Versioned reads".
+ * Links change, so they are read under the share lock of their page, or as a versioned read
+ * that shows what the lock would have shown.  Must not know what a search does with them, or
+ * who changes them.  See README.md, section "Reading", and UNPINNED.md.
  */
 #include "postgres.h"
 
@@ -37,7 +37,10 @@ qh_prefetch_links(QhRelStore *rs, const QhNode *nodes, int n)
 	}
 }
 
-/* Prefetch the finer code of a node, where there is a query for it: what is expanded is nearly always refined. */
+/*
+ * Prefetch the finer code of a node, where there is a query for it: what is expanded is nearly
+ * always refined.
+ */
 static void
 prefetch_refine(QhRelStore *rs, QhNode node)
 {
@@ -65,7 +68,10 @@ qh_store_prefetch(QhStore *store, const QhNode *nodes, int n)
 	store->hint_max = rs->nmisses > 0 ? QH_HINT_MAX : LINKS_PREFETCHED;
 }
 
-/* qh_read_slot() as a versioned read; false where that is not possible, or the slot is not sound. */
+/*
+ * qh_read_slot() as a versioned read; false where that is not possible, or the slot is not
+ * sound.
+ */
 static bool
 read_slot_versioned(QhRelStore *rs, QhNode node, QhSlotState *state, QhLink *links)
 {

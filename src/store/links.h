@@ -2,22 +2,25 @@
  * links.h
  *		Links and states of nodes, read from the pages of an index.
  *
- * README.md, sections "Reading" and "Versioned reads".
+ * README.md, section "Reading", and UNPINNED.md.
  */
 #ifndef QH_LINKS_H
 #define QH_LINKS_H
 
 #include "store/relstore.h"
 
-/* State of a slot and its links, a whole list of 2m words (or a posting slot's content), under a short share lock. */
+/*
+ * State of a slot and its links, a whole list of 2m words (or a posting slot's content), under
+ * a short share lock.
+ */
 extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
 
 /* The same, and the LSN of its page. */
 extern QhSlotState qh_read_slot_at(QhRelStore *rs, QhNode node, QhLink *links, XLogRecPtr *lsn);
 
 /*
- * States of all slots of the page of links or hubs that begins with first; returns how many.  All FREE where the page
- * was never formatted.
+ * States of all slots of the page of links or hubs that begins with first; returns how many.
+ * All FREE where the page was never formatted.
  */
 extern uint32 qh_read_states(QhRelStore *rs, QhNode first, uint8 *states);
 

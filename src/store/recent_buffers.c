@@ -1,8 +1,9 @@
 /*
  * recent_buffers.c
- *		Sizes of an index and its table, and room to remember the buffer each of their blocks was last seen in.
+ *		Sizes of an index and its table, and room for the recent buffers of their blocks.
  *
- * Must not know who looks for a block, or notes where it is.  See README.md, section "What a backend remembers".
+ * Must not know who looks for a block, or notes where it is.  See README.md, section "What a
+ * backend remembers".
  */
 #include "postgres.h"
 
@@ -54,7 +55,7 @@ qh_index_refresh_size(QhIndex *ix, Relation index)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 
-	/* vacuum cut the file: a recent buffer of a block behind the end may be taken for that of a new block there */
+	/* vacuum cut the file: what is remembered of a block behind the end may be taken for a new block */
 	if (nblocks < ix->nblocks && ix->recent != NULL)
 		memset(ix->recent, 0, sizeof(Buffer) * (Size) ix->nrecent);
 	grow_recent(ix, nblocks);

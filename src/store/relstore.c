@@ -2,8 +2,8 @@
  * relstore.c
  *		A graph store over the pages of an index: what the graph room calls, put together.
  *
- * Links come from links.c, scores from codes.c; here are the store itself and the nodes a search starts from.  Must
- * not know the graph's algorithms.  See README.md, section "Reading".
+ * Links come from links.c, scores from codes.c; here are the store itself and the nodes a
+ * search starts from.  Must not know the graph's algorithms.  See README.md, section "Reading".
  */
 #include "postgres.h"
 
@@ -44,12 +44,15 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	if (ix->nslots == 0)
 		qh_index_refresh_size(ix, index);
 	rs->store.nnodes = ix->nslots;
-	/* not by what is cached at the moment: a search is to find the same whether its pages are or not */
+	/* by size, not by what is cached: a search must find the same whether its pages are cached or not */
 	rs->store.at_once = ix->nblocks > (BlockNumber) NBuffers;
 	rs->store.place = rs->store.at_once ? relstore_place : NULL;
 }
 
-/* Entry points are scored in one sweep, and only the nearest of them put in order: sorting all was a fifth of a whole search. */
+/*
+ * The max nearest entry points, in order.  All are scored, and only these sorted:
+ * doc/decisions/0055-nearest-entry-points.md.
+ */
 static int
 nearest_entries(QhRelStore *rs, int max, QhCandidate *nearest)
 {

@@ -17,7 +17,10 @@
 /* Codes scored in one unpinned read: a hop's, at m = 16. */
 #define QH_UNPINNED_MAX		32
 
-/* Where slots are, by their pages' recent buffers.  desc is NULL where none is known, or the slot must not be read without a pin. */
+/*
+ * Where slots are, by their pages' recent buffers.  desc is NULL where none is known, or the
+ * slot must not be read without a pin.
+ */
 typedef struct QhPlaces
 {
 	BufferDesc *desc[QH_UNPINNED_MAX];
@@ -33,7 +36,7 @@ typedef struct QhRelStore
 	const QvQuery *query;		/* what score() measures from */
 	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
 	BufferAccessStrategy strategy;	/* buffers for pages that are not in shared buffers (sweep.c), or NULL */
-	bool		in_recovery;	/* a page may be on its way into its buffer from WAL ("Standby" in README.md) */
+	bool		in_recovery;	/* replay may be filling a page (UNPINNED.md, "Standby") */
 
 	QhPlaces	fetched[2];		/* where the nodes are that fetch() was given, for either place */
 
@@ -51,8 +54,8 @@ typedef struct QhRelStore
 extern void qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix);
 
 /*
- * Of the max nearest entry points those that are nodes still: what is known of entry points may be out of
- * date.  Returns how many; none does not mean that the index is empty.
+ * Of the max nearest entry points those that are nodes still: what is known of entry points may
+ * be out of date.  Returns how many; none does not mean that the index is empty.
  */
 extern int qh_choose_seeds(QhRelStore *rs, int max, QhCandidate *seeds);
 

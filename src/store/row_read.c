@@ -2,8 +2,8 @@
  * row_read.c
  *		Row pointers of nodes, read from the pages of an index.
  *
- * Row pointers are read under the share lock of their row page.  Must not know who changes them, or what a scan does
- * with them.  See README.md, sections "Reading" and "Chains of rows".
+ * Row pointers are read under the share lock of their row page.  Must not know who changes
+ * them, or what a scan does with them.  See README.md, section "Reading", and CHAINS.md.
  */
 #include "postgres.h"
 
@@ -117,7 +117,7 @@ qh_read_more_rows(QhRelStore *rs, QhRowList *list)
 		buf = qh_lock_slot(rs, QH_ARRAY_ROW, list->chain.node, BUFFER_LOCK_SHARE, &addr);
 		if (BufferIsValid(buf))
 			memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
-		/* a node whose chain is gone had no rows any more that anybody sees */
+		/* a node whose chain is gone had no rows left that this scan sees */
 		if (row.flags == QH_ROW_POSTING)
 			qh_chain_go_on(rs, list, qh_row_head(row));
 		else
@@ -130,9 +130,13 @@ qh_read_more_rows(QhRelStore *rs, QhRowList *list)
 	return list->ntids;
 }
 
-/* Of n nodes, add to the batch those in a page whose row is the only one.  The caller holds the page's lock. */
+/*
+ * Of n nodes, add to the batch those in a page whose row is the only one.  The caller holds the
+ * page's lock.
+ */
 static void
-add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs, int n, BlockNumber blkno, Page page)
+add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs, int n,
+			  BlockNumber blkno, Page page)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -142,7 +146,7 @@ add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs
 			continue;
 		memcpy(&row, page + addrs[i].offset, sizeof(row));
 		if (row.flags != QH_ROW_SINGLE || !qh_tid_is_possible((ItemPointer) row.w))
-			continue;			/* what is damaged is reported when it is read alone */
+			continue;			/* damage is reported when the node is read alone */
 		Assert(batch->n < QH_ROWS_AHEAD);
 		batch->nodes[batch->n] = nodes[i];
 		memcpy(&batch->tids[batch->n], row.w, sizeof(ItemPointerData));

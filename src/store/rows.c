@@ -2,9 +2,10 @@
  * rows.c
  *		The row pointers of a node: adding one, and removing the dead.
  *
- * A node with one row holds its TID in its row slot; one with several heads a chain of posting slots.  A chain is changed
- * under the exclusive lock of the node's row page (by qh_apply), and a row pointer stays in the slot it was put into.
- * Must not know why a row is dead.  See README.md, sections "Row pointers" and "Chains of rows".
+ * A node with one row holds its TID in its row slot; one with several heads a chain of posting
+ * slots.  A chain is changed under the exclusive lock of the node's row page (by qh_apply), and
+ * a row pointer stays in the slot it was put into.  Must not know why a row is dead.  See
+ * CHAINS.md.
  */
 #include "postgres.h"
 
@@ -89,8 +90,8 @@ append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid)
 }
 
 /*
- * Make *slot, which is reserved, the head of the node's chain, holding one TID (and the node's single one where there was
- * no chain).  *slot is QH_INVALID_NODE once it belongs to the chain.
+ * Make *slot, which is reserved, the head of the node's chain, holding one TID (and the node's
+ * single one where there was no chain).  *slot is QH_INVALID_NODE once it belongs to the chain.
  */
 static AppendResult
 push_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, QhNode *slot)
@@ -120,8 +121,9 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, QhNode *s
 }
 
 /*
- * Has the node, whose row slot this is, the code?  The row slot names TIDs that no other node has.  So if it is still the
- * same when qh_apply() compares it, the slot was not reused in between, and the code read here is that of the node.
+ * Has the node, whose row slot this is, the code?  The row slot names TIDs that no other node
+ * has.  So if it is still the same when qh_apply() compares it, the slot was not reused in
+ * between, and the code read here is that of the node.
  */
 static bool
 has_code(QhRelStore *rs, QhNode node, QhRowData row, const uint8 *code)
@@ -132,7 +134,10 @@ has_code(QhRelStore *rs, QhNode node, QhRowData row, const uint8 *code)
 		memcmp(now, code, rs->ix->code_nbytes) == 0;
 }
 
-/* Try to add a row pointer, with *spare as another posting slot if one is needed and there is one. */
+/*
+ * Try to add a row pointer, with *spare as another posting slot if one is needed and there is
+ * one.
+ */
 static AppendResult
 try_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid, QhNode *spare)
 {
@@ -228,9 +233,10 @@ leads_on(QhRelStore *rs, QhNode slot)
 }
 
 /*
- * May a slot with these TIDs leave the chain?  One without TIDs may, unless it leaves a single slot behind that has some:
- * a scan that finds one TID in the row slot, or a single posting slot, relies on it that whatever was in a chain with it
- * is seen by nobody (README.md, "Row pointers").  The last TID of a chain that is one slot goes to the row slot.
+ * May a slot with these TIDs leave the chain?  One without TIDs may, unless it leaves a single
+ * slot behind that has some: a scan that finds one TID in the row slot, or a single posting
+ * slot, relies on it that whatever was in a chain with it is seen by nobody (CHAINS.md, "Row
+ * pointers").  The last TID of a chain that is one slot goes to the row slot.
  */
 static bool
 is_dispensable(const Chain *chain, const QhPostingData *kept)
@@ -269,8 +275,9 @@ take_out_behind(const Chain *chain, QhSlotChange *changes, QhNode next, const Qh
 }
 
 /*
- * Take a slot out of its chain in one record.  Its TIDs are dead but for those kept, of which there is one at most, and it
- * goes to the row slot.  False if that is not possible now: another backend pushed a new head, or put a row into the slot.
+ * Take a slot out of its chain in one record.  Its TIDs are dead but for those kept, of which
+ * there is one at most, and it goes to the row slot.  False if that is not possible now:
+ * another backend pushed a new head, or put a row into the slot.
  */
 static bool
 take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPostingData *kept)
@@ -303,7 +310,10 @@ take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPosting
 	return qh_apply(chain->rs, changes, n, &row_change);
 }
 
-/* Remove the dead TIDs of one posting slot, and the slot where that is possible.  Returns how many TIDs stay, and the next slot. */
+/*
+ * Remove the dead TIDs of one posting slot, and the slot where that is possible.  Returns how
+ * many TIDs stay, and the next slot.
+ */
 static int
 vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 {
@@ -368,7 +378,8 @@ vacuum_chain(Chain *chain, QhNode head)
 }
 
 int64
-qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *arg), void *arg, int64 *nremoved)
+qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *arg), void *arg,
+			  int64 *nremoved)
 {
 	for (;;)
 	{

@@ -2,8 +2,9 @@
  * slot_change.c
  *		Changes of existing slots: compared with what was read, and made as one WAL record.
  *
- * The only place that holds several content locks of slot pages for a change, so the lock order is kept here.  Must
- * not know why something is changed.  See README.md, sections "Locks" and "WAL".
+ * The only place that holds several content locks of slot pages for a change, so the lock order
+ * is kept here.  Must not know why something is changed.  See README.md, sections "Locks" and
+ * "WAL".
  */
 #include "postgres.h"
 
@@ -33,11 +34,12 @@ find_page(const LockedPages *locked, BlockNumber blkno)
 }
 
 /*
- * Lock the row page first, then the link pages in ascending order, each once.  What is to be changed was read, so a page
- * that was never written is one that was lost.
+ * Lock the row page first, then the link pages in ascending order, each once.  What is to be
+ * changed was read before, so a page that was never written is damage.
  */
 static void
-lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row, LockedPages *locked)
+lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row,
+		   LockedPages *locked)
 {
 	QhNode		sorted[QH_MAX_SLOT_CHANGES];
 	QhSlotAddress addr;
@@ -86,7 +88,7 @@ page_of(QhRelStore *rs, const LockedPages *locked, QhArray array, QhNode node, Q
 	return locked->pages[find_page(locked, addr->blkno)];
 }
 
-/* Would a reader of these two see one and the same list?  What stands behind the last link is nobody's. */
+/* Do readers see the same list in both?  Nobody reads what is behind the last link. */
 static bool
 same_list(const QhLink *a, const QhLink *b, int max_degree)
 {
@@ -118,8 +120,9 @@ holds(QhRelStore *rs, QhNode node, QhSlotState state, const uint8 *slot, const Q
 }
 
 /*
- * A slot is not in the state that it was read in.  Nobody but who reserved it changes a RESERVED slot, and a row slot names a
- * row while its node is LIVE and no longer (is_named: it still does, and has not changed): that is damage, which looking again does not mend.
+ * Report damage where a slot is not in the state it was read in, and reading it again would not
+ * help: a RESERVED slot, which only its owner may change; and a slot that is not LIVE though
+ * the row slot names a row and has not changed (is_named).
  */
 static void
 check_state(QhRelStore *rs, const QhSlotChange *change, BlockNumber blkno, bool is_named)
@@ -132,7 +135,8 @@ check_state(QhRelStore *rs, const QhSlotChange *change, BlockNumber blkno, bool 
 
 /* Is the slot of a change as it was read? */
 static bool
-slot_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *change, const QhRowChange *row)
+slot_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *change,
+			 const QhRowChange *row)
 {
 	QhSlotAddress addr;
 	QhArray		array = qh_link_array(&rs->ix->geo, change->node);
@@ -148,9 +152,13 @@ slot_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *chan
 		holds(rs, change->node, change->old_state, (uint8 *) page + addr.offset, change->old_links);
 }
 
-/* Is the row slot as it was read?  That of a slot that is about to become a node has no row, or the slot is damaged. */
+/*
+ * Is the row slot as it was read?  One of a slot that is about to become a node and has a row
+ * is damage.
+ */
 static bool
-row_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+row_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges,
+			const QhRowChange *row)
 {
 	QhSlotAddress addr;
 	QhRowData	now;
@@ -167,11 +175,13 @@ row_as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *chang
 }
 
 /*
- * Is everything as it was read?  Compared is what a reader sees and not the bytes, so that where this says no, reading again gives
- * something else: whoever tries until it says yes comes to an end, on damaged pages too.
+ * Is everything as it was read?  This compares what a reader sees, not bytes.  So where it is
+ * false, reading again gives something else, and a loop that tries until it is true ends, on
+ * damaged pages too.
  */
 static bool
-as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges, const QhRowChange *row)
+as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, int nchanges,
+		const QhRowChange *row)
 {
 	if (row != NULL && !row_as_read(rs, locked, changes, nchanges, row))
 		return false;
@@ -184,8 +194,9 @@ as_read(QhRelStore *rs, const LockedPages *locked, const QhSlotChange *changes, 
 }
 
 /*
- * What the slot of a change is to hold: packed into scratch where links are packed there.  *content is NULL for what is there.
- * False where the links do not fit, which means nothing as long as what they were made from may be out of date.
+ * The new content of a slot, packed into scratch where its links are packed; *content is NULL
+ * where it stays as it is.  False where the links do not fit, which is damage only if what they
+ * were made from is still current.
  */
 static bool
 slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch, const void **content)
@@ -201,9 +212,10 @@ slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch, const v
 	return qh_pack_links(change->node, change->new_links, n, scratch, qh_link_nbytes(&rs->ix->geo, change->node));
 }
 
-/* Write what was found to be due, as one record. */
+/* Write the changes as one record. */
 static void
-write_changes(QhRelStore *rs, LockedPages *locked, const QhSlotChange *changes, const void *const *contents, int nchanges, const QhRowChange *row)
+write_changes(QhRelStore *rs, LockedPages *locked, const QhSlotChange *changes,
+			  const void *const *contents, int nchanges, const QhRowChange *row)
 {
 	GenericXLogState *xlog = GenericXLogStart(rs->index);
 	QhSlotAddress addr;

@@ -9,7 +9,10 @@
 
 #include "store/relstore.h"
 
-/* One slot's change.  old_links and new_links are whole lists (2m words); a posting slot's content passes as such. */
+/*
+ * A change of one slot.  old_links and new_links are whole lists (2m words), or the content of
+ * a posting slot.
+ */
 typedef struct QhSlotChange
 {
 	QhNode		node;
@@ -29,9 +32,10 @@ typedef struct QhRowChange
 #define QH_MAX_SLOT_CHANGES 3
 
 /*
- * Make all these changes in one WAL record, or none: returns false, having changed
- * nothing, if any of the old values is not what is there.  Reading that again gives something else then, so a caller may try until
- * it is done; damage that would have it try for ever is reported.  Locks are taken here, in the order of README.md, and released.
+ * Make all these changes in one WAL record, or none: returns false, having changed nothing, if
+ * any of the old values is not what is there.  Reading again then gives something else, so a
+ * caller may try again until it succeeds; damage with which it never would is reported.  Locks
+ * are taken here, in the lock order, and released.
  */
 extern bool qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row);
 

@@ -2,9 +2,9 @@
  * slot_pin.c
  *		Slots of the arrays: pinning and locking the page that holds one.
  *
- * Every read of a page of the groups that takes a pin comes through here: a page is checked when this backend
- * first meets it, and its buffer is remembered.  Must not know what a slot holds.  See README.md, sections
- * "Reading" and "Recent buffers".
+ * Every read of a page of the groups that takes a pin comes through here: a page is checked
+ * when this backend first meets it, and its buffer is remembered.  Must not know what a slot
+ * holds.  See README.md, sections "What a backend remembers" and "Reading".
  */
 #include "postgres.h"
 
@@ -33,7 +33,7 @@ qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, 
 		return buf;
 	rs->nmisses++;
 
-	/* a page is not called new, or wrong, or right, without its lock */
+	/* whether a page is new, damaged or sound is decided under its lock only */
 	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	is_new = PageIsNew(page);
 	if (!is_new)

@@ -24,22 +24,24 @@ qh_relstore_in_range(QhRelStore *rs, QhNode node)
 }
 
 /*
- * Pin the page that holds a slot of an array.  The first time this backend meets the page it is checked, under a share
- * lock that is given back.  After that only the tag of its recent buffer is compared, unless the buffer's usage count
- * has to be raised.  Returns InvalidBuffer for a page that was never written (the relation was extended just before a
- * crash).  The caller may hold locks that come before the page's in the lock order, and no others.
+ * Pin the page that holds a slot of an array.  The first time this backend meets the page it is
+ * checked, under a share lock that is given back.  After that only the tag of its recent buffer
+ * is compared, unless the buffer's usage count has to be raised.  Returns InvalidBuffer for a
+ * page that was never written (the relation was extended just before a crash).  The caller may
+ * hold locks that come before the page's in the lock order, and no others.
  */
 extern Buffer qh_pin_slot(QhRelStore *rs, QhArray array, QhNode node, QhSlotAddress *addr);
 
 /*
- * The same with a content lock, which is kept.  A page that is locked to be changed is checked in full each time, one
- * that is only read as far as a reader relies on it.
+ * The same with a content lock, which is kept.  A page that is locked to be changed is checked
+ * in full each time, one that is only read as far as a reader relies on it.
  */
 extern Buffer qh_lock_slot(QhRelStore *rs, QhArray array, QhNode node, int lockmode, QhSlotAddress *addr);
 
 /*
- * A page of an array, whose group a node belongs to, was read into a buffer and is pinned: check it if it is not in
- * its recent buffer, and remember the buffer.  InvalidBuffer if the page was never written; then it is released.
+ * A page of an array, whose group a node belongs to, was read into a buffer and is pinned:
+ * check it if it is not in its recent buffer, and remember the buffer.  InvalidBuffer if the
+ * page was never written; then it is released.
  */
 extern Buffer qh_remember_page(QhRelStore *rs, QhArray array, QhNode node, BlockNumber blkno, Buffer buf);
 
@@ -50,7 +52,10 @@ qh_slot_states(QhRelStore *rs, QhArray array, Page page)
 	return (uint8 *) page + rs->ix->geo.state_offset[array];
 }
 
-/* Prefetch the cache lines of a slot, of which nbytes will be read; the last twice where slots begin on a line. */
+/*
+ * Prefetch the cache lines of a slot, of which nbytes will be read; the last twice where slots
+ * begin on a line.
+ */
 static inline void
 qh_prefetch_slot(const char *slot, uint32 nbytes)
 {
@@ -60,8 +65,9 @@ qh_prefetch_slot(const char *slot, uint32 nbytes)
 }
 
 /*
- * Prefetch what locking a page and checking it will touch.  Returns where the page is, or NULL if that is not known.
- * The recent buffer may hold another page by now; prefetching from a wrong buffer does no harm.
+ * Prefetch what locking a page and checking it will touch.  Returns where the page is, or NULL
+ * if that is not known.  The recent buffer may hold another page by now; prefetching from a
+ * wrong buffer does no harm.
  */
 static inline const char *
 qh_prefetch_page(const QhIndex *ix, BlockNumber blkno)

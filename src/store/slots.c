@@ -2,8 +2,8 @@
  * slots.c
  *		Free slots: finding one, making more, and telling the free space map.
  *
- * The free space map knows pages of links and hubs that have a free slot.  It may be out of date; vacuum renews it.  Must
- * not know rows or links.  See README.md, section "Space".
+ * The free space map knows pages of links and hubs that have a free slot.  It may be out of
+ * date; vacuum renews it.  Must not know rows or links.  See README.md, section "Space".
  */
 #include "postgres.h"
 
@@ -57,7 +57,10 @@ typedef struct Reservation
 	QhSlotAddress refine_addr;
 } Reservation;
 
-/* Lock the page of links or hubs; false, with no lock held, where the block is none or was never formatted. */
+/*
+ * Lock the page of links or hubs; false, with no lock held, where the block is none or was
+ * never formatted.
+ */
 static bool
 lock_link_page(QhRelStore *rs, BlockNumber blkno, Reservation *res)
 {
@@ -153,8 +156,9 @@ unlock_pages(const Reservation *res)
 }
 
 /*
- * Reserve a free slot of this page of links or hubs, and write its codes in the same record.  Returns QH_INVALID_NODE
- * where there is none that can be used; else *more says whether others stay free.
+ * Reserve a free slot of this page of links or hubs, and write its codes in the same record.
+ * Returns QH_INVALID_NODE where there is none that can be used; else *more says whether others
+ * stay free.
  */
 static QhNode
 reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *more)

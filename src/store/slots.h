@@ -10,8 +10,8 @@
 #include "store/relstore.h"
 
 /*
- * Take a free slot, extending the index if there is none, and write its codes (NULL for a posting slot).  Its state
- * becomes RESERVED.  The caller holds no content lock.
+ * Take a free slot, extending the index if there is none, and write its codes (NULL for a
+ * posting slot).  Its state becomes RESERVED.  The caller holds no content lock.
  */
 extern QhNode qh_slot_reserve(QhRelStore *rs, const QhCode *code);
 
