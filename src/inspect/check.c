@@ -2,10 +2,11 @@
  * check.c
  *		qhnsw_check: everything that must hold of an index, verified.
  *
- * Pages first, then slots and row pointers, then the graph, and on demand that every row of the table is in the index.
- * Each step relies on the one before, and runs only if that found nothing.  Meant for an index at rest: while others
- * write, a change between two of its records may be reported.  Must not change anything.  See README.md, section "What
- * qhnsw_check verifies".
+ * Pages first, then slots and row pointers, then the graph, and on demand that every row of the
+ * table is in the index.  Each step relies on the one before, and runs only if that found
+ * nothing.  Meant for an index at rest: while others write, a change between two of its records
+ * may be reported.  Must not change anything.  See README.md, section "What qhnsw_check
+ * verifies".
  */
 #include "postgres.h"
 
@@ -109,7 +110,10 @@ check_page(Check *check, BlockNumber blkno, QhPageKind kind, uint32 group)
 		report(check, blkno, QH_INVALID_NODE, "%s", fault);
 }
 
-/* Blocks up to the last that was formatted: a crash may leave zero pages at the end, and only there. */
+/*
+ * Blocks up to the last that was formatted: a crash may leave zero pages at the end, and only
+ * there.
+ */
 static BlockNumber
 formatted_nblocks(Check *check)
 {
@@ -485,7 +489,7 @@ qhnsw_check(PG_FUNCTION_ARGS)
 	check.heap_all_indexed = PG_GETARG_BOOL(1);
 	begin(&check, PG_GETARG_OID(0));
 
-	/* an index's functions are run as everywhere in maintenance: as the table's owner, without his rights to change things */
+	/* functions of an index run as in any maintenance: as the table's owner, restricted */
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(check.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();

@@ -16,7 +16,10 @@
  */
 extern Relation qh_inspect_open(Oid relid, Relation *heap);
 
-/* How far the rows have moved from what the codec was trained on; lengths are not squared.  Of float codes only. */
+/*
+ * How far the rows have moved from what the codec was trained on; lengths are not squared.  Of
+ * float codes only.
+ */
 typedef struct QhDrift
 {
 	bool		known;			/* there are rows enough, and they differ */

@@ -2,8 +2,8 @@
  * named_row.h
  *		A result row of an SQL function, put together by the names of its columns.
  *
- * Rows of these functions have up to 33 columns: a value that is set by name cannot slip into its neighbour's place
- * when the SQL declaration and the C code are changed.
+ * Rows of these functions have up to 33 columns: a value that is set by name cannot slip into
+ * its neighbour's place when the SQL declaration and the C code are changed.
  */
 #ifndef QH_NAMED_ROW_H
 #define QH_NAMED_ROW_H
