@@ -65,7 +65,7 @@ qh_store_prefetch(QhStore *store, const QhNode *nodes, int n)
 	qh_prefetch_links(rs, nodes, Min(n, LINKS_PREFETCHED));
 	prefetch_refine(rs, nodes[0]);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_LINK, nodes, n);
-	store->hint_max = rs->nmisses > 0 ? QH_HINT_MAX : LINKS_PREFETCHED;
+	store->prefetch_max = rs->nmisses > 0 ? QH_PREFETCH_MAX : LINKS_PREFETCHED;
 }
 
 /*

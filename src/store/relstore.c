@@ -32,8 +32,8 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.links = qh_store_links;
 	rs->store.score = qh_store_score;
 	rs->store.pair = qh_store_pair;
-	rs->store.hint = qh_store_prefetch;
-	rs->store.hint_max = QH_HINT_MAX;
+	rs->store.prefetch = qh_store_prefetch;
+	rs->store.prefetch_max = QH_PREFETCH_MAX;
 	rs->store.fetch = qh_store_fetch;
 	rs->store.score_fetched = qh_store_score_fetched;
 	rs->store.max_degree = 2 * ix->meta.m;
