@@ -277,53 +277,77 @@ extend(QhRelStore *rs)
 	}
 }
 
+/* Where the page comes from that is tried next. */
+typedef enum PageSource
+{
+	SOURCE_TARGET,				/* the last reservation of this backend left others free there */
+	SOURCE_MAP,
+	SOURCE_END,					/* the map may have been lost in a crash, and room is likely there */
+	SOURCE_NONE
+} PageSource;
+
+/* Find a page of links or hubs that may have a free slot; the end of the index is tried once. */
+static PageSource
+find_page(QhRelStore *rs, bool tried_end, BlockNumber *blkno)
+{
+	QhIndex    *ix = rs->ix;
+
+	*blkno = ix->insert_target;
+	if (*blkno != InvalidBlockNumber)
+		return SOURCE_TARGET;
+	*blkno = GetFreeIndexPage(rs->index);
+	if (*blkno != InvalidBlockNumber)
+	{
+		if (*blkno >= ix->nblocks)
+			qh_index_refresh_size(ix, rs->index);
+		return SOURCE_MAP;
+	}
+	if (tried_end || ix->nslots == 0)
+		return SOURCE_NONE;
+	*blkno = qh_slot_address(&ix->geo, QH_ARRAY_LINK, ix->nslots - 1).blkno;
+	return SOURCE_END;
+}
+
+/*
+ * Note what a reservation left on its page.  The map gave the page to this backend alone, which may
+ * forget it before it is full (it ends, or reads the index anew): the page stays on the map until
+ * somebody finds it full.
+ */
+static void
+note_rest(QhRelStore *rs, BlockNumber blkno, PageSource source, bool more)
+{
+	rs->ix->insert_target = more ? blkno : InvalidBlockNumber;
+	if (source == SOURCE_MAP && more)
+		qh_slots_record_free(rs->index, blkno);
+}
+
 QhNode
 qh_slot_reserve(QhRelStore *rs, const QhCode *code)
 {
-	QhIndex    *ix = rs->ix;
-	bool		tried_last = false;
+	bool		tried_end = false;
 
 	for (;;)
 	{
-		BlockNumber blkno = ix->insert_target;
-		bool		from_map = false;
+		BlockNumber blkno;
+		PageSource	source;
 		QhNode		node;
 		bool		more;
 
 		CHECK_FOR_INTERRUPTS();
-		if (blkno == InvalidBlockNumber)
-		{
-			blkno = GetFreeIndexPage(rs->index);
-			from_map = blkno != InvalidBlockNumber;
-			if (from_map && blkno >= ix->nblocks)
-				qh_index_refresh_size(ix, rs->index);
-		}
-		if (blkno == InvalidBlockNumber && !tried_last && ix->nslots > 0)
-		{
-			/* the map may have been lost in a crash: the end is where room is likely */
-			blkno = qh_slot_address(&ix->geo, QH_ARRAY_LINK, ix->nslots - 1).blkno;
-			tried_last = true;
-		}
-		if (blkno == InvalidBlockNumber)
+		source = find_page(rs, tried_end, &blkno);
+		if (source == SOURCE_NONE)
 		{
 			extend(rs);
-			tried_last = false;
+			tried_end = false;
 			continue;
 		}
 		node = reserve_on_page(rs, blkno, code, &more);
-		if (node == QH_INVALID_NODE)
+		if (node != QH_INVALID_NODE)
 		{
-			ix->insert_target = InvalidBlockNumber;
-			continue;
+			note_rest(rs, blkno, source, more);
+			return node;
 		}
-		ix->insert_target = more ? blkno : InvalidBlockNumber;
-
-		/*
-		 * The map gave the page to us alone, and we may forget it before it is full (the session
-		 * ends, the cached index is read anew): let it stay on the map until somebody finds it full.
-		 */
-		if (from_map && more)
-			qh_slots_record_free(rs->index, blkno);
-		return node;
+		rs->ix->insert_target = InvalidBlockNumber;
+		tried_end = tried_end || source == SOURCE_END;
 	}
 }
