@@ -199,8 +199,8 @@ SELECT c.* FROM paged_query, cursor(v) AS c WHERE id <= 3;
 -- LIMIT k gives k rows in exact order at any work_mem.
 CREATE FUNCTION little_memory(distance text, k int) RETURNS TABLE (n bigint, twice bigint, sorted boolean) LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('SELECT count(*), count(*) - count(DISTINCT id), array_agg(d) = array_agg(d ORDER BY d)
-                    FROM (SELECT id, %1$s AS d FROM paged ORDER BY %1$s LIMIT %2$s) s', distance, k)
+    EXECUTE format('SELECT count(*), count(*) - count(DISTINCT id), bool_and((d >= before) IS NOT FALSE)
+                    FROM (SELECT id, d, lag(d) OVER () AS before FROM (SELECT id, %1$s AS d FROM paged ORDER BY %1$s LIMIT %2$s) s) t', distance, k)
     INTO n, twice, sorted USING (SELECT v FROM paged_query WHERE id = 1);
     RETURN NEXT;
 END $$;

@@ -4,7 +4,7 @@
  *
  * The first row decides it, and with it the codes and the geometry.  That row may roll back: as long as no row is left that
  * any snapshot could see, the index is made empty again for a row of another dimension.  Must not know the graph.  See README.md, section
- * "Insert".
+ * "The dimension of an index".
  */
 #include "postgres.h"
 

@@ -157,7 +157,7 @@ qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride,
 	score_run(query, (QvSlots) {NULL, base, stride}, nslots, dist);
 }
 
-/* Between runs of so many bytes as many of what comes next are prefetched.  doc/decisions/0051-sweep-prefetch.md. */
+/* Between runs of so many bytes as many of what comes next are prefetched.  Measured: src/store/README.md, "Sweeps". */
 #define SWEEP_RUN_NBYTES	1536
 
 uint32_t

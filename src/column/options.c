@@ -16,7 +16,7 @@ int			qhnsw_ef_search = QH_DEFAULT_EF_SEARCH;
 double		qhnsw_oversample = 0;
 bool		qhnsw_rescore = true;
 int			qhnsw_iterative_scan = QH_ITERATIVE_STRICT;
-int			qhnsw_max_scan_tuples = 20000;
+int			qhnsw_max_scan_tuples = 0;
 double		qhnsw_scan_mem_multiplier = 1;
 bool		qhnsw_flat = false;
 
@@ -211,7 +211,7 @@ qh_option_refine_nbits(Relation index)
 	return options ? options->refine : 0;
 }
 
-/* The defaults are those of the mission's manuals: 3.0 for 32x, 2.0 for 16x and 8x. */
+/* Defaults by code: doc/decisions/0030. */
 double
 qh_option_oversample(Relation index, int code_nbits)
 {

@@ -3,7 +3,7 @@
  *		qvec_search: a code column's index chooses candidates, the float column beside it decides.
  *
  * Writes one query and runs it as its caller would.  Knows names, types and settings, and
- * nothing of codes or pages.  See README.md, section "Two-phase search".
+ * nothing of codes or pages.  See README.md.
  */
 #include "compat.h"
 
@@ -27,7 +27,7 @@
 
 PG_FUNCTION_INFO_V1(qvec_search);
 
-/* First pass, as the mission's manuals have it: oversample * k, but at least and at most this many. */
+/* First pass: oversample * k, but at least and at most this many (doc/decisions/0040). */
 #define LEAST_FIRST_PASS	100
 #define MOST_FIRST_PASS		10000
 #define MAX_OVERSAMPLE		100.0
