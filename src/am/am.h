@@ -14,8 +14,13 @@
 #include "column/column.h"
 #include "column/options.h"
 #include "nodes/execnodes.h"
+#include "store/codes.h"
+#include "store/links.h"
 #include "store/memory.h"
-#include "store/relstore.h"
+#include "store/rows.h"
+#include "store/slot_change.h"
+#include "store/slot_pin.h"
+#include "store/slots.h"
 #include "utils/rel.h"
 
 /* ---- insert.c ---- */

@@ -18,7 +18,7 @@
 #include "nodes/execnodes.h"
 #include "store/geometry.h"
 #include "store/memory.h"
-#include "store/relstore.h"
+#include "store/row_read.h"
 
 /* Subphases of pg_stat_progress_create_index, after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE = 1 */
 typedef enum QhSubphase

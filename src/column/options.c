@@ -121,7 +121,7 @@ define_settings(void)
 							 "Scans all codes of the index in place of its graph.",
 							 NULL, &qhnsw_flat, false, PGC_USERSET, 0, NULL, NULL, NULL);
 
-	/* for developers: not shown, not documented beyond src/store/README.md */
+	/* for developers: not shown, and documented in src/store/UNPINNED.md only */
 	DefineCustomBoolVariable("qhnsw.optimistic_read",
 							 "Scores codes in shared buffers without pinning their pages.",
 							 NULL, &qh_optimistic_read, true, PGC_SUSET,

@@ -69,8 +69,8 @@ qh_is_hub(const QhHubs *hubs, QhNode node)
 }
 
 typedef struct QhStore QhStore;
-/* Nodes that hint() may be told of at once. */
-#define QH_HINT_MAX	5
+/* Nodes that prefetch() may be told of at once. */
+#define QH_PREFETCH_MAX	5
 
 struct QhStore
 {
@@ -91,8 +91,8 @@ struct QhStore
 	void		(*fetch) (QhStore *store, int place, const QhNode *nodes, int n);
 	void		(*score_fetched) (QhStore *store, int place, const QhNode *nodes, int n, float *dist);
 	/* The first of these is asked for links next, the others probably soon, the nearest first; may be NULL. */
-	void		(*hint) (QhStore *store, const QhNode *nodes, int n);
-	int			hint_max;		/* hint() is told so many nodes at most, from 1 to QH_HINT_MAX; the store may change it at any time */
+	void		(*prefetch) (QhStore *store, const QhNode *nodes, int n);
+	int			prefetch_max;		/* prefetch() is told so many nodes at most, from 1 to QH_PREFETCH_MAX; the store may change it at any time */
 	bool		at_once;		/* score neighbours before the next node is chosen: a node expanded for nothing costs more than latency */
 	/* The place of a node's code, named by a node there: once one code of a place was read, others cost little.  NULL: all cost the same. */
 	QhNode		(*place) (QhStore *store, QhNode node);

@@ -40,8 +40,8 @@ typedef uint64_t Entry;
 #define OVERFLOW_MIN		1024
 #define PENDING_MIN			64
 
-/* How far to look ahead for the nodes that are passed to hint(); chosen by hand. */
-#define HINT_REACH			32
+/* How far to look ahead for the nodes that are passed to prefetch(); chosen by hand. */
+#define PREFETCH_REACH			32
 
 /*
  * Neighbours wait once so many nodes were expanded since a nearer one than all before was found: until then the search is on its way to where the
@@ -480,12 +480,12 @@ hop_allowed(QhSearch *search)
  * merged into it.  Merging takes about as long as the first lines of the next node's links.
  */
 static void
-hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
+prefetch_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 {
 	const Entry *window = search->window + search->head;
-	QhNode		nodes[QH_HINT_MAX];
-	int			max = search->store->hint_max;
-	size_t		end = search->cursor + HINT_REACH;
+	QhNode		nodes[QH_PREFETCH_MAX];
+	int			max = search->store->prefetch_max;
+	size_t		end = search->cursor + PREFETCH_REACH;
 	size_t		i = search->cursor;
 	size_t		j = 0;
 	int			n = 0;
@@ -506,7 +506,7 @@ hint_next(QhSearch *search, const Entry *accepted, size_t naccepted)
 			break;
 	}
 	if (n > 0)
-		search->store->hint(search->store, nodes, n);
+		search->store->prefetch(search->store, nodes, n);
 }
 
 /* A search for size nodes begins: make room for those it will probably meet, if that is little of the memory there is. */
@@ -628,8 +628,8 @@ take_in(QhSearch *search)
 		qh_keys_sort_into(accepted, (uint32_t) naccepted, search->sorted);
 		accepted = search->sorted;
 	}
-	if (search->store->hint != NULL)
-		hint_next(search, accepted, naccepted);
+	if (search->store->prefetch != NULL)
+		prefetch_next(search, accepted, naccepted);
 	if (naccepted > 0)
 		window_merge(search, accepted, naccepted);
 }

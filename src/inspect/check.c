@@ -2,10 +2,11 @@
  * check.c
  *		qhnsw_check: everything that must hold of an index, verified.
  *
- * Pages first, then slots and row pointers, then the graph, and on demand that every row of
- * the table is in the index.  Each step runs only if the one before found nothing, for it
- * relies on it.  Meant for an index at rest; under concurrent writes a change caught
- * half way may be reported (src/inspect/README.md).
+ * Pages first, then slots and row pointers, then the graph, and on demand that every row of the
+ * table is in the index.  Each step relies on the one before, and runs only if that found
+ * nothing.  Meant for an index at rest: while others write, a change between two of its records
+ * may be reported.  Must not change anything.  See README.md, section "What qhnsw_check
+ * verifies".
  */
 #include "postgres.h"
 
@@ -48,7 +49,8 @@ typedef struct Check
 	BlockNumber heap_nblocks;
 	QhNode		current;		/* node whose rows are looked at */
 
-	/* every row of the table is in the index */
+	/* whether every row of the table is in the index */
+	bool		heap_all_indexed;
 	bloom_filter *filter;
 	const QhColumn *column;
 	void	   *scratch;
@@ -108,7 +110,10 @@ check_page(Check *check, BlockNumber blkno, QhPageKind kind, uint32 group)
 		report(check, blkno, QH_INVALID_NODE, "%s", fault);
 }
 
-/* Blocks up to the last that was formatted: a crash may leave zero pages at the end, and only there. */
+/*
+ * Blocks up to the last that was formatted: a crash may leave zero pages at the end, and only
+ * there.
+ */
 static BlockNumber
 formatted_nblocks(Check *check)
 {
@@ -428,54 +433,69 @@ check_index(Check *check)
 	check_graph(check);
 }
 
+/* Open the index and its table, and prepare what does not depend on the index's content. */
+static void
+begin(Check *check, Oid relid)
+{
+	check->index = qh_inspect_open(relid, &check->heap);
+	if (!check->index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot check index \"%s\"", RelationGetRelationName(check->index)),
+				 errdetail("Index is not valid.")));
+	check->heap_nblocks = RelationGetNumberOfBlocks(check->heap);
+	check->column = qh_column(check->index);
+	check->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
+}
+
+/* Check the index, and if that is wanted, that every row of the table is in it. */
+static void
+check_all(Check *check)
+{
+	Snapshot	snapshot = NULL;
+
+	/* what this backend remembers may be older than what is there */
+	qh_index_forget(RelationGetRelid(check->index));
+	check->ix = qh_index_acquire(check->index, CurrentMemoryContext);
+	if (check->heap_all_indexed)
+	{
+		/* before the index is read: rows of this snapshot must be there by then */
+		snapshot = RegisterSnapshot(GetTransactionSnapshot());
+		refuse_old_snapshot(check->index, snapshot);
+		check->filter = bloom_create(Max((int64) check->heap->rd_rel->reltuples, 10000), maintenance_work_mem, 0);
+	}
+	if (check->ix->meta.ndims > 0)
+	{
+		qh_relstore_init(&check->rs, check->index, check->ix);
+		check->scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(check->ix->codec), 64);
+		check_index(check);
+	}
+	if (check->heap_all_indexed && check->nfaults == 0)
+		check_heap(check, snapshot);
+	if (snapshot)
+		UnregisterSnapshot(snapshot);
+}
+
 Datum
 qhnsw_check(PG_FUNCTION_ARGS)
 {
-	bool		heap_all_indexed = PG_GETARG_BOOL(1);
 	Check		check = {0};
-	Snapshot	snapshot = NULL;
 	Oid			user;
 	int			security;
 	int			nest_level;
 
 	InitMaterializedSRF(fcinfo, 0);
 	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	check.index = qh_inspect_open(PG_GETARG_OID(0), &check.heap);
-	if (!check.index->rd_index->indisvalid)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot check index \"%s\"", RelationGetRelationName(check.index)),
-				 errdetail("Index is not valid.")));
-	check.heap_nblocks = RelationGetNumberOfBlocks(check.heap);
-	check.column = qh_column(check.index);
-	check.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
+	check.heap_all_indexed = PG_GETARG_BOOL(1);
+	begin(&check, PG_GETARG_OID(0));
 
-	/* an index's functions are run as everywhere in maintenance: as the table's owner, without his rights to change things */
+	/* functions of an index run as in any maintenance: as the table's owner, restricted */
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(check.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();
 	qh_restrict_search_path();
 
-	/* what this backend remembers may be older than what is there */
-	qh_index_forget(RelationGetRelid(check.index));
-	check.ix = qh_index_acquire(check.index, CurrentMemoryContext);
-	if (heap_all_indexed)
-	{
-		/* before the index is read: rows of this snapshot must be there by then */
-		snapshot = RegisterSnapshot(GetTransactionSnapshot());
-		refuse_old_snapshot(check.index, snapshot);
-		check.filter = bloom_create(Max((int64) check.heap->rd_rel->reltuples, 10000), maintenance_work_mem, 0);
-	}
-	if (check.ix->meta.ndims > 0)
-	{
-		qh_relstore_init(&check.rs, check.index, check.ix);
-		check.scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(check.ix->codec), 64);
-		check_index(&check);
-	}
-	if (heap_all_indexed && check.nfaults == 0)
-		check_heap(&check, snapshot);
-	if (snapshot)
-		UnregisterSnapshot(snapshot);
+	check_all(&check);
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, security);
 	table_close(check.heap, AccessShareLock);

@@ -13,17 +13,23 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* Slots looked at, each on a page of its own as like as not: half a million pairs, milliseconds. */
+/*
+ * Slots looked at, each on a page of its own as like as not: half a million pairs,
+ * milliseconds.
+ */
 #define SAMPLE_NCODES	1024
 
 /*
- * Estimates err in proportion to the distance from the centroid.  Beyond these a new centroid makes them an
- * eighth, and those of new rows a quarter, more exact.  Chosen by hand.
+ * Estimates err in proportion to the distance from the centroid.  Beyond these a new centroid
+ * makes them an eighth, and those of new rows a quarter, more exact.  Chosen by hand.
  */
 #define DRIFT_ADVISED		0.5
 #define INSERTED_ADVISED	1.25
 
-/* Codes of the live nodes among one slot of each of as many stretches of the index; returns how many. */
+/*
+ * Codes of the live nodes among one slot of each of as many stretches of the index; returns how
+ * many.
+ */
 static int
 sample_codes(QhRelStore *rs, uint8 *codes)
 {
@@ -47,8 +53,8 @@ sample_codes(QhRelStore *rs, uint8 *codes)
 }
 
 /*
- * A codec that gives squared L2 distances between the codes of any metric and width: pairs read the
- * sign plane and the factors behind it, which all have alike.
+ * A codec that gives squared L2 distances between the codes of any metric and width: pairs read
+ * the sign plane and the factors behind it, which all have alike.
  */
 static QvCodec *
 pair_codec(const QhIndex *ix)

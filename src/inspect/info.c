@@ -1,20 +1,21 @@
 /*
  * info.c
  *		qhnsw_info and qhnsw_last_scan: what an index holds, and what a scan did.
+ *
+ * Must not judge what it counts: that is check.c.  See README.md.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/index.h"
-#include "scan/scan.h"
 #include "catalog/pg_am.h"
 #include "commands/defrem.h"
 #include "compat.h"
-#include "funcapi.h"
 #include "inspect/inspect.h"
+#include "inspect/named_row.h"
 #include "miscadmin.h"
+#include "scan/scan.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -126,22 +127,89 @@ count_slots(QhRelStore *rs, Counts *counts)
 	}
 }
 
+/* Format, parameters and sizes of slots. */
+static void
+set_parameters(QhNamedRow *row, const QhIndex *ix)
+{
+	const QhMetaData *meta = &ix->meta;
+
+	qh_named_row_set(row, "format_version", Int32GetDatum(meta->version));
+	qh_named_row_set(row, "metric", CStringGetTextDatum(metric_name(meta->metric)));
+	qh_named_row_set(row, "code", CStringGetTextDatum(meta->code_kind == QV_CODE_BITS ? "bits" : "rabitq"));
+	qh_named_row_set(row, "bits_per_dim", Int32GetDatum(meta->code_nbits));
+	if (meta->ndims == 0)
+		qh_named_row_set_null(row, "dims");
+	else
+		qh_named_row_set(row, "dims", Int32GetDatum(meta->ndims));
+	qh_named_row_set(row, "m", Int32GetDatum(meta->m));
+	qh_named_row_set(row, "ef_construction", Int32GetDatum(meta->ef_construction));
+	qh_named_row_set(row, "code_bytes", Int32GetDatum(meta->code_nbytes));
+	qh_named_row_set(row, "link_bytes", Int32GetDatum(qh_meta_link_nbytes(meta)));
+	qh_named_row_set(row, "trained", BoolGetDatum(meta->nparam_pages > 0));
+	qh_named_row_set(row, "refine_bits", Int32GetDatum(meta->refine_nbits));
+	qh_named_row_set(row, "hub_fraction", Float4GetDatum(meta->hub_fraction));
+	qh_named_row_set(row, "m_low", Int32GetDatum(meta->m_low));
+}
+
+/* What was counted. */
+static void
+set_counts(QhNamedRow *row, const QhIndex *ix, const Counts *counts, BlockNumber nblocks)
+{
+	qh_named_row_set(row, "nodes", Int64GetDatum(counts->slots[QH_SLOT_LIVE]));
+	qh_named_row_set(row, "rows", Int64GetDatum(counts->rows));
+	qh_named_row_set(row, "entry_points", Int32GetDatum(ix->nentries));
+	qh_named_row_set(row, "links", Int64GetDatum(counts->links));
+	qh_named_row_set(row, "hubs", Int64GetDatum(counts->hubs));
+	qh_named_row_set(row, "free_slots", Int64GetDatum(counts->slots[QH_SLOT_FREE]));
+	qh_named_row_set(row, "reserved_slots", Int64GetDatum(counts->slots[QH_SLOT_RESERVED]));
+	qh_named_row_set(row, "dying_slots", Int64GetDatum(counts->slots[QH_SLOT_DYING]));
+	qh_named_row_set(row, "posting_slots", Int64GetDatum(counts->slots[QH_SLOT_POSTING]));
+	qh_named_row_set(row, "blocks", Int64GetDatum(nblocks));
+	qh_named_row_set(row, "code_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_CODE]));
+	qh_named_row_set(row, "link_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_LINK]));
+	qh_named_row_set(row, "row_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_ROW]));
+	qh_named_row_set(row, "hub_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_HUB]));
+	if (counts->rows == 0)
+		qh_named_row_set_null(row, "bytes_per_row");
+	else
+		qh_named_row_set(row, "bytes_per_row", Float8GetDatum((double) nblocks * BLCKSZ / counts->rows));
+}
+
+static void
+set_float8_if(QhNamedRow *row, const char *column, double value, bool known)
+{
+	if (known)
+		qh_named_row_set(row, column, Float8GetDatum(value));
+	else
+		qh_named_row_set_null(row, column);
+}
+
+/* How far the rows have moved from what the codec was trained on. */
+static void
+set_drift(QhNamedRow *row, const QhIndex *ix, const QhDrift *drift)
+{
+	set_float8_if(row, "trained_spread", drift->trained_spread, ix->meta.nparam_pages > 0);
+	set_float8_if(row, "spread", drift->spread, drift->known);
+	set_float8_if(row, "drift", drift->drift, drift->known);
+	set_float8_if(row, "inserted_spread", drift->inserted_spread, drift->ninserts > 0);
+	if (ix->meta.code_kind == QV_CODE_RABITQ)
+		qh_named_row_set(row, "reindex_advised", BoolGetDatum(qh_reindex_advised(drift)));
+	else
+		qh_named_row_set_null(row, "reindex_advised");
+}
+
 Datum
 qhnsw_info(PG_FUNCTION_ARGS)
 {
 	Relation	heap;
 	Relation	index = qh_inspect_open(PG_GETARG_OID(0), &heap);
-	TupleDesc	desc;
 	QhIndex    *ix;
 	Counts		counts = {0};
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
-	Datum		values[33];
-	bool		nulls[33] = {0};
 	QhDrift		drift = {0};
-	int			n = 0;
+	QhNamedRow	row;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	qh_named_row_begin(&row, fcinfo);
 	if (!index->rd_index->indisready)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -158,76 +226,34 @@ qhnsw_info(PG_FUNCTION_ARGS)
 		qh_measure_drift(&rs, &drift);
 	}
 
-	values[n++] = Int32GetDatum(ix->meta.version);
-	values[n++] = CStringGetTextDatum(metric_name(ix->meta.metric));
-	values[n++] = CStringGetTextDatum(ix->meta.code_kind == QV_CODE_BITS ? "bits" : "rabitq");
-	values[n++] = Int32GetDatum(ix->meta.code_nbits);
-	nulls[n] = ix->meta.ndims == 0;
-	values[n++] = Int32GetDatum(ix->meta.ndims);
-	values[n++] = Int32GetDatum(ix->meta.m);
-	values[n++] = Int32GetDatum(ix->meta.ef_construction);
-	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_LIVE]);
-	values[n++] = Int64GetDatum(counts.rows);
-	values[n++] = Int32GetDatum(ix->nentries);
-	values[n++] = Int64GetDatum(counts.links);
-	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_FREE]);
-	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_RESERVED]);
-	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_DYING]);
-	values[n++] = Int64GetDatum(counts.slots[QH_SLOT_POSTING]);
-	values[n++] = Int32GetDatum(ix->meta.code_nbytes);
-	values[n++] = Int32GetDatum(qh_meta_link_nbytes(&ix->meta));
-	values[n++] = Int64GetDatum(nblocks);
-	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_CODE]);
-	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_LINK]);
-	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_ROW]);
-	nulls[n] = counts.rows == 0;
-	values[n++] = Float8GetDatum(counts.rows == 0 ? 0 : (double) nblocks * BLCKSZ / counts.rows);
-	values[n++] = BoolGetDatum(ix->meta.nparam_pages > 0);
-	values[n++] = Int32GetDatum(ix->meta.refine_nbits);
-	nulls[n] = ix->meta.nparam_pages == 0;
-	values[n++] = Float8GetDatum(drift.trained_spread);
-	nulls[n] = !drift.known;
-	values[n++] = Float8GetDatum(drift.spread);
-	nulls[n] = !drift.known;
-	values[n++] = Float8GetDatum(drift.drift);
-	nulls[n] = drift.ninserts == 0;
-	values[n++] = Float8GetDatum(drift.inserted_spread);
-	nulls[n] = ix->meta.code_kind != QV_CODE_RABITQ;
-	values[n++] = BoolGetDatum(qh_reindex_advised(&drift));
-	values[n++] = Float4GetDatum(ix->meta.hub_fraction);
-	values[n++] = Int32GetDatum(ix->meta.m_low);
-	values[n++] = Int64GetDatum(counts.hubs);
-	values[n++] = Int64GetDatum(counts.blocks[QH_ARRAY_HUB]);
+	set_parameters(&row, ix);
+	set_counts(&row, ix, &counts, nblocks);
+	set_drift(&row, ix, &drift);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(qh_named_row_end(&row));
 }
 
 Datum
 qhnsw_last_scan(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
-	Datum		values[15];
-	bool		nulls[15] = {0};
-	int			n = 0;
+	QhNamedRow	row;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	values[n++] = Int64GetDatum(qh_last_scan.ncodes);
-	values[n++] = Int64GetDatum(qh_last_scan.nexpanded);
-	values[n++] = Int64GetDatum(qh_last_scan.npins);
-	values[n++] = Int64GetDatum(qh_last_scan.nmisses);
-	values[n++] = Int64GetDatum(qh_last_scan.nflat);
-	values[n++] = Int64GetDatum(qh_last_scan.nfetched);
-	values[n++] = Int64GetDatum(qh_last_scan.nreturned);
-	values[n++] = Int64GetDatum(qh_last_scan.nlate);
-	values[n++] = Int64GetDatum(qh_last_scan.nrefined);
-	values[n++] = Int64GetDatum(qh_last_scan.nahead);
-	values[n++] = Int64GetDatum(qh_last_scan.nrecomputed);
-	values[n++] = Int64GetDatum(qh_last_scan.nbatches);
-	values[n++] = Int64GetDatum(qh_last_scan.nfiltered);
-	values[n++] = Int64GetDatum(qh_last_scan.nvalues);
-	values[n++] = BoolGetDatum(qh_last_scan.limited);
-	Assert(n == lengthof(values) && n == desc->natts);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	qh_named_row_begin(&row, fcinfo);
+	qh_named_row_set(&row, "codes_scored", Int64GetDatum(qh_last_scan.ncodes));
+	qh_named_row_set(&row, "nodes_expanded", Int64GetDatum(qh_last_scan.nexpanded));
+	qh_named_row_set(&row, "pages_pinned", Int64GetDatum(qh_last_scan.npins));
+	qh_named_row_set(&row, "buffer_lookups", Int64GetDatum(qh_last_scan.nmisses));
+	qh_named_row_set(&row, "flat_passes", Int64GetDatum(qh_last_scan.nflat));
+	qh_named_row_set(&row, "heap_rows_fetched", Int64GetDatum(qh_last_scan.nfetched));
+	qh_named_row_set(&row, "rows_returned", Int64GetDatum(qh_last_scan.nreturned));
+	qh_named_row_set(&row, "rows_late", Int64GetDatum(qh_last_scan.nlate));
+	qh_named_row_set(&row, "finer_codes_scored", Int64GetDatum(qh_last_scan.nrefined));
+	qh_named_row_set(&row, "reads_ahead", Int64GetDatum(qh_last_scan.nahead));
+	qh_named_row_set(&row, "values_recomputed", Int64GetDatum(qh_last_scan.nrecomputed));
+	qh_named_row_set(&row, "fetch_batches", Int64GetDatum(qh_last_scan.nbatches));
+	qh_named_row_set(&row, "rows_filtered", Int64GetDatum(qh_last_scan.nfiltered));
+	qh_named_row_set(&row, "values_read", Int64GetDatum(qh_last_scan.nvalues));
+	qh_named_row_set(&row, "limited", BoolGetDatum(qh_last_scan.limited));
+	PG_RETURN_DATUM(qh_named_row_end(&row));
 }

@@ -6,7 +6,9 @@
 #define QH_INSPECT_H
 
 #include "am/am.h"
-#include "store/relstore.h"
+#include "store/codes.h"
+#include "store/links.h"
+#include "store/row_read.h"
 
 /*
  * Open a qhnsw index for a function of this room: an error unless it is one and the caller
@@ -14,7 +16,10 @@
  */
 extern Relation qh_inspect_open(Oid relid, Relation *heap);
 
-/* How far the rows have moved from what the codec was trained on; lengths are not squared.  Of float codes only. */
+/*
+ * How far the rows have moved from what the codec was trained on; lengths are not squared.  Of
+ * float codes only.
+ */
 typedef struct QhDrift
 {
 	bool		known;			/* there are rows enough, and they differ */

@@ -339,7 +339,7 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 				 errmsg("index \"%s\" is not valid", RelationGetRelationName(recall.index))));
 	check_rights(recall.heap);
 
-	/* functions of an index are run as everywhere in maintenance: as the table's owner, without his rights to change things */
+	/* functions of an index run as in any maintenance: as the table's owner, restricted */
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(recall.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();

@@ -36,7 +36,10 @@ refuse_number(const char *name, int64 value, int64 max)
 						name, (long long) max, (long long) value)));
 }
 
-/* Is it a float column, of which the codes are made by quantizing, or one that holds codes already? */
+/*
+ * Is it a float column, of which the codes are made by quantizing, or one that holds codes
+ * already?
+ */
 static bool
 is_float_type(const char *type)
 {
@@ -173,7 +176,10 @@ choose_hubs(QhMeta meta, double hub_fraction, int m_low)
 		meta->m_low = Min(m_low, 2 * meta->m);
 }
 
-/* qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type, hub_fraction, m_low) */
+/*
+ * qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type, hub_fraction,
+ * m_low)
+ */
 Datum
 qhnsw_estimate_size(PG_FUNCTION_ARGS)
 {

@@ -524,7 +524,7 @@ read_rows_ahead(QhScan *scan, QhNode node)
 	Assert(n <= QH_ROWS_AHEAD);
 	scan->nahead = n - 1;
 	scan->ahead.n = 0;
-	qh_rows_ahead(&scan->rs, nodes, n);
+	qh_prefetch_rows(&scan->rs, nodes, n);
 
 	/* where more than its score is wanted of a code, it is read with the rows, one by one */
 	if (scan->source == QH_SOURCE_ALL || scan->rescore_codes)

@@ -11,8 +11,9 @@
 #include "column/column.h"
 #include "column/options.h"
 #include "scan/row_queue.h"
+#include "store/codes.h"
 #include "store/memory.h"
-#include "store/relstore.h"
+#include "store/row_read.h"
 
 /* Rows of the first stage: at least so many are decided together (README.md, "Stages"). */
 #define QH_LEAST_WANTED		10

@@ -2,21 +2,24 @@
  * code_map.c
  *		Which node has a code: a table of all codes of an index, kept until the transaction ends.
  *
- * An UPDATE that leaves the vector alone inserts a row whose code is in the index already.  A search for it costs
- * as much as reading hundreds of codes, so a transaction with many such rows reads all codes once.  What the table says is a
- * hint: nodes come and go, and whoever adds a row to one looks for himself.  Must not know who asks.  See README.md,
- * section "Known codes".
+ * An UPDATE that leaves the vector alone inserts a row whose code is in the index already.  A
+ * search for it costs as much as reading hundreds of codes, so a transaction with many such
+ * rows reads all codes once.  An entry of the table may be out of date, for nodes come and go:
+ * who adds a row to a node compares its code.  Must not know who asks.  See README.md, section
+ * "Known codes".
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "store/code_map.h"
+#include "store/links.h"
+#include "store/slot_pin.h"
 #include "utils/memutils.h"
 
 /*
- * The map is made after one row for so many nodes, and not for less than a few: by then searches have cost about as much.
- * Measured, doc/decisions/0024-unchanged-vectors.md.
+ * The map is made after one row for so many nodes, and not for less than a few: by then
+ * searches have cost about as much.  Measured, doc/decisions/0024-unchanged-vectors.md.
  */
 #define LEAST_ROWS			4
 #define NODES_PER_ROW		2000
@@ -180,7 +183,7 @@ read_codes(QhRelStore *rs, QhCodeMap *map)
 		ReleaseBuffer(buf);
 }
 
-/* Like a sequential scan, this is not to push out what everybody else uses. */
+/* As a sequential scan, this must not evict what others use. */
 static void
 read_codes_aside(QhRelStore *rs, QhCodeMap *map)
 {

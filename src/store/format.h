@@ -2,7 +2,7 @@
  * format.h
  *		What a qhnsw index looks like on disk: structs and their assertions, nothing else.
  *
- * Every offset here is spelled out in README.md, section "Format".  A change of any
+ * Every offset here is spelled out in FORMAT.md.  A change of any
  * of it raises QH_FORMAT_VERSION.
  */
 #ifndef QH_FORMAT_H
@@ -36,8 +36,9 @@ typedef enum QhPageKind
 } QhPageKind;
 
 /*
- * Arrays a group of pages holds.  Every node has its slot in all of them but one: the links of a graph of low
- * storage are in the hub array for the first group_nhubs nodes of a group, and in the link array for the others.
+ * Arrays a group of pages holds.  Every node has its slot in all of them but one: the links of
+ * a graph of low storage are in the hub array for the first group_nhubs nodes of a group, and
+ * in the link array for the others.
  */
 typedef enum QhArray
 {
@@ -109,8 +110,9 @@ StaticAssertDecl(offsetof(QhMetaData, built_nnodes) == 64, "metapage layout");
 StaticAssertDecl(sizeof(QhMetaData) == 112, "metapage layout");
 
 /*
- * Of inserted rows one in so many, at random, moves the mean of the metapage, which remembers about as
- * many of those: a record of 50 bytes for 64 inserts, and the last 16,000 rows.  Chosen by hand.
+ * Of inserted rows one in so many, at random, moves the mean of the metapage, which remembers
+ * about as many of those: a record of 50 bytes for 64 inserts, and the last 16,000 rows.
+ * Chosen by hand.
  */
 #define QH_DRIFT_SAMPLING	64
 #define QH_DRIFT_MEMORY		256
@@ -141,7 +143,7 @@ typedef enum QhSlotState
 	QH_SLOT_FREE = 0,
 	QH_SLOT_RESERVED = 1,		/* taken by an insert that has not linked it yet */
 	QH_SLOT_LIVE = 2,			/* a node */
-	QH_SLOT_DYING = 3,			/* a node without rows, on its way out: searches still pass through */
+	QH_SLOT_DYING = 3,			/* a node without rows: searches still pass through */
 	QH_SLOT_POSTING = 4			/* not a node: row pointers of a node with several rows */
 } QhSlotState;
 
@@ -181,14 +183,18 @@ typedef QhPostingData *QhPosting;
 #define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */
 #define QH_POSTING_NTIDS(nbytes) (((nbytes) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
 
-/* Bytes of a slot in the array of links, which posting slots share: of every node's unless some are hubs. */
+/*
+ * Bytes of a slot in the array of links, which posting slots share: of every node's unless some
+ * are hubs.
+ */
 static inline uint32
 qh_meta_link_nbytes(const QhMetaData *meta)
 {
 	return meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m);
 }
 
-StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN, "slots of low storage are the smallest");
+StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN,
+				 "slots of low storage are the smallest");
 StaticAssertDecl(QH_POSTING_NTIDS(QH_LINK_NBYTES_MIN) >= 1, "a posting slot holds a row pointer");
 
 #endif							/* QH_FORMAT_H */

@@ -2,7 +2,7 @@
  * geometry.c
  *		Where a node's slots are: choosing and laying out groups of pages.
  *
- * Must not know buffers or WAL.  See README.md, section "Groups".
+ * Must not know buffers or WAL.  See FORMAT.md, section "Groups".
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 	}
 }
 
-/* Slots of a group of nslots that an array holds end here. */
+/* The slots of a group that an array holds end here, of nslots. */
 static uint32
 array_end(QhArray array, uint32 nslots, uint32 nhubs)
 {
@@ -92,7 +92,8 @@ count_pages(const QhGeometry *geo, uint32 nslots, uint32 nhubs)
 	{
 		if (geo->slot_nbytes[a] == 0)
 			continue;
-		npages += (array_end(a, nslots, nhubs) - array_begin(a, nhubs) + geo->page_nslots[a] - 1) / geo->page_nslots[a];
+		npages += (array_end(a, nslots, nhubs) - array_begin(a, nhubs) + geo->page_nslots[a] - 1) /
+			geo->page_nslots[a];
 	}
 	return npages;
 }
@@ -102,10 +103,12 @@ qh_geometry_fault(const QhMetaData *meta)
 {
 	if (meta->m < QH_MIN_M || meta->m > QH_MAX_M)
 		return "m is out of range";
-	if (meta->code_nbytes > QH_PAGE_NBYTES || meta->refine_nbytes > QH_PAGE_NBYTES || meta->filter_nbytes > QH_PAGE_NBYTES)
+	if (meta->code_nbytes > QH_PAGE_NBYTES || meta->refine_nbytes > QH_PAGE_NBYTES ||
+		meta->filter_nbytes > QH_PAGE_NBYTES)
 		return "a slot does not fit a page";
 	if (meta->hub_fraction != 0 &&
-		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) || meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
+		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) ||
+		 meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
 		return "sizes of link slots are out of range";
 	return NULL;
 }

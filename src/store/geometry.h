@@ -2,7 +2,7 @@
  * geometry.h
  *		Where a node's slots are: arithmetic from node id to block and offset.
  *
- * See README.md, section "Groups".  Knows no buffers.
+ * See FORMAT.md, section "Groups".  Knows no buffers.
  */
 #ifndef QH_GEOMETRY_H
 #define QH_GEOMETRY_H
@@ -13,8 +13,9 @@
 #define QH_MAX_GROUP_PAGES	256
 
 /*
- * What node ids, which have 31 bits, are divided by: a multiplication and a shift take a tenth of the time of a division.
- * shift is 31 + ceil(log2(divisor)) and factor 2^shift / divisor, rounded up, which is exact (Granlund and Montgomery 1994).
+ * A divisor of node ids, which have 31 bits: a multiplication and a shift take a tenth of the
+ * time of a division. shift is 31 + ceil(log2(divisor)) and factor 2^shift / divisor, rounded
+ * up, which is exact (Granlund and Montgomery 1994).
  */
 typedef struct QhDivisor
 {
@@ -56,10 +57,16 @@ typedef struct QhSlotAddress
 	uint32		index;			/* of the slot in its page */
 } QhSlotAddress;
 
-/* What is wrong with the slot sizes of meta, and what they are made from, or NULL: to be asked before anything is divided by them. */
+/*
+ * What is wrong with the slot sizes of meta and the fields they are made from, or NULL.  Must
+ * be called before anything is divided by them.
+ */
 extern const char *qh_geometry_fault(const QhMetaData *meta);
 
-/* Choose a group for these slot sizes, which have no fault, and write it into meta (group_nslots, group_npages). */
+/*
+ * Choose a group for these slot sizes, which have no fault, and write it into meta
+ * (group_nslots, group_npages).
+ */
 extern void qh_geometry_choose(QhMeta meta);
 
 /* Lay out the geometry of meta.  Returns NULL, or what is wrong with meta. */
@@ -109,7 +116,8 @@ qh_link_array(const QhGeometry *geo, uint32 node)
 {
 	if (likely(geo->group_nhubs == 0))
 		return QH_ARRAY_LINK;
-	return node - qh_divide(node, geo->by_group_nslots) * geo->group_nslots < geo->group_nhubs ? QH_ARRAY_HUB : QH_ARRAY_LINK;
+	return node - qh_divide(node, geo->by_group_nslots) * geo->group_nslots < geo->group_nhubs ?
+		QH_ARRAY_HUB : QH_ARRAY_LINK;
 }
 
 /* Bytes of a node's link slot. */

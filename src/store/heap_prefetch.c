@@ -1,12 +1,12 @@
 /*
  * heap_prefetch.c
- *		Rows of the table asked for before they are fetched one by one.
+ *		Prefetching rows of the table before they are fetched one by one.
  *
- * A row at a random place is four cache lines to wait for, each found through the one before: the
- * buffer's descriptor, the page's header, the line pointer, the row.  The rows of a LIMIT are known before
- * the first is returned, so all of them are asked for together.  What is read here serves to ask for more
- * and for nothing else: it is read without a pin, and may be wrong.  Must not know
- * how rows are fetched.  See README.md, section "Rows of the table".
+ * A row at a random place is four cache lines to wait for, each found through the one before:
+ * the buffer's descriptor, the page's header, the line pointer, the row.  The rows of a LIMIT
+ * are known before the first is returned, so all of them are prefetched together.  What is read
+ * here without a pin may be wrong, and serves only to prefetch.  Must not know how rows are
+ * fetched.  See README.md, section "Rows of the table".
  */
 #include "postgres.h"
 
@@ -32,7 +32,10 @@ qh_table_has_block(QhIndex *ix, Relation heap, BlockNumber blkno)
 	return blkno < ix->ntable_blocks;
 }
 
-/* Does the buffer hold this block of the table?  Asked without a lock: the answer may be wrong a moment later. */
+/*
+ * Does the buffer hold this block of the table?  Read without a lock: it may be wrong a moment
+ * later.
+ */
 static bool
 seems_held(Relation heap, BlockNumber blkno, Buffer buf)
 {
@@ -46,19 +49,22 @@ seems_held(Relation heap, BlockNumber blkno, Buffer buf)
 	return qh_buffer_tags_equal(&GetBufferDescriptor(buf - 1)->tag, &tag);
 }
 
-/* Where the block was seen last, or InvalidBuffer. */
+/* The recent buffer of a block of the table, or InvalidBuffer. */
 static inline Buffer
-seen_in(const QhIndex *ix, BlockNumber blkno)
+recent_buffer(const QhIndex *ix, BlockNumber blkno)
 {
-	const QhHeapRecent *hint;
+	const QhHeapRecent *recent;
 
 	if (unlikely(ix->nheap_recent == 0))
 		return InvalidBuffer;
-	hint = &ix->heap_recent[blkno & (ix->nheap_recent - 1)];
-	return hint->blkno == blkno ? hint->buf : InvalidBuffer;
+	recent = &ix->heap_recent[blkno & (ix->nheap_recent - 1)];
+	return recent->blkno == blkno ? recent->buf : InvalidBuffer;
 }
 
-/* Look up where a block of the table is, or have it read.  The table may have been truncated since its size was noted. */
+/*
+ * Look up where a block of the table is, or have it read.  The table may have been truncated
+ * since its size was noted.
+ */
 static void
 look_up(QhRelStore *rs, Relation heap, BlockNumber blkno)
 {
@@ -105,7 +111,7 @@ qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int
 		if (!qh_table_has_block(ix, heap, blkno))
 			continue;
 		known[nknown++] = tids[i];
-		buf = seen_in(ix, blkno);
+		buf = recent_buffer(ix, blkno);
 		if (buf <= InvalidBuffer)
 			continue;			/* unknown, or a temporary table in local memory */
 		qv_prefetch(GetBufferDescriptor(buf - 1));
@@ -115,13 +121,13 @@ qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int
 	for (int i = 0; i < nknown; i++)
 	{
 		BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(&known[i]);
-		Buffer		buf = seen_in(ix, blkno);
+		Buffer		buf = recent_buffer(ix, blkno);
 		const char *row;
 
 		if (may_read && !seems_held(heap, blkno, buf))
 		{
 			look_up(rs, heap, blkno);
-			buf = seen_in(ix, blkno);
+			buf = recent_buffer(ix, blkno);
 		}
 		if (buf <= InvalidBuffer)
 			continue;
@@ -133,21 +139,25 @@ qh_heap_prefetch(QhRelStore *rs, Relation heap, const ItemPointerData *tids, int
 
 #ifdef QH_KNOW_HEAP_FETCH
 
-/* No more than this is known of; a member beside the buffer would not make the struct larger, so the version is what is trusted. */
+/*
+ * No other members are known.  One beside the buffer would not make the struct larger, so it is
+ * the version that is relied on.
+ */
 StaticAssertDecl(offsetof(IndexFetchHeapData, xs_cbuf) == sizeof(IndexFetchTableData) &&
 				 sizeof(IndexFetchHeapData) == MAXALIGN(offsetof(IndexFetchHeapData, xs_cbuf) + sizeof(Buffer)),
 				 "a fetch from a heap holds one buffer");
 
 /*
- * What a fetch holds is the table access method's business, and known here of heaps alone: the buffer of the
- * page it was on last, with a pin.  A row of the same page is then found without a look-up, so the fetch is put on the page.
+ * A fetch from a heap holds the buffer of the page it was on last, with a pin, and finds a row
+ * of the same page without a look-up.  So the fetch is put on the page.  What the fetch of
+ * another table access method holds is not known.
  */
 void
 qh_heap_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 {
 	IndexFetchHeapData *of_heap = (IndexFetchHeapData *) fetch;
 	Relation	heap = fetch->rel;
-	Buffer		buf = seen_in(rs->ix, blkno);
+	Buffer		buf = recent_buffer(rs->ix, blkno);
 
 	if (heap->rd_tableam != GetHeapamTableAmRoutine() || buf <= InvalidBuffer ||
 		buf == of_heap->xs_cbuf || !qh_usage_is_full(buf) ||
@@ -157,7 +167,7 @@ qh_heap_pin(QhRelStore *rs, IndexFetchTableData *fetch, BlockNumber blkno)
 		ReleaseBuffer(of_heap->xs_cbuf);
 	of_heap->xs_cbuf = buf;
 
-	/* what the fetch does when it comes to another page: ReadRecentBuffer() counts for the query, not for the table */
+	/* what the fetch does on a new page; ReadRecentBuffer() counts for the query, not for the table */
 	pgstat_count_buffer_read(heap);
 	pgstat_count_buffer_hit(heap);
 	heap_page_prune_opt(heap, buf);

@@ -2,8 +2,8 @@
  * index_cache.h
  *		What a backend remembers of an open index: metapage, geometry, codec, entry points, buffers.
  *
- * Read once, kept until the relation cache says that the index changed.  See
- * README.md, section "What a backend remembers".
+ * Read once, kept until the relation cache says that the index changed.  See README.md, section
+ * "What a backend remembers".
  */
 #ifndef QH_INDEX_CACHE_H
 #define QH_INDEX_CACHE_H
@@ -14,15 +14,15 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
-/* The buffer a block of the table was last seen in. */
+/* Recent buffer of a block of the table: the one the block was last seen in. */
 typedef struct QhHeapRecent
 {
 	BlockNumber blkno;
 	Buffer		buf;
 } QhHeapRecent;
 
-/* Of those at most so many, which are 128 kB; a power of two, chosen by hand. */
-#define QH_TABLE_HINTS_MAX	16384
+/* Recent buffers of the table, at most: 128 kB.  A power of two, chosen by hand. */
+#define QH_HEAP_RECENT_MAX	16384
 
 typedef struct QhIndex
 {
@@ -52,25 +52,25 @@ typedef struct QhIndex
 	BlockNumber nblocks;		/* as last looked up */
 	uint32		nslots;			/* that nblocks give room to */
 
-	Buffer	   *hints;			/* buffer a block was last seen in, or 0 */
-	BlockNumber nhints;
+	Buffer	   *recent;			/* recent buffer of each block, or InvalidBuffer */
+	BlockNumber nrecent;
 	BlockNumber insert_target;	/* link page the last insert found room on */
 
 	BlockNumber ntable_blocks;	/* of the table, as last looked up */
-	QhHeapRecent *heap_recent;	/* the same for those (heap_prefetch.c) */
+	QhHeapRecent *heap_recent;	/* recent buffers of those (heap_prefetch.c) */
 	BlockNumber nheap_recent;	/* a power of two, or 0 */
 } QhIndex;
 
-/* What is known of the index.  Held until owner is reset or deleted. */
+/*
+ * What is known of the index, with its entry points as they are now; read where nothing is
+ * known.  Held until owner is reset or deleted.  The caller has the index open under a lock.
+ */
 extern QhIndex *qh_index_acquire(Relation index, MemoryContext owner);
 
-/* Look up the number of blocks anew. */
-extern void qh_index_refresh_size(QhIndex *ix, Relation index);
-
-/* The same for those of the table. */
-extern void qh_index_refresh_table_size(QhIndex *ix, Relation heap);
-
-/* Forget what this backend knows of an index it has just changed by hand (entry points, dimensions). */
+/*
+ * Forget what this backend knows of an index it has just changed by hand (entry points,
+ * dimensions).
+ */
 extern void qh_index_forget(Oid relid);
 
 /* A value as an index holds it. */
@@ -83,8 +83,21 @@ typedef struct QhCode
 /* Encode a value into memory of the current context. */
 extern QhCode qh_encode(const QhIndex *ix, const void *value);
 
-/* Codec parameters of a metapage; the centroid is not filled in.  Refine: those of the finer codes, if it has any. */
+/* ---- index_load.c ---- */
+
+/*
+ * Codec parameters of a metapage; the centroid is not filled in.  Refine: those of the finer
+ * codes, if it has any.
+ */
 extern void qh_meta_params(const QhMetaData *meta, QvCodecParams *params);
 extern void qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params);
+
+/* ---- recent_buffers.c ---- */
+
+/* Look up the number of blocks anew, and make room for their recent buffers. */
+extern void qh_index_refresh_size(QhIndex *ix, Relation index);
+
+/* The same for those of the table. */
+extern void qh_index_refresh_table_size(QhIndex *ix, Relation heap);
 
 #endif							/* QH_INDEX_CACHE_H */

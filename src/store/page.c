@@ -2,7 +2,7 @@
  * page.c
  *		Pages of a qhnsw index: initialise, read, check, and the metapage.
  *
- * Must not know what the slots mean.  See README.md, section "Format".
+ * Must not know what the slots mean.  See FORMAT.md.
  */
 #include "postgres.h"
 

@@ -2,8 +2,8 @@
  * page.h
  *		Pages of a qhnsw index: initialise, read, check, and the metapage.
  *
- * Every page that comes from disk passes qh_page_check before a byte of it is used, and whoever locks one to read it asks
- * qh_page_is() at least.
+ * Every page that comes from disk passes qh_page_check() before a byte of it is used; a reader
+ * that locks it again calls qh_page_is() at least.
  */
 #ifndef QH_PAGE_H
 #define QH_PAGE_H
@@ -29,8 +29,9 @@ extern void qh_page_check(Relation index, BlockNumber blkno, Page page, QhPageKi
 extern const char *qh_page_fault(Page page, QhPageKind kind, uint32 group);
 
 /*
- * Does the end of the page name this kind and group?  Enough for a reader of a page that was checked before: all offsets
- * come from the geometry, and the header, which nobody reads, would be a cache line more to wait for.
+ * Does the end of the page name this kind and group?  Enough for a reader of a page that was
+ * checked before: all offsets come from the geometry, and the header, which nobody reads, would
+ * be another cache line to wait for.
  */
 static inline bool
 qh_page_is(Page page, QhPageKind kind, uint32 group)
@@ -44,9 +45,13 @@ qh_page_is(Page page, QhPageKind kind, uint32 group)
 pg_noreturn extern void qh_report_corrupt(Relation index, BlockNumber blkno, const char *what);
 
 /* Read, lock (BUFFER_LOCK_SHARE or _EXCLUSIVE) and check a page. */
-extern Buffer qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind, uint32 group, int lockmode);
+extern Buffer qh_page_read(Relation index, ForkNumber fork, BlockNumber blkno, QhPageKind kind,
+						   uint32 group, int lockmode);
 
-/* Number of entry points on the entry page, judged: what says more than there is room for is damage. */
+/*
+ * Number of entry points on the entry page, judged: what says more than there is room for is
+ * damage.
+ */
 extern uint32 qh_entry_count(Relation index, Page page);
 
 /* Copy of the metapage, checked: an error with a hint to REINDEX where magic or version differ. */

@@ -2,14 +2,16 @@
  * postings.c
  *		The row pointers of a node that has several, read a part at a time.
  *
- * A chain of posting slots may be long: millions of rows may have one code.  Between two parts no lock is held, so
- * others may add slots in front, and take slots out that have become empty.  Must not know who changes
- * chains, but what they may do: see README.md, section "Chains of rows".
+ * A chain of posting slots may be long: millions of rows may have one code.  Between two parts
+ * no lock is held, so others may add slots in front, and take out slots that have become empty.
+ * Relies on what they may do, and must not know who does it.  See CHAINS.md.
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "store/links.h"
 #include "store/postings.h"
+#include "store/slot_pin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -19,7 +21,7 @@
 /* Slots passed over under one lock, of those that were read already; chosen by hand. */
 #define SLOTS_PASSED	1024
 
-/* Posting slots that were read. */
+/* Posting slots that were read: the elements of a hash table. */
 typedef struct SeenSlot
 {
 	QhNode		node;
@@ -56,7 +58,10 @@ qh_list_add(QhRowList *list, const void *tids, int ntids)
 	list->ntids += ntids;
 }
 
-/* Read the next posting slot of the chain; an error if it is none.  It is the place from which the chain is gone on with. */
+/*
+ * Read the next posting slot of the chain; an error if it is none.  Reading continues behind
+ * it.
+ */
 static void
 read_posting(QhRelStore *rs, QhChain *chain, QhNode node)
 {
@@ -74,8 +79,9 @@ read_posting(QhRelStore *rs, QhChain *chain, QhNode node)
 }
 
 /*
- * Is the slot that was read last in the chain still?  Taking it out, or another that it leads to, changes its page.  A page that is
- * not logged does not say so: there it has to hold what it held.
+ * Is the slot that was read last still in the chain?  Taking it out, or another that it leads
+ * to, changes the LSN of its page.  Pages that are not logged have none: there the slot must
+ * hold what it held.
  */
 static bool
 is_in_chain(QhRelStore *rs, const QhChain *chain)
@@ -111,7 +117,8 @@ read_part(QhRelStore *rs, QhRowList *list, QhNode node)
 	QhPosting	posting = (QhPosting) chain->content;
 	uint64		npassed = 0;
 
-	for (int n = 0; node != QH_INVALID_NODE && n < SLOTS_A_PART && npassed < chain->max_passed; node = posting->next)
+	for (int n = 0; node != QH_INVALID_NODE && n < SLOTS_A_PART && npassed < chain->max_passed;
+		 node = posting->next)
 	{
 		read_posting(rs, chain, node);
 		if (!first_time(list))
@@ -150,7 +157,10 @@ qh_chain_go_on(QhRelStore *rs, QhRowList *list, QhNode head)
 		read_part(rs, list, ((QhPosting) chain->content)->next);
 		return;
 	}
-	/* from its beginning, past what was read; farther each time, lest others keep us from ever getting there */
+	/*
+	 * From its beginning, skipping what was read; farther each time, so that this ends though others
+	 * change the chain.
+	 */
 	chain->nsteps = 0;
 	chain->max_passed *= 2;
 	read_part(rs, list, head);

@@ -1,11 +1,10 @@
 /*
  * readahead.c
- *		Asking for pages before they are pinned one by one, so that their reads overlap.
+ *		Reading pages of an index ahead from disk, so that their reads overlap.
  *
- * A graph search goes from page to page at random, and one read after the other is all a
- * disk would see of it.  But a hop names all its pages at once, and the nodes that
- * will be expanded next are known too.  Must not know what a page holds.  See README.md,
- * section "Cold reads".
+ * A graph search goes from page to page at random, so its reads would come one after the other.
+ * But a hop names all its pages at once, and the nodes that will be expanded next are known
+ * too.  Must not know what a page holds.  See README.md, section "Cold reads".
  */
 #include "postgres.h"
 
@@ -57,14 +56,14 @@ qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n)
 bool
 qh_seems_absent(QhIndex *ix, BlockNumber blkno)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = ix->recent[blkno];
 
 	if (BufferIsLocal(buf))
 		return false;
 	return buf == InvalidBuffer || GetBufferDescriptor(buf - 1)->tag.blockNum != blkno;
 }
 
-/* Was it asked for a moment ago?  Then it is still being read, and another look-up would be in vain. */
+/* Was it asked for a moment ago?  Then it is still being read, and needs no other look-up. */
 static bool
 asked_already(QhRelStore *rs, BlockNumber blkno)
 {

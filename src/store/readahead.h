@@ -1,6 +1,6 @@
 /*
  * readahead.h
- *		Asking for pages before they are pinned one by one, so that their reads overlap.
+ *		Reading pages of an index ahead from disk, so that their reads overlap.
  *
  * README.md, section "Cold reads".
  */
@@ -16,17 +16,20 @@
 extern void qh_read_ahead(QhRelStore *rs, QhArray array, const QhNode *nodes, int n);
 
 /*
- * Is a page not where this backend last saw it?  The buffer's tag is read without a lock, and only in
+ * Is a page not in its recent buffer?  The buffer's tag is read without a lock, and only in
  * part: a wrong answer costs a needless look-up or a read that does not overlap.
  */
 extern bool qh_seems_absent(QhIndex *ix, BlockNumber blkno);
 
-/* The same for blocks that nothing is known of.  Sorts blknos.  Returns how many reads it began. */
+/*
+ * The same for blocks that nothing is known of.  Sorts blknos.  Returns how many reads it
+ * began.
+ */
 extern int qh_read_ahead_blocks(Relation index, BlockNumber *blknos, int n);
 
 /*
- * What qh_read_ahead costs is too much where everything is in shared buffers; a scan that has met no
- * page anew takes it that this is so.
+ * Where everything is in shared buffers, qh_read_ahead() would cost too much.  A scan that has
+ * found every page in its recent buffer takes it that this is so.
  */
 static inline void
 qh_read_ahead_if_cold(QhRelStore *rs, QhArray array, const QhNode *nodes, int n)

@@ -1,28 +1,33 @@
 /*
  * rows.c
- *		The row pointers of a node: adding one, and forgetting the dead.
+ *		The row pointers of a node: adding one, and removing the dead.
  *
- * A node with one row holds its TID in its row slot; one with several heads a chain of
- * posting slots.  Whoever changes a chain holds the exclusive lock of the node's row page
- * (through qh_apply), and a row pointer stays in the slot it was put into.  See README.md, section "Chains of rows".
+ * A node with one row holds its TID in its row slot; one with several heads a chain of posting
+ * slots.  A chain is changed under the exclusive lock of the node's row page (by qh_apply), and
+ * a row pointer stays in the slot it was put into.  Must not know why a row is dead.  See
+ * CHAINS.md.
  */
 #include "postgres.h"
 
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "store/relstore.h"
+#include "store/codes.h"
+#include "store/links.h"
+#include "store/rows.h"
+#include "store/slot_change.h"
+#include "store/slots.h"
 
 static const QhRowData no_row = {{0}, QH_ROW_NONE};
 
+/* Give back a slot that was reserved and is not needed; QH_INVALID_NODE = there is none. */
 static void
-release_reserved(QhRelStore *rs, QhNode *slot)
+release_reserved(QhRelStore *rs, QhNode slot)
 {
-	QhSlotChange change = {*slot, QH_SLOT_RESERVED, QH_SLOT_FREE, NULL, NULL};
+	QhSlotChange change = {slot, QH_SLOT_RESERVED, QH_SLOT_FREE, NULL, NULL};
 
-	if (*slot != QH_INVALID_NODE)
+	if (slot != QH_INVALID_NODE)
 		(void) qh_apply(rs, &change, 1, NULL);
-	*slot = QH_INVALID_NODE;
 }
 
 /* Read a row slot that is to be changed. */
@@ -51,9 +56,18 @@ check_head(QhRelStore *rs, QhNode node, QhRowData row)
 						  "row pointer list is broken");
 }
 
+/* How an attempt to add a row pointer ended. */
+typedef enum AppendResult
+{
+	APPEND_DONE,
+	APPEND_GONE,				/* the node is not live any more, or has another code */
+	APPEND_NO_ROOM,				/* the chain needs another posting slot */
+	APPEND_CHANGED				/* the node's row pointers are not what they were: try again */
+} AppendResult;
+
 /* Put a TID into the head posting slot if it has room. */
-static bool
-append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, bool *full)
+static AppendResult
+append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid)
 {
 	QhLink		old_slot[2 * QH_MAX_M];
 	QhLink		new_slot[2 * QH_MAX_M];
@@ -62,31 +76,32 @@ append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, bool
 	QhSlotChange change = {qh_row_head(row), QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
 	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, change.node);
 
-	*full = false;
 	if (qh_read_slot(rs, change.node, old_slot) != QH_SLOT_POSTING ||
 		((QhPosting) old_slot)->ntids > QH_POSTING_NTIDS(nbytes))
 	{
 		check_head(rs, node, row);
-		return false;
+		return APPEND_CHANGED;
 	}
 	memcpy(new_slot, old_slot, nbytes);
 	if (posting->ntids >= QH_POSTING_NTIDS(nbytes))
-	{
-		*full = true;
-		return false;
-	}
+		return APPEND_NO_ROOM;
 	posting->tids[posting->ntids++] = *tid;
-	return qh_apply(rs, &change, 1, &row_change);
+	return qh_apply(rs, &change, 1, &row_change) ? APPEND_DONE : APPEND_CHANGED;
 }
 
-/* Make slot the head of the node's chain, holding one TID (and, before there is a chain, the node's single one). */
-static bool
-push_head(QhRelStore *rs, QhNode node, QhRowData row, QhNode slot, ItemPointer tid, bool *added)
+/*
+ * Make *slot, which is reserved, the head of the node's chain, holding one TID (and the node's
+ * single one where there was no chain).  *slot is QH_INVALID_NODE once it belongs to the chain.
+ */
+static AppendResult
+push_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, QhNode *slot)
 {
 	QhLink		new_slot[2 * QH_MAX_M] = {0};
 	QhPosting	posting = (QhPosting) new_slot;
-	QhRowChange row_change = {node, row, qh_row_posting(slot)};
-	QhSlotChange change = {slot, QH_SLOT_RESERVED, QH_SLOT_POSTING, NULL, new_slot};
+	QhRowChange row_change = {node, row, qh_row_posting(*slot)};
+	QhSlotChange change = {*slot, QH_SLOT_RESERVED, QH_SLOT_POSTING, NULL, new_slot};
+	uint32		max_ntids = QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, *slot));
+	bool		has_room;
 
 	posting->next = row.flags == QH_ROW_POSTING ? qh_row_head(row) : QH_INVALID_NODE;
 	if (row.flags == QH_ROW_SINGLE)
@@ -94,56 +109,68 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, QhNode slot, ItemPointer t
 		qh_check_tid(rs, node, (ItemPointer) row.w);
 		memcpy(&posting->tids[posting->ntids++], row.w, sizeof(ItemPointerData));
 	}
-	*added = posting->ntids < QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot));
-	Assert(posting->ntids <= QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, slot)));
-	if (*added)
+	Assert(posting->ntids <= max_ntids);
+	has_room = posting->ntids < max_ntids;
+	if (has_room)
 		posting->tids[posting->ntids++] = *tid;
-	return qh_apply(rs, &change, 1, &row_change);
+	if (!qh_apply(rs, &change, 1, &row_change))
+		return APPEND_CHANGED;
+	*slot = QH_INVALID_NODE;
+	/* a slot of one TID is taken by the row that was the only one: the new one goes into the next */
+	return has_room ? APPEND_DONE : APPEND_CHANGED;
 }
 
+/*
+ * Has the node, whose row slot this is, the code?  The row slot names TIDs that no other node
+ * has.  So if it is still the same when qh_apply() compares it, the slot was not reused in
+ * between, and the code read here is that of the node.
+ */
+static bool
+has_code(QhRelStore *rs, QhNode node, QhRowData row, const uint8 *code)
+{
+	uint8		now[QH_PAGE_NBYTES];
+
+	return row.flags != QH_ROW_NONE && qh_read_code(rs, node, now) &&
+		memcmp(now, code, rs->ix->code_nbytes) == 0;
+}
+
+/*
+ * Try to add a row pointer, with *spare as another posting slot if one is needed and there is
+ * one.
+ */
+static AppendResult
+try_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid, QhNode *spare)
+{
+	QhRowData	row = read_row(rs, node);
+
+	CHECK_FOR_INTERRUPTS();
+	if (!has_code(rs, node, row, code))
+		return APPEND_GONE;
+	if (row.flags == QH_ROW_POSTING)
+	{
+		AppendResult result = append_to_head(rs, node, row, tid);
+
+		if (result != APPEND_NO_ROOM)
+			return result;
+	}
+	return *spare == QH_INVALID_NODE ? APPEND_NO_ROOM : push_head(rs, node, row, tid, spare);
+}
+
+/* Reserving a slot takes a while, so the row slot is read again after it. */
 bool
 qh_row_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid)
 {
 	QhNode		spare = QH_INVALID_NODE;
-	uint8		now[QH_PAGE_NBYTES];
+	AppendResult result;
 
-	for (;;)
+	do
 	{
-		QhRowData	row = read_row(rs, node);
-		bool		full = row.flags == QH_ROW_SINGLE;
-		bool		added = false;
-
-		CHECK_FOR_INTERRUPTS();
-
-		/*
-		 * The row slot names TIDs that no other node has, so if it is still the same when
-		 * qh_apply looks, the slot was not reused in between and the code read here is its.
-		 */
-		if (row.flags == QH_ROW_NONE || !qh_read_code(rs, node, now) ||
-			memcmp(now, code, rs->ix->code_nbytes) != 0)
-		{
-			release_reserved(rs, &spare);
-			return false;
-		}
-		if (row.flags == QH_ROW_POSTING && append_to_head(rs, node, row, tid, &full))
-		{
-			release_reserved(rs, &spare);
-			return true;
-		}
-		if (!full)
-			continue;			/* it changed under us: look again */
-		if (spare == QH_INVALID_NODE)
-		{
+		result = try_append(rs, node, code, tid, &spare);
+		if (result == APPEND_NO_ROOM)
 			spare = qh_slot_reserve(rs, NULL);
-			continue;			/* that took a while: look again */
-		}
-		if (push_head(rs, node, row, spare, tid, &added))
-		{
-			spare = QH_INVALID_NODE;
-			if (added)
-				return true;
-		}
-	}
+	} while (result == APPEND_CHANGED || result == APPEND_NO_ROOM);
+	release_reserved(rs, spare);
+	return result == APPEND_DONE;
 }
 
 /* Read a posting slot of a node's chain that vacuum is at. */
@@ -206,9 +233,10 @@ leads_on(QhRelStore *rs, QhNode slot)
 }
 
 /*
- * May a slot with these TIDs leave the chain?  One without TIDs may, unless it leaves a single slot behind that has some: who finds one TID
- * in the row slot, or a single posting slot, is to know that the node never had a chain since it had TIDs that anybody sees (README.md,
- * "Row pointers").  The last TID of a chain that is one slot goes to the row slot.
+ * May a slot with these TIDs leave the chain?  One without TIDs may, unless it leaves a single
+ * slot behind that has some: a scan that finds one TID in the row slot, or a single posting
+ * slot, relies on it that whatever was in a chain with it is seen by nobody (CHAINS.md, "Row
+ * pointers").  The last TID of a chain that is one slot goes to the row slot.
  */
 static bool
 is_dispensable(const Chain *chain, const QhPostingData *kept)
@@ -247,8 +275,9 @@ take_out_behind(const Chain *chain, QhSlotChange *changes, QhNode next, const Qh
 }
 
 /*
- * Take a slot out of its chain in one record: with its TIDs, which are dead but for those kept, and the one kept goes to the
- * row slot.  False if it cannot be done now: somebody pushed a new head, or put a row into the slot.
+ * Take a slot out of its chain in one record.  Its TIDs are dead but for those kept, of which
+ * there is one at most, and it goes to the row slot.  False if that is not possible now:
+ * another backend pushed a new head, or put a row into the slot.
  */
 static bool
 take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPostingData *kept)
@@ -281,7 +310,10 @@ take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPosting
 	return qh_apply(chain->rs, changes, n, &row_change);
 }
 
-/* Remove the dead TIDs of one posting slot, and the slot where that can be.  Returns how many TIDs stay, and the next slot. */
+/*
+ * Remove the dead TIDs of one posting slot, and the slot where that is possible.  Returns how
+ * many TIDs stay, and the next slot.
+ */
 static int
 vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 {
@@ -306,7 +338,7 @@ vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 			break;
 		/* an empty slot that cannot leave now stays for the next vacuum */
 		if (is->ntids < was->ntids && !qh_apply(rs, &change, 1, &row_change))
-			continue;
+			continue;			/* it has changed: read it again */
 		chain->before = slot;
 		chain->nbefore++;
 		break;
@@ -334,7 +366,7 @@ vacuum_chain(Chain *chain, QhNode head)
 		kept += vacuum_posting(chain, slot, &next);
 		slot = next;
 	}
-	/* nothing is left but an empty slot that was not the only one when its turn was */
+	/* one empty slot is left, which was not the only one when it was looked at */
 	if (kept == 0 && chain->nbefore == 1)
 	{
 		slot = chain->before;
@@ -346,7 +378,8 @@ vacuum_chain(Chain *chain, QhNode head)
 }
 
 int64
-qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *arg), void *arg, int64 *nremoved)
+qh_row_vacuum(QhRelStore *rs, QhNode node, bool (*dead) (ItemPointer tid, void *arg), void *arg,
+			  int64 *nremoved)
 {
 	for (;;)
 	{

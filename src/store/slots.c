@@ -2,8 +2,8 @@
  * slots.c
  *		Free slots: finding one, making more, and telling the free space map.
  *
- * The free space map knows pages of links and hubs that have a free slot; it is a hint, and vacuum
- * renews it.  Must not know rows or links.  See README.md, section "Space".
+ * The free space map knows pages of links and hubs that have a free slot.  It may be out of
+ * date; vacuum renews it.  Must not know rows or links.  See README.md, section "Space".
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
-#include "store/relstore.h"
+#include "store/slot_pin.h"
 #include "store/slots.h"
 
 /* First node and number of usable slots of a page of links or hubs; 0 where the block is none. */
@@ -30,7 +30,7 @@ link_page_range(QhRelStore *rs, BlockNumber blkno, QhArray *array, uint32 *group
 	return Min(qh_geometry_page_nslots(geo, blkno), rs->ix->nslots - *first);
 }
 
-/* Was the page of this slot extended but never formatted?  What follows it was not either. */
+/* Was the page of this slot extended but never formatted?  Then none behind it was. */
 static bool
 is_unformatted(QhRelStore *rs, QhArray array, QhNode node)
 {
@@ -41,95 +41,143 @@ is_unformatted(QhRelStore *rs, QhArray array, QhNode node)
 	return is_new;
 }
 
+/* A slot that is being reserved, and the pages that are locked for it. */
+typedef struct Reservation
+{
+	QhNode		node;			/* QH_INVALID_NODE = none */
+	bool		more;			/* other slots of the page are free */
+	QhArray		array;			/* of the page: links or hubs */
+	uint32		group;
+	QhNode		first;			/* first node of the page */
+	uint32		count;			/* of its slots that may be used */
+	Buffer		link_buf;
+	Buffer		code_buf;		/* InvalidBuffer = no code is written */
+	Buffer		refine_buf;		/* likewise */
+	QhSlotAddress code_addr;
+	QhSlotAddress refine_addr;
+} Reservation;
+
 /*
- * Reserve a free slot of this page of links or hubs, writing the code in the same record.  *more
- * says whether others stay free.
+ * Lock the page of links or hubs; false, with no lock held, where the block is none or was
+ * never formatted.
+ */
+static bool
+lock_link_page(QhRelStore *rs, BlockNumber blkno, Reservation *res)
+{
+	Page		page;
+
+	res->count = link_page_range(rs, blkno, &res->array, &res->group, &res->first);
+	if (res->count == 0)
+		return false;
+	res->link_buf = ReadBuffer(rs->index, blkno);
+	LockBuffer(res->link_buf, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(res->link_buf);
+	if (PageIsNew(page))
+	{
+		UnlockReleaseBuffer(res->link_buf);
+		return false;
+	}
+	qh_page_check(rs->index, blkno, page, qh_array_page_kind(res->array), res->group);
+	return true;
+}
+
+/* Find a free slot on the locked page, and whether there is another one. */
+static void
+find_free_slot(QhRelStore *rs, Reservation *res)
+{
+	const uint8 *states = qh_slot_states(rs, res->array, BufferGetPage(res->link_buf));
+
+	for (uint32 i = 0; i < res->count; i++)
+	{
+		if (states[i] != QH_SLOT_FREE)
+			continue;
+		if (res->node != QH_INVALID_NODE)
+		{
+			res->more = true;
+			break;
+		}
+		res->node = res->first + i;
+	}
+}
+
+/* Are all pages of the slot there?  If not, extend() formats them. */
+static bool
+pages_are_formatted(QhRelStore *rs, QhNode node, const QhCode *code)
+{
+	return !is_unformatted(rs, QH_ARRAY_ROW, node) && !is_unformatted(rs, QH_ARRAY_CODE, node) &&
+		!(code != NULL && code->refine != NULL && is_unformatted(rs, QH_ARRAY_REFINE, node));
+}
+
+/* Lock the pages that the codes go to, behind the link page in the lock order. */
+static void
+lock_code_pages(QhRelStore *rs, const QhCode *code, Reservation *res)
+{
+	if (code == NULL)
+		return;
+	res->code_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, res->node);
+	res->code_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->code_addr.blkno, QH_PAGE_CODE, res->group,
+								 BUFFER_LOCK_EXCLUSIVE);
+	if (code->refine == NULL)
+		return;
+	res->refine_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_REFINE, res->node);
+	res->refine_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->refine_addr.blkno, QH_PAGE_REFINE, res->group,
+								   BUFFER_LOCK_EXCLUSIVE);
+}
+
+/* Mark the slot RESERVED and write its codes, in one record. */
+static void
+write_reservation(QhRelStore *rs, const QhCode *code, const Reservation *res)
+{
+	GenericXLogState *xlog = GenericXLogStart(rs->index);
+	Page		page = GenericXLogRegisterBuffer(xlog, res->link_buf, 0);
+
+	qh_slot_states(rs, res->array, page)[res->node - res->first] = QH_SLOT_RESERVED;
+	if (BufferIsValid(res->code_buf))
+	{
+		page = GenericXLogRegisterBuffer(xlog, res->code_buf, 0);
+		memcpy(page + res->code_addr.offset, code->code, rs->ix->code_nbytes);
+	}
+	if (BufferIsValid(res->refine_buf))
+	{
+		page = GenericXLogRegisterBuffer(xlog, res->refine_buf, 0);
+		memcpy(page + res->refine_addr.offset, code->refine, rs->ix->refine_nbytes);
+	}
+	GenericXLogFinish(xlog);
+}
+
+static void
+unlock_pages(const Reservation *res)
+{
+	if (BufferIsValid(res->refine_buf))
+		UnlockReleaseBuffer(res->refine_buf);
+	if (BufferIsValid(res->code_buf))
+		UnlockReleaseBuffer(res->code_buf);
+	UnlockReleaseBuffer(res->link_buf);
+}
+
+/*
+ * Reserve a free slot of this page of links or hubs, and write its codes in the same record.
+ * Returns QH_INVALID_NODE where there is none that can be used; else *more says whether others
+ * stay free.
  */
 static QhNode
 reserve_on_page(QhRelStore *rs, BlockNumber blkno, const QhCode *code, bool *more)
 {
-	QhGeometry *geo = &rs->ix->geo;
-	QhArray		array;
-	uint32		group;
-	QhNode		first;
-	uint32		count = link_page_range(rs, blkno, &array, &group, &first);
-	QhNode		node = QH_INVALID_NODE;
-	Buffer		link_buf;
-	Buffer		code_buf = InvalidBuffer;
-	Buffer		refine_buf = InvalidBuffer;
-	QhSlotAddress code_addr = {0};
-	QhSlotAddress refine_addr = {0};
-	bool		finer = code != NULL && code->refine != NULL;
-	uint8	   *states;
-	GenericXLogState *xlog;
-	Page		page;
+	Reservation res = {.node = QH_INVALID_NODE};
 
-	*more = false;
-	if (count == 0)
+	if (!lock_link_page(rs, blkno, &res))
 		return QH_INVALID_NODE;
-	link_buf = ReadBuffer(rs->index, blkno);
-	LockBuffer(link_buf, BUFFER_LOCK_EXCLUSIVE);
-	page = BufferGetPage(link_buf);
-	if (PageIsNew(page))
+	find_free_slot(rs, &res);
+	if (res.node != QH_INVALID_NODE && !pages_are_formatted(rs, res.node, code))
+		res.node = QH_INVALID_NODE;
+	if (res.node != QH_INVALID_NODE)
 	{
-		UnlockReleaseBuffer(link_buf);
-		return QH_INVALID_NODE;
+		lock_code_pages(rs, code, &res);
+		write_reservation(rs, code, &res);
 	}
-	qh_page_check(rs->index, blkno, page, qh_array_page_kind(array), group);
-	states = (uint8 *) page + geo->state_offset[array];
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (states[i] != QH_SLOT_FREE)
-			continue;
-		if (node != QH_INVALID_NODE)
-		{
-			*more = true;
-			break;
-		}
-		node = first + i;
-	}
-	/* a slot is no use before all its pages are there: extend() formats them */
-	if (node == QH_INVALID_NODE ||
-		is_unformatted(rs, QH_ARRAY_ROW, node) || is_unformatted(rs, QH_ARRAY_CODE, node) ||
-		(finer && is_unformatted(rs, QH_ARRAY_REFINE, node)))
-	{
-		*more = false;
-		UnlockReleaseBuffer(link_buf);
-		return QH_INVALID_NODE;
-	}
-
-	if (code != NULL)
-	{
-		code_addr = qh_slot_address(geo, QH_ARRAY_CODE, node);
-		code_buf = qh_page_read(rs->index, MAIN_FORKNUM, code_addr.blkno, QH_PAGE_CODE, group,
-								BUFFER_LOCK_EXCLUSIVE);
-	}
-	if (finer)
-	{
-		refine_addr = qh_slot_address(geo, QH_ARRAY_REFINE, node);
-		refine_buf = qh_page_read(rs->index, MAIN_FORKNUM, refine_addr.blkno, QH_PAGE_REFINE, group,
-								  BUFFER_LOCK_EXCLUSIVE);
-	}
-	xlog = GenericXLogStart(rs->index);
-	page = GenericXLogRegisterBuffer(xlog, link_buf, 0);
-	((uint8 *) page + geo->state_offset[array])[node - first] = QH_SLOT_RESERVED;
-	if (code != NULL)
-	{
-		page = GenericXLogRegisterBuffer(xlog, code_buf, 0);
-		memcpy(page + code_addr.offset, code->code, rs->ix->code_nbytes);
-	}
-	if (finer)
-	{
-		page = GenericXLogRegisterBuffer(xlog, refine_buf, 0);
-		memcpy(page + refine_addr.offset, code->refine, rs->ix->refine_nbytes);
-	}
-	GenericXLogFinish(xlog);
-	if (finer)
-		UnlockReleaseBuffer(refine_buf);
-	if (BufferIsValid(code_buf))
-		UnlockReleaseBuffer(code_buf);
-	UnlockReleaseBuffer(link_buf);
-	return node;
+	unlock_pages(&res);
+	*more = res.more;
+	return res.node;
 }
 
 /* Format a new or zero page as its place in its group wants it. */
@@ -229,53 +277,77 @@ extend(QhRelStore *rs)
 	}
 }
 
+/* Where the page comes from that is tried next. */
+typedef enum PageSource
+{
+	SOURCE_TARGET,				/* the last reservation of this backend left others free there */
+	SOURCE_MAP,
+	SOURCE_END,					/* the map may have been lost in a crash, and room is likely there */
+	SOURCE_NONE
+} PageSource;
+
+/* Find a page of links or hubs that may have a free slot; the end of the index is tried once. */
+static PageSource
+find_page(QhRelStore *rs, bool tried_end, BlockNumber *blkno)
+{
+	QhIndex    *ix = rs->ix;
+
+	*blkno = ix->insert_target;
+	if (*blkno != InvalidBlockNumber)
+		return SOURCE_TARGET;
+	*blkno = GetFreeIndexPage(rs->index);
+	if (*blkno != InvalidBlockNumber)
+	{
+		if (*blkno >= ix->nblocks)
+			qh_index_refresh_size(ix, rs->index);
+		return SOURCE_MAP;
+	}
+	if (tried_end || ix->nslots == 0)
+		return SOURCE_NONE;
+	*blkno = qh_slot_address(&ix->geo, QH_ARRAY_LINK, ix->nslots - 1).blkno;
+	return SOURCE_END;
+}
+
+/*
+ * Note what a reservation left on its page.  The map gave the page to this backend alone, which may
+ * forget it before it is full (it ends, or reads the index anew): the page stays on the map until
+ * somebody finds it full.
+ */
+static void
+note_rest(QhRelStore *rs, BlockNumber blkno, PageSource source, bool more)
+{
+	rs->ix->insert_target = more ? blkno : InvalidBlockNumber;
+	if (source == SOURCE_MAP && more)
+		qh_slots_record_free(rs->index, blkno);
+}
+
 QhNode
 qh_slot_reserve(QhRelStore *rs, const QhCode *code)
 {
-	QhIndex    *ix = rs->ix;
-	bool		tried_last = false;
+	bool		tried_end = false;
 
 	for (;;)
 	{
-		BlockNumber blkno = ix->insert_target;
-		bool		from_map = false;
+		BlockNumber blkno;
+		PageSource	source;
 		QhNode		node;
 		bool		more;
 
 		CHECK_FOR_INTERRUPTS();
-		if (blkno == InvalidBlockNumber)
-		{
-			blkno = GetFreeIndexPage(rs->index);
-			from_map = blkno != InvalidBlockNumber;
-			if (from_map && blkno >= ix->nblocks)
-				qh_index_refresh_size(ix, rs->index);
-		}
-		if (blkno == InvalidBlockNumber && !tried_last && ix->nslots > 0)
-		{
-			/* the map may have been lost in a crash: the end is where room is likely */
-			blkno = qh_slot_address(&ix->geo, QH_ARRAY_LINK, ix->nslots - 1).blkno;
-			tried_last = true;
-		}
-		if (blkno == InvalidBlockNumber)
+		source = find_page(rs, tried_end, &blkno);
+		if (source == SOURCE_NONE)
 		{
 			extend(rs);
-			tried_last = false;
+			tried_end = false;
 			continue;
 		}
 		node = reserve_on_page(rs, blkno, code, &more);
-		if (node == QH_INVALID_NODE)
+		if (node != QH_INVALID_NODE)
 		{
-			ix->insert_target = InvalidBlockNumber;
-			continue;
+			note_rest(rs, blkno, source, more);
+			return node;
 		}
-		ix->insert_target = more ? blkno : InvalidBlockNumber;
-
-		/*
-		 * The map gave the page to us alone, and we may forget it before it is full (the session
-		 * ends, the cached index is read anew): let it stay on the map until somebody finds it full.
-		 */
-		if (from_map && more)
-			qh_slots_record_free(rs->index, blkno);
-		return node;
+		rs->ix->insert_target = InvalidBlockNumber;
+		tried_end = tried_end || source == SOURCE_END;
 	}
 }

@@ -1,13 +1,19 @@
 /*
  * slots.h
- *		Formatting pages of slots and telling the free space map about them.
+ *		Free slots: taking one, formatting pages of slots, and telling the free space map about them.
+ *
+ * README.md, section "Space".
  */
 #ifndef QH_SLOTS_H
 #define QH_SLOTS_H
 
-#include "store/geometry.h"
-#include "storage/bufmgr.h"
-#include "utils/rel.h"
+#include "store/relstore.h"
+
+/*
+ * Take a free slot, extending the index if there is none, and write its codes (NULL for a
+ * posting slot).  Its state becomes RESERVED.  The caller holds no content lock.
+ */
+extern QhNode qh_slot_reserve(QhRelStore *rs, const QhCode *code);
 
 /* Format the page of a block of the groups, WAL-logged.  The caller holds its exclusive lock. */
 extern void qh_format_block(Relation index, const QhGeometry *geo, BlockNumber blkno, Buffer buf);

@@ -2,9 +2,9 @@
  * sweep.c
  *		All codes of an index in order, a page at a time, scored.
  *
- * What a pass over all codes costs is reading memory, so while one page is scored the
- * processor is asked for the next, and the disk for those behind it.  Must not
- * know what the scores are for.  See README.md, section "Sweeps".
+ * A pass over all codes is a read of memory, so while one page is scored the next two are
+ * prefetched, and those behind them read ahead from disk.  Must not know what the scores are
+ * for.  See README.md, section "Sweeps".
  */
 #include "postgres.h"
 
@@ -15,11 +15,15 @@
 #ifdef QH_HAVE_READ_STREAM
 #include "storage/read_stream.h"
 #endif
-#include "store/versioned_read.h"
 #include "store/readahead.h"
+#include "store/slot_pin.h"
 #include "store/sweep.h"
+#include "store/versioned_read.h"
 
-/* Code pages asked for ahead where no stream reads them: 256 kB, as large as a ring of buffers for bulk reads. */
+/*
+ * Code pages asked for ahead where no stream reads them: 256 kB, as large as a ring of buffers
+ * for bulk reads.
+ */
 #define PAGES_AHEAD			32
 
 /* Codes on the page whose first node is this; pages end with their group and with the index. */
@@ -32,11 +36,11 @@ page_ncodes(const QhSweep *sweep, QhNode first)
 	return Min(Min(geo->page_nslots[QH_ARRAY_CODE], in_group), sweep->nslots - first);
 }
 
-/* Where the codes seem to lie, or NULL, for they are only prefetched; their buffer's descriptor is. */
+/* Where the codes are by the page's recent buffer, or NULL; prefetches the buffer's descriptor. */
 static const uint8 *
 seen_last(const QhSweep *sweep, QhSlotAddress addr)
 {
-	Buffer		buf = sweep->rs->ix->hints[addr.blkno];
+	Buffer		buf = sweep->rs->ix->recent[addr.blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;
@@ -90,7 +94,7 @@ qh_sweep_begin(QhSweep *sweep, QhRelStore *rs)
 	sweep->ahead = 0;
 	sweep->stream = NULL;
 
-	/* as a sequential scan does, so that one large sweep does not push out what everybody else uses */
+	/* as a sequential scan does, so that one large sweep does not evict what others use */
 	sweep->strategy = NULL;
 	if (sweep->nslots / ix->geo.page_nslots[QH_ARRAY_CODE] > (uint32) NBuffers / 4)
 		sweep->strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -210,7 +214,7 @@ score_page(const QhSweep *sweep, const QhSweepPage *page, const char *bytes, flo
 static bool
 score_unpinned(const QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)
 {
-	QhUnpinnedRead	unpinned;
+	QhUnpinnedRead unpinned;
 	const char *bytes = qh_unpinned_read_begin(sweep->rs->ix, sweep->rs->index, page->addr.blkno, &unpinned);
 
 	if (bytes == NULL)
@@ -220,8 +224,8 @@ score_unpinned(const QhSweep *sweep, const QhSweepPage *page, float limit, QhSwe
 }
 
 /*
- * From the first page on that seems not to be in shared buffers, all are pinned and asked for ahead;
- * to look for each before that would cost more than its codes.
+ * From the first page on that seems not to be in shared buffers, all are pinned and asked for
+ * ahead; to look for each before that would cost more than its codes.
  */
 static void
 score_pinned(QhSweep *sweep, const QhSweepPage *page, float limit, QhSweepHits *hits)

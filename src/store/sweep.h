@@ -7,7 +7,10 @@
 
 #include "store/relstore.h"
 
-/* While a page is scored, those that come so many pages behind it are prefetched into the processor's cache: the farther one first, then again. */
+/*
+ * While a page is scored, the pages so far behind it are prefetched: the farther one first,
+ * then again.  doc/decisions/0051-sweep-prefetch.md.
+ */
 #define QH_SWEEP_SOON		1
 #define QH_SWEEP_LATER		2
 
@@ -17,7 +20,7 @@ typedef struct QhSweepPage
 	QhNode		first;			/* node of its first code */
 	int			ncodes;			/* 0 = behind the last page */
 	QhSlotAddress addr;			/* of its first code */
-	const uint8 *codes;			/* where they seem to lie in shared buffers, or NULL */
+	const uint8 *codes;			/* where they are by the page's recent buffer, or NULL */
 } QhSweepPage;
 
 typedef struct QhSweep
@@ -39,7 +42,7 @@ typedef struct QhSweepHits
 	QhNode		first;			/* the page's first node */
 	int			ncodes;			/* of consecutive nodes */
 	uint32		nnear;
-	uint32		near[QH_PAGE_NBYTES];	/* behind the first, ascending: those nearer than the limit */
+	uint32		near[QH_PAGE_NBYTES];	/* offsets from the first, ascending, of those nearer than the limit */
 	float		dist[QH_PAGE_NBYTES];	/* of those */
 } QhSweepHits;
 

@@ -1,13 +1,12 @@
 /*
  * versioned_read.c
- *		Scoring codes in shared buffers without pinning their pages.
+ *		Reading pages in shared buffers without a pin, and without pin and lock.
  *
- * A pin costs two atomic operations on a buffer descriptor, more than scoring a code does.  Here
- * the descriptor is only read, before and after: if it says both times that the buffer holds the page,
- * valid, then what lay between was the page.  A wrong answer costs a search a detour and
- * nothing else.  Must not be used for anything that is returned or followed unchecked.  Pages that
- * change are versioned besides, so that what is read of them is of one moment.  See
- * README.md, section "Reading without pins".
+ * A pin is two atomic operations on a buffer descriptor, more than scoring a code costs.  Here
+ * the descriptor is only read, before and after: if it says both times that the buffer holds
+ * the page, valid, then the page was read.  A wrong answer costs a search a detour and nothing
+ * else, so this must not be used for anything that is returned or followed unchecked.  Reads of
+ * pages that change are versioned besides, so that they see one moment.  See UNPINNED.md.
  */
 #include "postgres.h"
 
@@ -20,7 +19,8 @@ bool		qh_optimistic_read = true;
 
 const uint8 qh_no_slot[QH_PAGE_NBYTES] = {0};
 
-StaticAssertDecl(sizeof(BufferTag) == offsetof(BufferTag, blockNum) + sizeof(BlockNumber) && offsetof(BufferTag, blockNum) == 4 * sizeof(uint32),
+StaticAssertDecl(sizeof(BufferTag) == offsetof(BufferTag, blockNum) + sizeof(BlockNumber) &&
+				 offsetof(BufferTag, blockNum) == 4 * sizeof(uint32),
 				 "of a buffer's tag all but the block stand before it, without gaps");
 
 bool
@@ -31,14 +31,15 @@ qh_usage_is_full(Buffer buf)
 	return BUF_STATE_GET_USAGECOUNT(qh_buffer_state(GetBufferDescriptor(buf - 1))) >= BM_MAX_USAGE_COUNT;
 }
 
-/* Of a buffer's state what says whether its page is there, and how much it is used. */
+/* The bits of a buffer's state that say whether its page is there, and how much it is used. */
 #define BUFFER_THERE		(BM_VALID | BM_LOCKED)
 #define BUFFER_USED			(BUFFER_THERE | BUF_USAGECOUNT_MASK)
 
 /*
- * Does the buffer hold the block, and is its state, as far as mask goes, the one wanted?  Of tag the block does not count.
- * The tag is read first: it changes only under the header's lock, which also makes the buffer invalid, so a state read behind the
- * barrier says whether the page of this tag is there, or still on its way in.
+ * Does the buffer hold the block, and is its state under mask the one wanted?  The block of tag
+ * is ignored.  The tag is read first: it changes only under the header's lock, which also makes
+ * the buffer invalid, so a state read behind the barrier says whether the page of this tag is
+ * there, or still on its way in.
  */
 static inline bool
 is_held(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno, uint64 mask, uint64 wanted)
@@ -58,8 +59,9 @@ is_there(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
 }
 
 /*
- * May the page be read there without a pin?  Only where the buffer's usage count is as high as a pin could raise it, so that the clock
- * sweep finds the same counts as if all had been pinned.
+ * May the page be read there without a pin?  Only where the buffer's usage count is as high as
+ * a pin could raise it, so that the clock sweep finds the same counts as if all had been
+ * pinned.
  */
 static inline bool
 may_read_unpinned(const BufferTag *tag, BufferDesc *desc, BlockNumber blkno)
@@ -92,7 +94,10 @@ is_unlocked(BufferDesc *desc)
 	return qh_content_lock_is_free(desc, free_lock_state());
 }
 
-/* Is the page all there in a buffer that was seen to be valid?  Redo makes it so before that, but locks it first, and until it is. */
+/*
+ * Is a page complete in a buffer that was seen to be valid?  Replay makes the buffer valid
+ * before that, but holds the lock until it is.
+ */
 static inline bool
 is_in(BufferDesc *desc)
 {
@@ -100,7 +105,10 @@ is_in(BufferDesc *desc)
 	return is_unlocked(desc);
 }
 
-/* Pinning is a barrier: a page that was on its way in before that is locked until it is there. */
+/*
+ * Pinning is a barrier: a page that replay began to fill before the pin is locked until it is
+ * complete.
+ */
 void
 qh_await_page(Buffer buf)
 {
@@ -113,7 +121,7 @@ qh_await_page(Buffer buf)
 	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
 }
 
-/* Of places where a page may be read, those where it may still be on its way there go to rest too.  Returns how many are there. */
+/* Add to rest the places whose page replay may still be filling.  Returns how many are in rest. */
 static int
 leave_out_locked(QhPlaces *places, int n, int *rest, int nrest)
 {
@@ -164,11 +172,14 @@ qh_score_unpinned(QhRelStore *rs, const QvQuery *query, QhPlaces *places, int n,
 	return nrest;
 }
 
-/* Where the page is, if it may be read without a pin; on a standby it may be on its way there. */
+/*
+ * Where the page is, if it may be read without a pin; on a standby replay may still be filling
+ * it.
+ */
 static inline const char *
 begin_unpinned_read(const QhIndex *ix, Relation index, BlockNumber blkno, QhUnpinnedRead *unpinned)
 {
-	Buffer		buf = ix->hints[blkno];
+	Buffer		buf = ix->recent[blkno];
 
 	if (buf <= InvalidBuffer)
 		return NULL;			/* unknown, or a temporary index in local memory */
@@ -207,7 +218,10 @@ qh_versioned_read_begin(QhRelStore *rs, BlockNumber blkno, QhVersionedRead *vers
 	if (versioned->page == NULL)
 		return NULL;
 
-	/* in this order: were the lock looked at first, the LSN could be that of a change whose bytes are not to be seen yet */
+	/*
+	 * In this order: if the lock were read first, the LSN could be that of a change whose bytes are
+	 * not visible yet.
+	 */
 	versioned->lsn = PageGetLSN((Page) versioned->page);
 	pg_read_barrier();
 	if (!is_unlocked(versioned->unpinned.desc))
@@ -217,8 +231,9 @@ qh_versioned_read_begin(QhRelStore *rs, BlockNumber blkno, QhVersionedRead *vers
 }
 
 /*
- * Whoever changes a page locks it, changes it, notes in it where the change is logged, and unlocks it.  With the lock free
- * before and after, a change that was not over before began and ended between, and its note is there to be read after that.
+ * A writer locks the page, changes it, sets its LSN and unlocks it.  With the lock free before
+ * and after, a change that was not over before began and ended in between, and its LSN is
+ * visible behind the barrier.
  */
 bool
 qh_versioned_read_end(QhVersionedRead *versioned)

@@ -23,7 +23,7 @@ sub files_of
 	return map { $node->data_dir . '/' . $_ } @paths;
 }
 
-# ---- the format, from src/store/README.md
+# ---- the format, from src/store/FORMAT.md
 
 sub page_kind { return unpack 'v', substr($_[0], $_[1] * PAGE + SPECIAL + 4, 2) }
 sub pages_of

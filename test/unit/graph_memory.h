@@ -147,7 +147,7 @@ typedef struct Memory
 	int			nentries;
 	Code		query;
 	uint64_t	nscored;
-	uint64_t	nhints;
+	uint64_t	nprefetches;
 	QhNode		fetched[2][1000];	/* what fetch() was given last, for either place */
 	int			nfetched[2];
 	uint64_t	nfaults[QH_FAULT_TREE + 1];
@@ -202,14 +202,14 @@ memory_store_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float
 }
 
 static inline void
-memory_store_hint(QhStore *store, const QhNode *nodes, int n)
+memory_store_prefetch(QhStore *store, const QhNode *nodes, int n)
 {
 	Memory	   *mem = (Memory *) store;
 
 	for (int i = 0; i < n; i++)
 		if (nodes[i] >= mem->n)
 			abort();
-	mem->nhints += (uint64_t) n;
+	mem->nprefetches += (uint64_t) n;
 }
 
 static inline void
@@ -239,8 +239,8 @@ static inline void
 memory_init(Memory *mem, const Code *codes, uint32_t n, int max_degree)
 {
 	memset(mem, 0, sizeof(*mem));
-	mem->store = (QhStore) {.links = memory_store_links, .score = memory_store_score, .pair = memory_store_pair, .hint = memory_store_hint,
-		.hint_max = QH_HINT_MAX,
+	mem->store = (QhStore) {.links = memory_store_links, .score = memory_store_score, .pair = memory_store_pair, .prefetch = memory_store_prefetch,
+		.prefetch_max = QH_PREFETCH_MAX,
 		.max_degree = max_degree};
 	mem->codes = codes;
 	mem->n = n;

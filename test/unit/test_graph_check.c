@@ -9,7 +9,7 @@ static void
 count_tick(void *ctx)
 {
 	/* the checker has one context for all callbacks */
-	((Memory *) ctx)->nhints++;
+	((Memory *) ctx)->nprefetches++;
 }
 
 /* A binary tree of tree links below node 0, with the ordinary links of a ring. */
@@ -222,7 +222,7 @@ test_bounded_work(void)
 	.report = memory_report, .progress = count_tick};
 	ok(qh_check(&alloc, &mem.store, &input) == 0, "a broad graph of %u nodes is sound", n);
 	ok(counted.peak < 5 * (size_t) n / 8 + 300000 + 8 * 400, "checked in %zu bytes", counted.peak);
-	ok(mem.nhints > n / 1024, "progress is called");
+	ok(mem.nprefetches > n / 1024, "progress is called");
 	memory_links(&mem, 1)[0] &= ~QH_TREE_LINK;
 	mem.nfaults[QH_FAULT_TREE] = 0;
 	ok(qh_check(&alloc, &mem.store, &input) == 301 && mem.nfaults[QH_FAULT_TREE] == 301,

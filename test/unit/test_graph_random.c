@@ -91,7 +91,7 @@ seen_init(Seen *seen, const Code *codes, uint32_t n, uint64_t *random)
 	}
 	mem->store.at_once = below(random, 2);
 	mem->store.place = below(random, 2) ? place_of_eight : NULL;
-	mem->store.hint = below(random, 4) ? memory_store_hint : NULL;
+	mem->store.prefetch = below(random, 4) ? memory_store_prefetch : NULL;
 	seen->scored = malloc(n);
 	seen->returned = malloc(n);
 	seen->reachable = malloc(n);
@@ -275,7 +275,7 @@ hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 		}
 		if (i % 7 == 3)
 			peek(hunt);
-		hunt->seen->mem.store.hint_max = 1 + (int) below(random, QH_HINT_MAX);
+		hunt->seen->mem.store.prefetch_max = 1 + (int) below(random, QH_PREFETCH_MAX);
 		n = qh_search_next_within(hunt->search, &budget, max, found);
 		fault_if(hunt, n < 0 || n > max, "more nodes than were asked for");
 		look_at(hunt, found, n, was_limited);

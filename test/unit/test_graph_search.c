@@ -191,7 +191,7 @@ test_exhaustive(const Code *codes, uint32_t n, QhNode nnodes, uint64_t ef, uint6
 		ok(falls == 0, "a window larger than the graph sorts it");
 	/* a window of one node has no next one */
 	if (ef > n + 1)
-		ok(mem.nhints > 0, "the store is told what comes next");
+		ok(mem.nprefetches > 0, "the store is told what comes next");
 	ok(qh_search_stats(search)->nexpanded == n && qh_search_stats(search)->nscored == n - 1 && !qh_search_stats(search)->limited,
 	   "the statistics count each node once");
 	qh_search_destroy(search);

@@ -260,7 +260,7 @@ store_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 }
 
 static void
-store_hint(QhStore *store, const QhNode *nodes, int n)
+store_prefetch(QhStore *store, const QhNode *nodes, int n)
 {
 	const Bench *bench = (const Bench *) store;
 
@@ -664,7 +664,7 @@ main(int argc, char **argv)
 		   (double) held_peak / bench.n, (double) qh_build_nbytes(bench.n, &params) / bench.n, (double) nlinks / bench.n, bench.graph->nentries);
 	mark_phase(NULL, 0, 0, 0);
 
-	bench.store = (QhStore) {.links = store_links, .score = store_score, .hint = store_hint, .hint_max = QH_HINT_MAX, .max_degree = bench.graph->max_degree,
+	bench.store = (QhStore) {.links = store_links, .score = store_score, .prefetch = store_prefetch, .prefetch_max = QH_PREFETCH_MAX, .max_degree = bench.graph->max_degree,
 		.nnodes = bench.n};
 	tenth = exact_tenth(&bench, &queries, rabitq);
 	for (size_t i = 0; i < sizeof(efs) / sizeof(efs[0]); i++)
