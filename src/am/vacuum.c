@@ -376,12 +376,12 @@ offer_link(QhVacuum *vac, QhNode to, QhNode node)
 		count_step(vac, to);
 		qh_vacuum_delay();
 		if (qh_read_slot(&vac->rs, to, old_links) != QH_SLOT_LIVE ||
-			qh_revise_links(&vac->alloc, &vac->rs.store, to, old_links, node, 0, new_links) != QH_REVISED)
+			qh_link_back(&vac->alloc, &vac->rs.store, to, old_links, node, new_links) != QH_REVISED)
 			break;
 	} while (!qh_apply(&vac->rs, &change, 1, NULL));
 }
 
-/* Most of a node's list is new: ask those it did not link to before to link back, as an insert does. */
+/* A list was repaired: ask those it did not link to before to link back, as an insert does. */
 static void
 link_back(QhVacuum *vac, QhNode node, const QhLink *old_links, const QhLink *new_links)
 {
@@ -411,7 +411,6 @@ repair_node(QhVacuum *vac, QhNode node)
 		QhSlotState state = qh_read_slot(&vac->rs, node, old_links);
 		QhSlotChange change = {node, state, state, old_links, new_links};
 		QhNode		child = QH_INVALID_NODE;
-		QhRevision	revision;
 		bool		any = false;
 
 		count_step(vac, node);
@@ -436,13 +435,11 @@ repair_node(QhVacuum *vac, QhNode node)
 		}
 		if (!any || state == QH_SLOT_DYING)
 			return;
-		revision = qh_repair_links(&vac->alloc, &vac->rs.store, node, old_links, &dead, new_links);
-		if (revision == QH_UNCHANGED)
+		if (qh_repair_links(&vac->alloc, &vac->rs.store, node, old_links, &dead, new_links) == QH_UNCHANGED)
 			return;
 		if (!qh_apply(&vac->rs, &change, 1, NULL))
 			continue;
-		if (revision == QH_REPLACED)
-			link_back(vac, node, old_links, new_links);
+		link_back(vac, node, old_links, new_links);
 		return;
 	}
 }

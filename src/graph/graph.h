@@ -263,7 +263,6 @@ typedef enum QhRevision
 {
 	QH_UNCHANGED = 0,			/* out is links */
 	QH_REVISED,
-	QH_REPLACED,				/* by a repair so much that those it links to now are to be offered links back, as by a new node */
 	QH_NO_ROOM					/* tree links fill the cap: out is links */
 } QhRevision;
 
@@ -284,11 +283,15 @@ typedef struct QhDead
 
 /*
  * The link list of node with its ordinary links to dead nodes replaced: from the live neighbours of those and of the dead beyond, or, where many
- * are lost, by a search.  Tree links stay, dead targets or not.  Returns QH_UNCHANGED, QH_REVISED or QH_REPLACED.  Scratch is bounded by
+ * are lost, by a search.  Links to live nodes stay, and tree links, dead targets or not.  Returns QH_UNCHANGED or QH_REVISED; then those it
+ * did not link to before are to be offered links back (qh_link_back).  Scratch is bounded by
  * max_degree * (max_degree + 3) candidates and a search of some thousand nodes.
  */
 extern QhRevision qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
 								  const QhDead *dead, QhLink *out);
+
+/* The link list of node after a repaired node offered it a link back to itself, the target: as qh_revise_links(), but only short lists take one. */
+extern QhRevision qh_link_back(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links, QhNode target, QhLink *out);
 
 /* One change of a link list. */
 typedef struct QhLinkChange

@@ -23,8 +23,11 @@
  */
 #define HOSTS_WAITING		262144
 
-/* Candidates a repair selects from, in multiples of max_degree; chosen by hand, as in prune.c. */
-#define REPAIR_CANDIDATES	4
+/*
+ * Candidates a repair selects from: the shorter the lists the more, or all would come from one tight cluster, and what led out of
+ * it would be lost with the nodes there.  Measured, doc/decisions/0026.
+ */
+#define REPAIR_CANDIDATES(max_degree)	((max_degree) < 32 ? 256 : (max_degree) == 32 ? 128 : 4 * (max_degree))
 
 /*
  * Beyond the neighbours of dead neighbours, the dead are gone through until there are so many candidates, or so many lists were read.
@@ -34,13 +37,16 @@
 #define NEAR_LISTS			128
 
 /*
- * A node that has lost more than half of its links, or has fewer than so many left, looks for its neighbours as a new one does: so many live ones
+ * A node that has lost more than half of its links, or has fewer than so many left, or finds fewer candidates than it has places, looks for its neighbours as a new one does: so many live ones
  * are wanted, and so many dead ones passed over or nodes scored at most.  Measured likewise.
  */
 #define FEW_LEFT			5
-#define FOUND_WANTED		64
+#define FOUND_WANTED(max_degree)	((max_degree) < 16 ? 256 : (max_degree) < 32 ? 128 : 64)
 #define FOUND_PASSED		600
 #define FOUND_SCORED		4096
+
+/* A list of fewer links than these is offered links back.  Longer ones make little of another, and would be written as often.  Measured, doc/decisions/0026. */
+#define SHORT_LIST			12
 
 /* How well a node would do as a host, best first. */
 typedef enum HostRank
@@ -268,6 +274,8 @@ typedef struct Repair
 	QhStore    *store;
 	const QhDead *dead;
 	QhNode		node;
+	const QhLink *links;		/* as they were */
+	int			nlinks;
 	QhLink	   *theirs;			/* max_degree: a list that is looked through */
 	QhNode	   *fresh;			/* likewise: those of it that were not met before */
 	QhVisited	met;			/* candidates, the dead, and the node itself */
@@ -291,7 +299,7 @@ begin_repair(Repair *repair)
 	int			degree = repair->store->max_degree;
 
 	/* what the node links to, what those link to, and what is looked for beyond */
-	repair->max = degree * (degree + 2) + NEAR_CANDIDATES(degree) + FOUND_WANTED;
+	repair->max = degree * (degree + 2) + NEAR_CANDIDATES(degree) + FOUND_WANTED(degree);
 	repair->max_queue = degree + NEAR_LISTS;
 	repair->theirs = qh_take(repair->alloc, (size_t) degree * sizeof(QhLink));
 	repair->fresh = qh_take(repair->alloc, (size_t) degree * sizeof(QhNode));
@@ -377,8 +385,11 @@ node_store_score(QhStore *store, const QhNode *nodes, int n, float *dist)
 
 /* Add the nearest live nodes that a search from the ends of the node's links finds. */
 static void
-search_live(Repair *repair, const QhLink *links, int nlinks)
+search_live(Repair *repair)
 {
+	const QhLink *links = repair->links;
+	int			nlinks = repair->nlinks;
+	int			wanted = FOUND_WANTED(repair->store->max_degree);
 	QhSearchLimits limits = {.resumable = true, .max_scored = FOUND_SCORED};
 	NodeStore	ns = {.of = repair->store, .node = repair->node};
 	QhCandidate *seeds = qh_take(repair->alloc, (size_t) nlinks * sizeof(QhCandidate));
@@ -397,7 +408,7 @@ search_live(Repair *repair, const QhLink *links, int nlinks)
 		seeds[i] = (QhCandidate) {dist[i], nodes[i]};
 	search = qh_search_create(repair->alloc, &ns.store);
 	qh_search_start(search, &limits, seeds, nlinks);
-	while (nlive < FOUND_WANTED && npassed < FOUND_PASSED && qh_search_next(search, FOUND_WANTED + (uint64_t) npassed, &found))
+	while (nlive < wanted && npassed < FOUND_PASSED && qh_search_next(search, (uint64_t) (wanted + npassed), &found))
 	{
 		if (found.node == repair->node || is_dead(repair, found.node))
 		{
@@ -415,12 +426,21 @@ search_live(Repair *repair, const QhLink *links, int nlinks)
 	qh_give(repair->alloc, seeds);
 }
 
+/* Is there a link to the candidate already?  A tree link keeps its place even where the node is gone. */
+static bool
+stays(const Repair *repair, const QhCandidate *cand)
+{
+	int			at = qh_list_find(repair->links, repair->nlinks, cand->node);
+
+	return at >= 0 && (cand->dist < INFINITY || (repair->links[at] & QH_TREE_LINK) != 0);
+}
+
 /*
  * Candidates with distances, nearest first, each once, at most limit of them
- * but all that a live tree link leads to.  kept says which those are.
+ * but all that are linked to already.  kept says which those are.
  */
 static int
-rank_candidates(Repair *repair, QhSelectWork *work, const QhLink *tree, int ntree, int limit, QhCandidate *cands, uint8_t *kept)
+rank_candidates(Repair *repair, QhSelectWork *work, int limit, QhCandidate *cands, uint8_t *kept)
 {
 	float	   *dist = repair->alloc->alloc(repair->alloc->ctx, ((size_t) repair->n + 1) * sizeof(float));
 	int			n = 0;
@@ -432,29 +452,26 @@ rank_candidates(Repair *repair, QhSelectWork *work, const QhLink *tree, int ntre
 	qh_candidates_sort(work, cands, repair->n, repair->node);
 	for (int i = 0; i < repair->n; i++)
 	{
-		bool		is_tree = false;
-
 		/* the same node has the same key and stands beside itself */
 		if (n > 0 && cands[n - 1].node == cands[i].node)
 			continue;
-		for (int j = 0; j < ntree && !is_tree; j++)
-			is_tree = qh_link_node(tree[j]) == cands[i].node;
-		if (!is_tree && (n >= limit || !(cands[i].dist < INFINITY)))
+		kept[n] = stays(repair, &cands[i]);
+		if (!kept[n] && (n >= limit || !(cands[i].dist < INFINITY)))
 			continue;
-		kept[n] = is_tree;
 		cands[n++] = cands[i];
 	}
 	return n;
 }
 
-/* How many of n links lead to dead nodes; 0 where only tree links do, which are the splice's business. */
+/* How many links lead to dead nodes; 0 where only tree links do, which are the splice's business. */
 static int
-count_lost(const Repair *repair, const QhLink *links, int n)
+count_lost(const Repair *repair)
 {
+	const QhLink *links = repair->links;
 	int			ndead = 0;
 	bool		any = false;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < repair->nlinks; i++)
 	{
 		bool		dead = is_dead(repair, links[i]);
 
@@ -492,7 +509,7 @@ choose_links(Repair *repair, int n, QhLink *out)
 
 	input.cands = cands;
 	input.kept = kept;
-	input.n = rank_candidates(repair, work, out, n, REPAIR_CANDIDATES * store->max_degree, cands, kept);
+	input.n = rank_candidates(repair, work, REPAIR_CANDIDATES(store->max_degree), cands, kept);
 	/* tree links to dead nodes are no candidates but keep their places */
 	for (int i = 0; i < n; i++)
 		input.max -= is_dead(repair, out[i]);
@@ -501,10 +518,12 @@ choose_links(Repair *repair, int n, QhLink *out)
 	nchosen = qh_select_with(work, store, &input, chosen);
 	for (int i = 0; i < nchosen; i++)
 	{
-		if (kept[chosen[i]])
+		QhNode		node = cands[chosen[i]].node;
+
+		if (kept[chosen[i]] && qh_list_has_tree(repair->links, repair->nlinks, node))
 			continue;
 		QV_ASSERT(n < store->max_degree);
-		out[n++] = cands[chosen[i]].node;
+		out[n++] = node;
 	}
 	qh_list_end(out, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, repair->node, out, n));
 	qh_give(alloc, chosen);
@@ -513,27 +532,48 @@ choose_links(Repair *repair, int n, QhLink *out)
 	qh_select_work_destroy(alloc, work);
 }
 
+/* Collect what may take the places of nlost links. */
+static void
+collect_candidates(Repair *repair, int nlost)
+{
+	meet(repair, repair->links, repair->nlinks);
+	if (2 * nlost > repair->nlinks || repair->nlinks - nlost < FEW_LEFT)
+	{
+		search_live(repair);
+		return;
+	}
+	collect_near(repair);
+	/* so few only where lists lead to each other: what is beyond would be lost sight of, link by link */
+	if (repair->n < repair->store->max_degree)
+		search_live(repair);
+}
+
 QhRevision
 qh_repair_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
 				const QhDead *dead, QhLink *out)
 {
-	Repair		repair = {.alloc = alloc, .store = store, .dead = dead, .node = node};
-	int			n = qh_list_count(links, store->max_degree);
-	int			nlost = count_lost(&repair, links, n);
-	bool		anew = 2 * nlost > n || n - nlost < FEW_LEFT;
+	Repair		repair = {.alloc = alloc, .store = store, .dead = dead, .node = node, .links = links};
+	int			nlost;
 
+	repair.nlinks = qh_list_count(links, store->max_degree);
+	nlost = count_lost(&repair);
 	if (nlost == 0)
 	{
 		memcpy(out, links, (size_t) store->max_degree * sizeof(QhLink));
 		return QH_UNCHANGED;
 	}
 	begin_repair(&repair);
-	meet(&repair, links, n);
-	if (anew)
-		search_live(&repair, links, n);
-	else
-		collect_near(&repair);
+	collect_candidates(&repair, nlost);
 	choose_links(&repair, copy_tree_links(links, store->max_degree, out), out);
 	end_repair(&repair);
-	return anew ? QH_REPLACED : QH_REVISED;
+	return QH_REVISED;
+}
+
+QhRevision
+qh_link_back(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links, QhNode target, QhLink *out)
+{
+	if (qh_list_count(links, store->max_degree) < SHORT_LIST)
+		return qh_revise_links(alloc, store, node, links, target, 0, out);
+	memcpy(out, links, (size_t) store->max_degree * sizeof(QhLink));
+	return QH_UNCHANGED;
 }

@@ -260,7 +260,7 @@ replace_links(World *world, QhNode node, const QhLink *links)
 
 		if (world->dead[other] || qh_list_find(before, degree_of(world), other) >= 0)
 			continue;
-		if (qh_revise_links(&world->alloc, &mem->store, other, memory_links(mem, other), node, 0, out) == QH_REVISED)
+		if (qh_link_back(&world->alloc, &mem->store, other, memory_links(mem, other), node, out) == QH_REVISED)
 			write_links(world, other, out);
 	}
 }
@@ -293,17 +293,10 @@ vacuum(World *world)
 
 		if (mem->gone[node] || world->dead[node])
 			continue;
-		switch (qh_repair_links(&world->alloc, &mem->store, node, links, &dead, out))
-		{
-			case QH_REPLACED:
-				replace_links(world, node, out);
-				break;
-			case QH_REVISED:
-				write_links(world, node, out);
-				break;
-			default:
-				world->nbad_steps += memcmp(links, out, (size_t) degree_of(world) * sizeof(QhLink)) != 0;
-		}
+		if (qh_repair_links(&world->alloc, &mem->store, node, links, &dead, out) == QH_REVISED)
+			replace_links(world, node, out);
+		else
+			world->nbad_steps += memcmp(links, out, (size_t) degree_of(world) * sizeof(QhLink)) != 0;
 	}
 	for (QhNode node = 0; node < mem->n; node++)
 	{
