@@ -107,7 +107,7 @@ typedef struct QhCandidate
 	QhNode		node;
 } QhCandidate;
 
-/* ---- search.c: resumable best-first search ---- */
+/* ---- search.c, search_budget.c, expand.c, search_memory.c: resumable best-first search ---- */
 
 typedef struct QhSearch QhSearch;
 
