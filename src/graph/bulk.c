@@ -85,32 +85,14 @@ leaf_target(uint32_t n, const QhBuildParams *params, size_t stride)
 	return target > QH_LEAF_NODES ? (uint32_t) target : QH_LEAF_NODES;
 }
 
-static uint32_t
-leaf_count(uint32_t n, uint32_t target, int nkeep)
-{
-	/* a list cannot be filled well from a leaf that is hardly larger */
-	if (target < 4 * (uint32_t) nkeep)
-		target = 4 * (uint32_t) nkeep;
-	return n > target ? (n - 1) / target + 1 : 1;
-}
-
-/* Splitting nodes in proportion to leaves rounds down at every level: a leaf is larger than the mean by at most this. */
-static uint32_t
-largest_leaf(uint32_t n, uint32_t nleaves)
-{
-	return nleaves == 1 ? n : n / nleaves + 2;
-}
-
 size_t
 qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 {
 	int			nkeep = keep_count(params);
 	size_t		count = n;
-	uint32_t	nleaves = leaf_count(n, leaf_target(n, params, 0), nkeep);
 	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
-	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
-		qh_leaf_work_nbytes(largest_leaf(n, nleaves), nkeep, 0);
+	size_t		candidates = qh_candidates_nbytes(n, leaf_target(n, params, 0), nkeep);
 	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode) +
 		count / 8 * (size_t) params->m * sizeof(QhNode);
 	size_t		reach = count * sizeof(QhNode) + count / 8 + 1;
@@ -125,29 +107,6 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 		result += count * sizeof(QhNode);
 	/* scratch of selection: a few arrays of candidates */
 	return result + candidates + sizeof(QhBulk) + (size_t) (nkeep + 8 * params->m) * 64;
-}
-
-void
-qh_find_candidates(QhBulk *build)
-{
-	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
-	QhLeafWork *work;
-
-	build->nleaves = leaf_count(build->n, build->leaf_nodes, build->nkeep);
-	build->leaf_max = largest_leaf(build->n, build->nleaves);
-	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
-	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
-	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
-	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
-	work = qh_leaf_work_create(build);
-	for (int tree = 0; tree < build->ntrees; tree++)
-	{
-		qh_partition(build, tree);
-		qh_candidates_of_leaves(build, work, 0, build->nleaves, tree);
-	}
-	qh_leaf_work_destroy(build, work);
-	qh_build_release(build, build->leaf_begin);
-	qh_build_release(build, build->keys);
 }
 
 /* Near nodes together, entry points before all others. */

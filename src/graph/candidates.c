@@ -28,7 +28,7 @@
 /* So many keys are cut to nkeep before they are sorted, fewer after: sorting them is cheaper then; chosen by hand. */
 #define PARTITION_FROM(nkeep)	(2 * (nkeep))
 
-struct QhLeafWork
+typedef struct QhLeafWork
 {
 	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
 	float	   *dist;			/* of QH_LEAF_ROWS rows */
@@ -36,19 +36,46 @@ struct QhLeafWork
 	uint64_t   *keys;			/* their keys */
 	uint64_t   *sorted;			/* the same, in order */
 	uint64_t   *merged;			/* nkeep */
-};
+} QhLeafWork;
 
-size_t
-qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
+/* ---- leaves ---- */
+
+static uint32_t
+leaf_count(uint32_t n, uint32_t target, int nkeep)
+{
+	/* a list cannot be filled well from a leaf that is hardly larger */
+	if (target < 4 * (uint32_t) nkeep)
+		target = 4 * (uint32_t) nkeep;
+	return n > target ? (n - 1) / target + 1 : 1;
+}
+
+/* Splitting nodes in proportion to leaves rounds down at every level: a leaf is larger than the mean by at most this. */
+static uint32_t
+largest_leaf(uint32_t n, uint32_t nleaves)
+{
+	return nleaves == 1 ? n : n / nleaves + 2;
+}
+
+static size_t
+leaf_work_nbytes(uint32_t leaf_max, int nkeep)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
+	return sizeof(QhLeafWork) + n * (QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
-QhLeafWork *
-qh_leaf_work_create(QhBulk *build)
+size_t
+qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep)
+{
+	uint32_t	nleaves = leaf_count(n, leaf_nodes, nkeep);
+
+	return (size_t) n * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
+		leaf_work_nbytes(largest_leaf(n, nleaves), nkeep);
+}
+
+static QhLeafWork *
+create_leaf_work(QhBulk *build)
 {
 	QhLeafWork *work = qh_build_alloc(build, sizeof(QhLeafWork));
 	size_t		n = build->leaf_max;
@@ -62,8 +89,8 @@ qh_leaf_work_create(QhBulk *build)
 	return work;
 }
 
-void
-qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work)
+static void
+destroy_leaf_work(QhBulk *build, QhLeafWork *work)
 {
 	qh_build_release(build, work->codes);
 	qh_build_release(build, work->dist);
@@ -73,6 +100,8 @@ qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work)
 	qh_build_release(build, work->merged);
 	qh_build_release(build, work);
 }
+
+/* ---- the near ones of a row ---- */
 
 /* A distance that probably more than nkeep of n lie within, not many more; INFINITY where only all are enough. */
 static float
@@ -174,8 +203,9 @@ fetch_lists(const QhBulk *build, const QhNode *nodes, uint32_t n)
 			__builtin_prefetch(build->lists + nodes[i] * nkeep + k, 1);
 }
 
-void
-qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
+/* Merge the near pairs of leaves [begin, end) into the lists. */
+static void
+candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
 {
 	size_t		stride = build->space->stride;
 	size_t		nkeep = (size_t) build->nkeep;
@@ -205,6 +235,31 @@ qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_
 		}
 	}
 }
+
+void
+qh_find_candidates(QhBulk *build)
+{
+	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
+	QhLeafWork *work;
+
+	build->nleaves = leaf_count(build->n, build->leaf_nodes, build->nkeep);
+	build->leaf_max = largest_leaf(build->n, build->nleaves);
+	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
+	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
+	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
+	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
+	work = create_leaf_work(build);
+	for (int tree = 0; tree < build->ntrees; tree++)
+	{
+		qh_partition(build, tree);
+		candidates_of_leaves(build, work, 0, build->nleaves, tree);
+	}
+	destroy_leaf_work(build, work);
+	qh_build_release(build, build->leaf_begin);
+	qh_build_release(build, build->keys);
+}
+
+/* ---- candidates known from elsewhere ---- */
 
 /* Put a candidate into a sorted list unless it is there or farther than all of a full list. */
 static void

@@ -87,7 +87,7 @@ add_level(QhBulk *build, uint32_t step)
 	qh_find_candidates(&sub);
 	qh_prune_nodes(&sub, 0, n);
 	lay_over(build, &graph, nodes);
-	build->ticks = sub.ticks;
+	build->units = sub.units;
 
 	qh_build_release(build, sub.lists);
 	qh_build_release(build, graph.order);
