@@ -585,12 +585,12 @@ sum_tree_single(__m256 *s)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-#define LOAD_FLOATS(k) _mm256_loadu_ps(b + i + 8 * (k))
-#define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (halves + i + 8 * (k))))
+#define LOAD_FLOATS(k) _mm256_loadu_ps((const float *) b + i + 8 * (k))
+#define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) ((const uint16_t *) b + i + 8 * (k))))
 #define ADD_PRODUCTS(k, y) sum[k] = _mm256_add_ps(sum[k], _mm256_mul_ps(_mm256_loadu_ps(a + i + 8 * (k)), y));
 
-AVX2 static float
-avx2_fast_dot_f32(const float *a, const float *b, size_t n)
+AVX2 QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	__m256		sum[8];
 	float		s[64];
@@ -599,7 +599,7 @@ avx2_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = _mm256_setzero_ps();
 	QV_REPEAT8(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT8(ADD)
@@ -611,35 +611,12 @@ avx2_fast_dot_f32(const float *a, const float *b, size_t n)
 	QV_REPEAT8(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+		s[i % 64] += ((const QvFloat *) a)[i] *
+			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
 	return qv_sum_tree_single(s);
 }
 
-AVX2 static float
-avx2_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	__m256		sum[8];
-	float		s[64];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = _mm256_setzero_ps();
-	QV_REPEAT8(CLEAR)
-#undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT8(ADD)
-	}
-#undef ADD
-	if (i == n)
-		return sum_tree_single(sum);
-#define STORE(k) _mm256_storeu_ps(s + 8 * (k), sum[k]);
-	QV_REPEAT8(STORE)
-#undef STORE
-	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
-	return qv_sum_tree_single(s);
-}
+QV_DEFINE_FAST_DOTS(AVX2, avx2)
 
 /* ---- Walsh-Hadamard transform ---- */
 

@@ -933,9 +933,15 @@ sum_tree_single(const __m512 *s)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+#define LOAD_FLOATS(k) _mm512_loadu_ps((const float *) b + i + 16 * (k))
+#define LOAD_HALVES(k) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) ((const uint16_t *) b + i + 16 * (k))))
+#define LOAD_FLOATS_OF(mask, k) _mm512_maskz_loadu_ps((mask), (const float *) b + i + 16 * (k))
+#define LOAD_HALVES_OF(mask, k) _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((mask), (const uint16_t *) b + i + 16 * (k)))
+#define ADD_PRODUCTS(k, x, y) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps((x), (y)));
+
 /* In the tail the accumulators past the end get +0, as in sum_floats. */
-AVX512 static float
-avx512_fast_dot_f32(const float *a, const float *b, size_t n)
+AVX512 QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	__m512		sum[4];
 	size_t		i = 0;
@@ -943,7 +949,7 @@ avx512_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = _mm512_setzero_ps();
 	QV_REPEAT4(CLEAR)
 #undef CLEAR
-#define ADD(k) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), _mm512_loadu_ps(b + i + 16 * (k))));
+#define ADD(k) ADD_PRODUCTS(k, _mm512_loadu_ps(a + i + 16 * (k)), kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT4(ADD)
@@ -955,44 +961,15 @@ avx512_fast_dot_f32(const float *a, const float *b, size_t n)
 		size_t		rest = n - i - 16 * (k); \
 		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
 		\
-		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
-													 _mm512_maskz_loadu_ps(mask, b + i + 16 * (k)))); \
+		ADD_PRODUCTS(k, _mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
+					 kind == QV_HALVES ? LOAD_HALVES_OF(mask, k) : LOAD_FLOATS_OF(mask, k)) \
 	}
 	QV_REPEAT4(TAIL)
 #undef TAIL
 	return sum_tree_single(sum);
 }
 
-AVX512 static float
-avx512_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	__m512		sum[4];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = _mm512_setzero_ps();
-	QV_REPEAT4(CLEAR)
-#undef CLEAR
-#define ADD(k) \
-	sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), \
-												 _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (halves + i + 16 * (k))))));
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT4(ADD)
-	}
-#undef ADD
-#define TAIL(k) \
-	if (i + 16 * (k) < n) \
-	{ \
-		size_t		rest = n - i - 16 * (k); \
-		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
-		\
-		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
-													 _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves + i + 16 * (k))))); \
-	}
-	QV_REPEAT4(TAIL)
-#undef TAIL
-	return sum_tree_single(sum);
-}
+QV_DEFINE_FAST_DOTS(AVX512, avx512)
 
 /* ---- Walsh-Hadamard transform ---- */
 

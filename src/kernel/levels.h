@@ -343,4 +343,24 @@ level##_l1_f32(const float *a, const float *b, size_t n) \
 	return sum_floats(QV_FLOAT_L1, a, b, n); \
 }
 
+/* What a vector of floats is multiplied with; fast_dot() of the level's file does it. */
+typedef enum QvNumbers
+{
+	QV_FLOATS,
+	QV_HALVES
+} QvNumbers;
+
+#define QV_DEFINE_FAST_DOTS(target, level) \
+target static float \
+level##_fast_dot_f32(const float *a, const float *b, size_t n) \
+{ \
+	return fast_dot(QV_FLOATS, a, b, n); \
+} \
+\
+target static float \
+level##_fast_dot_f16(const float *a, const uint16_t *halves, size_t n) \
+{ \
+	return fast_dot(QV_HALVES, a, halves, n); \
+}
+
 #endif							/* QV_KERNEL_LEVELS_H */

@@ -421,12 +421,12 @@ sum_tree_single(float32x4_t *s)
 	return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
-#define LOAD_FLOATS(k) vld1q_f32(b + i + 4 * (k))
-#define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + i + 4 * (k))))
+#define LOAD_FLOATS(k) vld1q_f32((const float *) b + i + 4 * (k))
+#define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *) b + i + 4 * (k))))
 #define ADD_PRODUCTS(k, y) sum[k] = vaddq_f32(sum[k], vmulq_f32(vld1q_f32(a + i + 4 * (k)), y));
 
-static float
-neon_fast_dot_f32(const float *a, const float *b, size_t n)
+QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	float32x4_t sum[16];
 	float		s[64];
@@ -435,7 +435,7 @@ neon_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = vdupq_n_f32(0);
 	QV_REPEAT16(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT16(ADD)
@@ -447,35 +447,12 @@ neon_fast_dot_f32(const float *a, const float *b, size_t n)
 	QV_REPEAT16(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+		s[i % 64] += ((const QvFloat *) a)[i] *
+			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
 	return qv_sum_tree_single(s);
 }
 
-static float
-neon_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	float32x4_t sum[16];
-	float		s[64];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = vdupq_n_f32(0);
-	QV_REPEAT16(CLEAR)
-#undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT16(ADD)
-	}
-#undef ADD
-	if (i == n)
-		return sum_tree_single(sum);
-#define STORE(k) vst1q_f32(s + 4 * (k), sum[k]);
-	QV_REPEAT16(STORE)
-#undef STORE
-	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
-	return qv_sum_tree_single(s);
-}
+QV_DEFINE_FAST_DOTS(, neon)
 
 /* ---- Walsh-Hadamard transform ---- */
 

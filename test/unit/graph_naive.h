@@ -81,6 +81,15 @@ naive_begin(Naive *naive, Memory *mem, QhNode seed)
 	naive_add(naive, mem, seed);
 }
 
+static inline void
+naive_free(Naive *naive)
+{
+	free(naive->found);
+	free(naive->expanded);
+	free(naive->returned);
+	free(naive->visited);
+}
+
 /* Score those that wait. */
 static inline void
 naive_take_in(Naive *naive, Memory *mem)

@@ -156,15 +156,6 @@ compare_codes(const void *a, const void *b)
 /* Stretches of so many places of the order, about what a page holds, that nodes of a cluster are counted on. */
 #define STRETCH		64
 
-static int
-compare_places(const void *a, const void *b)
-{
-	uint32_t	x = *(const uint32_t *) a;
-	uint32_t	y = *(const uint32_t *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Clusters of 48 codes that came in by turns: on how many stretches each is, on average. */
 static void
 test_clusters_together(const Code *codes)
@@ -191,7 +182,7 @@ test_clusters_together(const Code *codes)
 		places[order[i] % NCLUSTERS * SIZE + order[i] / NCLUSTERS] = i;
 	for (uint32_t *own = places; own < places + N; own += SIZE)
 	{
-		qsort(own, SIZE, sizeof(uint32_t), compare_places);
+		qsort(own, SIZE, sizeof(uint32_t), compare_u32);
 		for (int i = 0; i < SIZE; i++)
 			nstretches += i == 0 || own[i] / STRETCH != own[i - 1] / STRETCH;
 	}

@@ -394,10 +394,7 @@ naive_round(uint64_t seed)
 	}
 	qh_search_destroy(search);
 	memory_free(&mem);
-	free(naive.found);
-	free(naive.expanded);
-	free(naive.returned);
-	free(naive.visited);
+	naive_free(&naive);
 	free(codes);
 	return fault;
 }

@@ -7,15 +7,6 @@
 
 /* ---- keys ---- */
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64_t	x = *(const uint64_t *) a;
-	uint64_t	y = *(const uint64_t *) b;
-
-	return (x > y) - (x < y);
-}
-
 static void
 test_keys(void)
 {
@@ -53,11 +44,11 @@ test_keys(void)
 
 		for (uint32_t i = 0; i < n; i++)
 			keys[i] = sorted[i] = cut[i] = round % 5 == 0 ? i : check_random(&random) % range;
-		qsort(sorted, n, sizeof(uint64_t), compare_keys);
+		qsort(sorted, n, sizeof(uint64_t), compare_u64);
 		qh_keys_sort(keys, n);
 		qh_keys_partition(cut, n, k);
 		wrong += memcmp(keys, sorted, n * sizeof(uint64_t)) != 0;
-		qsort(cut, k, sizeof(uint64_t), compare_keys);
+		qsort(cut, k, sizeof(uint64_t), compare_u64);
 		wrong += memcmp(cut, sorted, k * sizeof(uint64_t)) != 0;
 	}
 	ok(wrong == 0, "keys are sorted and cut as by the library's sort");
@@ -147,10 +138,7 @@ test_against_naive(void)
 		}
 		qh_search_destroy(search);
 		memory_free(&mem);
-		free(naive.found);
-		free(naive.expanded);
-		free(naive.returned);
-		free(naive.visited);
+		naive_free(&naive);
 		free(codes);
 	}
 	ok(wrong == 0 && nreturned > 5000, "returns what a naive search returns (%d nodes compared)", nreturned);
