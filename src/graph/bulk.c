@@ -5,7 +5,7 @@
  * Knows codes only through distances between them, memory only through the
  * caller.  Several random trees are grown one after the other; each
  * contributes the near pairs inside its leaves; what they found together is
- * pruned to a graph.  README.md, "Bulk build".
+ * pruned to a graph.  BUILD.md, "Phases".
  */
 #include <string.h>
 
@@ -13,18 +13,18 @@
 
 /*
  * Nodes in a leaf.  All pairs of it are computed, so time grows with the leaf
- * and recall with its logarithm; measured, README.md, "What was tried".
+ * and recall with its logarithm.  doc/decisions/0064.
  */
 #ifndef QH_LEAF_NODES
 #define QH_LEAF_NODES		1000
 #endif
 
-/* The same where a graph is made in shards, which takes a tree more: as many pairs in all, and as good a graph. */
+/* The same in shards, which takes a tree more: as many pairs in all.  doc/decisions/0065. */
 #define SHARD_LEAF_NODES	850
 
 /*
  * Pairs that are computed in any case, a few seconds of one processor: a graph of few nodes is made of
- * larger leaves, up to one that holds all.  Measured, README.md, "What was tried".
+ * larger leaves, up to one that holds all.  doc/decisions/0064.
  */
 #ifndef QH_SMALL_NPAIRS
 #define QH_SMALL_NPAIRS		UINT64_C(2000000000)
@@ -38,11 +38,11 @@
 
 /*
  * Candidates kept a node between shards, where selecting them costs more than
- * their distances and at most 3m/4 become links; measured, README.md, "What was tried".
+ * their distances and at most 3m/4 become links.  doc/decisions/0065.
  */
 #define BETWEEN_KEEP(m)		(3 * (m) / 2)
 
-/* Candidates kept a node: findings of a prototype gave 48 at ef_construction 64; never fewer than the links wanted. */
+/* Candidates kept a node: 48 at ef_construction 64 (doc/decisions/0064); never fewer than the links wanted. */
 static int
 keep_count(const QhBuildParams *params)
 {

@@ -5,7 +5,7 @@
  * Internal to the graph room.  Each phase is a function over a range (of
  * leaves or of nodes) that writes only what belongs to the range, so that
  * workers can take ranges of their own; what a worker needs besides is in a
- * scratch struct made by the worker.  README.md, "Bulk build".
+ * scratch struct made by the worker.  BUILD.md, "Phases".
  */
 #ifndef QH_BULK_H
 #define QH_BULK_H
@@ -116,7 +116,7 @@ extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes
 /* partition.c: codes of n nodes side by side, where they serve several others at once, which pays for the copy */
 extern void qh_build_copy_codes(const QhBulk *build, const QhNode *nodes, uint32_t n, uint8_t *out);
 
-/* Pivots a side of a split; measured, README.md, "What was tried". */
+/* Pivots a side of a split; doc/decisions/0064. */
 #ifndef QH_SPLIT_PIVOTS
 #define QH_SPLIT_PIVOTS		4
 #endif

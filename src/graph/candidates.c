@@ -8,7 +8,7 @@
  * the list is not full, a guess from some of the row's distances stands for the
  * worst.  Each pair is computed twice, once for either end: that costs less
  * than what a threshold and a buffer for both ends would.
- * README.md, "Bulk build".
+ * BUILD.md, "Phases".
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "graph/bulk.h"
 #include "kernel/kernel.h"
 
-/* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve all of them.  Measured, README.md, "What was tried". */
+/* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve them all.  doc/decisions/0064. */
 #ifndef QH_LEAF_ROWS
 #define QH_LEAF_ROWS		16
 #endif

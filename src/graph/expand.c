@@ -60,13 +60,12 @@ collect_neighbors(QhSearch *search, QhNode node, int place)
 
 	QV_ASSERT(nlinks >= 0 && nlinks <= store->max_degree && batch->n == 0);
 	if (search->deferring && has_arrived(search))
-		batch->n = qh_deferred_sort_out(search->deferred, store, &search->visited, node, search->links, nlinks,
-										batch->nodes);
+		batch->n = qh_deferred_sort_out(search->deferred, node, search->links, nlinks, batch->nodes);
 	else
 	{
 		batch->n = qh_visited_add(&search->visited, search->links, nlinks, batch->nodes);
 		if (search->deferring)
-			qh_deferred_note_read(search->deferred, store, batch->nodes, batch->n);
+			qh_deferred_note_read(search->deferred, batch->nodes, batch->n);
 	}
 	fetch_batch(search, place);
 	search->stats.nexpanded++;
@@ -210,8 +209,7 @@ qh_search_resume_deferred(QhSearch *search, const QhNode *owners, int nowners)
 
 	if (search->deferred->n == 0 || !qh_search_goes_on(search))
 		return false;
-	batch->n = qh_deferred_take(search->deferred, search->store, &search->visited, owners, nowners,
-								search->store->max_degree, batch->nodes);
+	batch->n = qh_deferred_take(search->deferred, owners, nowners, search->store->max_degree, batch->nodes);
 	if (batch->n == 0)
 		return false;
 	fetch_batch(search, next);

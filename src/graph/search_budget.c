@@ -145,7 +145,7 @@ begin_deferring(QhSearch *search)
 	if (search->deferred == NULL)
 	{
 		search->deferred = qh_take(&search->alloc, sizeof(QhDeferred));
-		qh_deferred_init(search->deferred, &search->alloc);
+		qh_deferred_init(search->deferred, &search->alloc, search->store, &search->visited);
 	}
 	qh_deferred_clear(search->deferred, search->store->nnodes, degree, max_nbytes);
 	search->deferring = true;
