@@ -93,7 +93,7 @@ grid_sums(const float *a, uint32_t n, float step, int32_t max_magnitude)
 /*
  * The steps tried, in units of the best one for a Gaussian number (Max 1960), or of
  * the one that just reaches the largest magnitude at 8 bits, where clipping does not
- * pay.  More steps gain nothing (README.md, "More bits").
+ * pay.  More steps gain nothing (doc/decisions/0071).
  */
 static const float steps2[] = {0.8f, 0.9f, 1.0f, 1.1f, 1.2f};
 static const float steps4[] = {0.85f, 0.9f, 0.95f, 1.0f, 1.05f, 1.1f, 1.2f};
