@@ -112,21 +112,29 @@ largest_of(const float *a, uint32_t n)
 	return largest;
 }
 
+/* Steps to try, in multiples of a unit. */
+typedef struct Steps
+{
+	const float *steps;
+	int			n;
+	float		unit;
+} Steps;
+
 /* The best of some steps; *error is its. */
 static float
-best_of_steps(const float *a, uint32_t n, int32_t max_magnitude, const float *steps, int nsteps, float unit, float *error)
+best_of_steps(const float *a, uint32_t n, int32_t max_magnitude, const Steps *tried, float *error)
 {
-	float		best_step = unit;
+	float		best_step = tried->unit;
 
 	*error = INFINITY;
-	for (int i = 0; i < nsteps; i++)
+	for (int i = 0; i < tried->n; i++)
 	{
-		float		this_error = grid_error(a, n, unit * steps[i], max_magnitude);
+		float		this_error = grid_error(a, n, tried->unit * tried->steps[i], max_magnitude);
 
 		if (this_error < *error)
 		{
 			*error = this_error;
-			best_step = unit * steps[i];
+			best_step = tried->unit * tried->steps[i];
 		}
 	}
 	return best_step;
@@ -150,12 +158,12 @@ choose_step(const float *a, uint32_t n, uint32_t nbits)
 	{
 		float		unit = largest_of(a, n) / (float) (max_magnitude + 1);
 
-		return unit > 0 ? best_of_steps(a, n, max_magnitude, steps8, 3, unit, &error) : 1.0f;
+		return unit > 0 ? best_of_steps(a, n, max_magnitude, &(Steps) {steps8, 3, unit}, &error) : 1.0f;
 	}
 	if (nbits == 2)
-		step = best_of_steps(a, n, max_magnitude, steps2, 5, GAUSSIAN_STEP2, &error);
+		step = best_of_steps(a, n, max_magnitude, &(Steps) {steps2, 5, GAUSSIAN_STEP2}, &error);
 	else
-		step = best_of_steps(a, n, max_magnitude, steps4, 7, GAUSSIAN_STEP4, &error);
+		step = best_of_steps(a, n, max_magnitude, &(Steps) {steps4, 7, GAUSSIAN_STEP4}, &error);
 	sums = grid_sums(a, n, step, max_magnitude);
 	multiple = (float) (2.0 * sums.dot / sums.square);
 	/* far below the steps tried only for a vector of zeros */

@@ -128,19 +128,31 @@ guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
 	return least[rank - 1];
 }
 
+/* A node of a leaf, and its distances to all of the leaf. */
+typedef struct LeafRow
+{
+	const QhNode *nodes;
+	uint32_t	n;
+	uint32_t	i;				/* its place among them */
+	float	   *dist;
+} LeafRow;
+
 /*
- * The keys of those of a leaf that the list of node i may want, dist being its distances to all, the nearest nkeep of them
- * sorted.  Returns their number.
+ * The keys of those of a leaf that a node's list may want, worst being the last of that list: the
+ * nearest nkeep of them, sorted.  Returns their number.
  */
 static uint32_t
-near_keys(QhBulk *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, float *dist, uint64_t worst)
+near_keys(QhBulk *build, QhLeafWork *work, const LeafRow *row, uint64_t worst)
 {
+	const QhNode *nodes = row->nodes;
+	uint32_t	n = row->n;
+	float	   *dist = row->dist;
 	uint32_t	(*below) (const float *, uint32_t, float, uint32_t *) = qv_kernels()->below_f32;
 	uint32_t	nkeep = (uint32_t) build->nkeep;
-	uint32_t	salt = qh_key_salt(nodes[i]);
+	uint32_t	salt = qh_key_salt(nodes[row->i]);
 	uint32_t	count;
 
-	dist[i] = INFINITY;
+	dist[row->i] = INFINITY;
 	if (worst != QH_KEY_NONE)
 		count = below(dist, n, qh_key_dist(worst), work->near);
 	else
@@ -229,7 +241,7 @@ candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t e
 				fetch_lists(build, nodes + i, nrows);
 				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) nrows, work->codes, stride, (int) n, work->dist);
 			}
-			merge_list(build, work, near_keys(build, work, nodes, n, i, work->dist + (size_t) row * n, list[nkeep - 1]), list);
+			merge_list(build, work, near_keys(build, work, &(LeafRow) {nodes, n, i, work->dist + (size_t) row * n}, list[nkeep - 1]), list);
 			qh_build_progress(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
 		}
