@@ -203,7 +203,7 @@ bits_sweep(const QvQuery *head, const QvSlotRun *run, float limit, uint32_t *nea
 	uint32_t	nnear = 0;
 
 	if (head->metric != QV_METRIC_HAMMING)
-		return qv_sweep_by_score(head, run, limit, near, dist);
+		return qv_sweep_by_score(bits_score, head, run, limit, near, dist);
 	for (int first = 0; first < run->nslots; first += SWEEP_BATCH)
 	{
 		size_t		offset = run->stride * (size_t) first;

@@ -5,7 +5,6 @@
  * Must not know what any kind keeps in its slots.  See README.md, "Kinds".
  */
 #include "codec/kinds.h"
-#include "kernel/kernel.h"
 
 /* NULL for a kind that does not exist: only parameters read from disk can name one. */
 static const QvCodeOps *
@@ -157,37 +156,14 @@ qv_query_score_strided(const QvQuery *query, const uint8_t *base, size_t stride,
 	score_run(query, (QvSlots) {NULL, base, stride}, nslots, dist);
 }
 
-/* Between runs of so many bytes as many of what comes next are prefetched.  Measured: src/store/README.md, "Sweeps". */
-#define SWEEP_RUN_NBYTES	1536
-
-uint32_t
-qv_sweep_by_score(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist)
-{
-	const QvCodeOps *ops = ops_of(query->kind, query->nbits);
-	int			most = batch_size((int) (SWEEP_RUN_NBYTES / run->stride));
-	uint32_t	nnear;
-
-	if (most < 1)
-		most = 1;
-	for (int i = 0; i < run->nslots; i += most)
-	{
-		int			n = run->nslots - i < most ? run->nslots - i : most;
-		size_t		offset = run->stride * (size_t) i;
-
-		qv_prefetch_ahead(run->ahead, offset, run->stride * (size_t) n);
-		ops->score(query, (QvSlots) {NULL, run->base + offset, run->stride}, n, dist + i);
-	}
-
-	nnear = qv_kernels()->below_f32(dist, (uint32_t) run->nslots, limit, near);
-	for (uint32_t i = 0; i < nnear; i++)
-		dist[i] = dist[near[i]];
-	return nnear;
-}
-
 uint32_t
 qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist)
 {
-	return ops_of(query->kind, query->nbits)->sweep(query, run, limit, near, dist);
+	const QvCodeOps *ops = ops_of(query->kind, query->nbits);
+
+	if (ops->sweep == NULL)
+		return qv_sweep_by_score(ops->score, query, run, limit, near, dist);
+	return ops->sweep(query, run, limit, near, dist);
 }
 
 float

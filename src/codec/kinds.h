@@ -12,9 +12,8 @@
 #include "kernel/assert.h"
 
 /*
- * Codes scored in one piece: their factors and counts, 1 KB for 64, live on
- * the stack.  Measured at 768 bits (README.md, "Measurements"): 16 is slower, 128 and
- * 256 are not faster.
+ * Codes scored in one piece: their factors and counts, 1 KB for 64, live on the stack.
+ * doc/decisions/0073.
  */
 #define QV_BATCH	64
 
@@ -62,6 +61,9 @@ struct QvQuery
 	uint32_t	nbytes;			/* of one bit of every dimension of a slot */
 };
 
+/* Distances of n slots of a run to a query. */
+typedef void QvScore(const QvQuery *query, QvSlots run, int n, float *dist);
+
 /* codec.h says what each function promises; n is at most QV_BATCH.  dist_stride is in elements. */
 typedef struct QvCodeOps
 {
@@ -84,13 +86,14 @@ typedef struct QvCodeOps
 	bool		(*same_residual) (const QvCodec *codec, const QvCodec *other);
 	size_t		(*query_nbytes) (const QvCodec *codec);
 	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head and residual are there */
-	void		(*score) (const QvQuery *query, QvSlots run, int n, float *dist);
-	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots */
+	QvScore    *score;
+	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots; NULL: by score */
 	float		(*error) (const QvQuery *query, const uint8_t *slot);
 } QvCodeOps;
 
-/* sweep by score, for kinds that have nothing better. */
-extern uint32_t qv_sweep_by_score(const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);
+/* sweep.c: sweep by score, for kinds that have nothing better. */
+extern uint32_t qv_sweep_by_score(QvScore *score, const QvQuery *query, const QvSlotRun *run, float limit,
+								  uint32_t *near, float *dist);
 
 extern const QvCodeOps qv_bits_ops;
 extern const QvCodeOps qv_rabitq_ops;	/* 1 bit a dimension */

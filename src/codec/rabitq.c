@@ -472,6 +472,6 @@ const QvCodeOps qv_rabitq_ops = {
 	.query_nbytes = rabitq_query_nbytes,
 	.query_init = rabitq_query_init,
 	.score = rabitq_score,
-	.sweep = qv_sweep_by_score,
+	.sweep = NULL,				/* by score */
 	.error = rabitq_error,
 };

@@ -5,7 +5,7 @@
  * Knows codes only through distances between them, memory only through the
  * caller.  Several random trees are grown one after the other; each
  * contributes the near pairs inside its leaves; what they found together is
- * pruned to a graph.  README.md, "Bulk build".
+ * pruned to a graph.  BUILD.md, "Phases".
  */
 #include <string.h>
 
@@ -13,18 +13,18 @@
 
 /*
  * Nodes in a leaf.  All pairs of it are computed, so time grows with the leaf
- * and recall with its logarithm; measured, README.md, "What was tried".
+ * and recall with its logarithm.  doc/decisions/0064.
  */
 #ifndef QH_LEAF_NODES
 #define QH_LEAF_NODES		1000
 #endif
 
-/* The same where a graph is made in shards, which takes a tree more: as many pairs in all, and as good a graph. */
+/* The same in shards, which takes a tree more: as many pairs in all.  doc/decisions/0065. */
 #define SHARD_LEAF_NODES	850
 
 /*
  * Pairs that are computed in any case, a few seconds of one processor: a graph of few nodes is made of
- * larger leaves, up to one that holds all.  Measured, README.md, "What was tried".
+ * larger leaves, up to one that holds all.  doc/decisions/0064.
  */
 #ifndef QH_SMALL_NPAIRS
 #define QH_SMALL_NPAIRS		UINT64_C(2000000000)
@@ -38,11 +38,11 @@
 
 /*
  * Candidates kept a node between shards, where selecting them costs more than
- * their distances and at most 3m/4 become links; measured, README.md, "What was tried".
+ * their distances and at most 3m/4 become links.  doc/decisions/0065.
  */
 #define BETWEEN_KEEP(m)		(3 * (m) / 2)
 
-/* Candidates kept a node: findings of a prototype gave 48 at ef_construction 64; never fewer than the links wanted. */
+/* Candidates kept a node: 48 at ef_construction 64 (doc/decisions/0064); never fewer than the links wanted. */
 static int
 keep_count(const QhBuildParams *params)
 {
@@ -85,32 +85,14 @@ leaf_target(uint32_t n, const QhBuildParams *params, size_t stride)
 	return target > QH_LEAF_NODES ? (uint32_t) target : QH_LEAF_NODES;
 }
 
-static uint32_t
-leaf_count(uint32_t n, uint32_t target, int nkeep)
-{
-	/* a list cannot be filled well from a leaf that is hardly larger */
-	if (target < 4 * (uint32_t) nkeep)
-		target = 4 * (uint32_t) nkeep;
-	return n > target ? (n - 1) / target + 1 : 1;
-}
-
-/* Splitting nodes in proportion to leaves rounds down at every level: a leaf is larger than the mean by at most this. */
-static uint32_t
-largest_leaf(uint32_t n, uint32_t nleaves)
-{
-	return nleaves == 1 ? n : n / nleaves + 2;
-}
-
 size_t
 qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 {
 	int			nkeep = keep_count(params);
 	size_t		count = n;
-	uint32_t	nleaves = leaf_count(n, leaf_target(n, params, 0), nkeep);
 	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
-	size_t		candidates = count * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
-		qh_leaf_work_nbytes(largest_leaf(n, nleaves), nkeep, 0);
+	size_t		candidates = qh_candidates_nbytes(n, leaf_target(n, params, 0), nkeep);
 	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode) +
 		count / 8 * (size_t) params->m * sizeof(QhNode);
 	size_t		reach = count * sizeof(QhNode) + count / 8 + 1;
@@ -125,29 +107,6 @@ qh_build_nbytes(uint32_t n, const QhBuildParams *params)
 		result += count * sizeof(QhNode);
 	/* scratch of selection: a few arrays of candidates */
 	return result + candidates + sizeof(QhBulk) + (size_t) (nkeep + 8 * params->m) * 64;
-}
-
-void
-qh_find_candidates(QhBulk *build)
-{
-	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
-	QhLeafWork *work;
-
-	build->nleaves = leaf_count(build->n, build->leaf_nodes, build->nkeep);
-	build->leaf_max = largest_leaf(build->n, build->nleaves);
-	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
-	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
-	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
-	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
-	work = qh_leaf_work_create(build);
-	for (int tree = 0; tree < build->ntrees; tree++)
-	{
-		qh_partition(build, tree);
-		qh_candidates_of_leaves(build, work, 0, build->nleaves, tree);
-	}
-	qh_leaf_work_destroy(build, work);
-	qh_build_release(build, build->leaf_begin);
-	qh_build_release(build, build->keys);
 }
 
 /* Near nodes together, entry points before all others. */

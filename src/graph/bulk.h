@@ -5,7 +5,7 @@
  * Internal to the graph room.  Each phase is a function over a range (of
  * leaves or of nodes) that writes only what belongs to the range, so that
  * workers can take ranges of their own; what a worker needs besides is in a
- * scratch struct made by the worker.  README.md, "Bulk build".
+ * scratch struct made by the worker.  BUILD.md, "Phases".
  */
 #ifndef QH_BULK_H
 #define QH_BULK_H
@@ -50,7 +50,7 @@ typedef struct QhBulk
 	const uint32_t *home;
 	const QhKnown *known;
 
-	uint64_t	ticks;			/* units since the last progress */
+	uint64_t	units;			/* since the last progress */
 	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
 } QhBulk;
 
@@ -60,8 +60,8 @@ typedef struct QhBulk
  */
 #define QH_KEEP_LINK	QH_TREE_LINK
 
-/* Units (nodes, or batches of about a thousand distances) between two ticks; a unit takes microseconds. */
-#define QH_TICK_UNITS	1024
+/* Units (nodes, or batches of about a thousand distances) between two calls of the progress callback; a unit takes microseconds. */
+#define QH_PROGRESS_UNITS	1024
 
 static inline void *
 qh_build_alloc(QhBulk *build, size_t nbytes)
@@ -78,10 +78,10 @@ qh_build_release(QhBulk *build, void *p)
 static inline void
 qh_build_progress(QhBulk *build, QhBuildPhase phase, uint64_t units, uint64_t done, uint64_t total)
 {
-	build->ticks += units;
-	if (build->ticks < QH_TICK_UNITS)
+	build->units += units;
+	if (build->units < QH_PROGRESS_UNITS)
 		return;
-	build->ticks = 0;
+	build->units = 0;
 	if (build->report_as != 0)
 	{
 		phase = build->report_as;
@@ -116,7 +116,7 @@ extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes
 /* partition.c: codes of n nodes side by side, where they serve several others at once, which pays for the copy */
 extern void qh_build_copy_codes(const QhBulk *build, const QhNode *nodes, uint32_t n, uint8_t *out);
 
-/* Pivots a side of a split; measured, README.md, "What was tried". */
+/* Pivots a side of a split; doc/decisions/0064. */
 #ifndef QH_SPLIT_PIVOTS
 #define QH_SPLIT_PIVOTS		4
 #endif
@@ -140,18 +140,12 @@ extern void qh_partition(QhBulk *build, int tree);
 /* layout.c: fill perm with an order in which near nodes stand together */
 extern void qh_lay_out(QhBulk *build);
 
-/* candidates.c: merge the near pairs of leaves [begin, end) into the lists */
-typedef struct QhLeafWork QhLeafWork;
-extern size_t qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride);
-extern QhLeafWork *qh_leaf_work_create(QhBulk *build);
-extern void qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work);
-extern void qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree);
-
+/* candidates.c: near pairs of all leaves of all trees into new lists, which are the caller's to release */
+extern void qh_find_candidates(QhBulk *build);
+/* the memory that takes, codes excluded, where leaf_nodes are wanted in a leaf */
+extern size_t qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep);
 /* merge candidates known from elsewhere into the lists */
 extern void qh_add_known(QhBulk *build);
-
-/* bulk.c: all trees, all leaves; lists are the caller's to release */
-extern void qh_find_candidates(QhBulk *build);
 
 /* coarse.c: links between samples, and the memory that takes */
 extern void qh_add_coarse_links(QhBulk *build);

@@ -8,7 +8,7 @@
  * the list is not full, a guess from some of the row's distances stands for the
  * worst.  Each pair is computed twice, once for either end: that costs less
  * than what a threshold and a buffer for both ends would.
- * README.md, "Bulk build".
+ * BUILD.md, "Phases".
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "graph/bulk.h"
 #include "kernel/kernel.h"
 
-/* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve all of them.  Measured, README.md, "What was tried". */
+/* Nodes of a leaf whose distances to all are computed together: codes that are loaded serve them all.  doc/decisions/0064. */
 #ifndef QH_LEAF_ROWS
 #define QH_LEAF_ROWS		16
 #endif
@@ -28,7 +28,7 @@
 /* So many keys are cut to nkeep before they are sorted, fewer after: sorting them is cheaper then; chosen by hand. */
 #define PARTITION_FROM(nkeep)	(2 * (nkeep))
 
-struct QhLeafWork
+typedef struct QhLeafWork
 {
 	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
 	float	   *dist;			/* of QH_LEAF_ROWS rows */
@@ -36,19 +36,46 @@ struct QhLeafWork
 	uint64_t   *keys;			/* their keys */
 	uint64_t   *sorted;			/* the same, in order */
 	uint64_t   *merged;			/* nkeep */
-};
+} QhLeafWork;
 
-size_t
-qh_leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
+/* ---- leaves ---- */
+
+static uint32_t
+leaf_count(uint32_t n, uint32_t target, int nkeep)
+{
+	/* a list cannot be filled well from a leaf that is hardly larger */
+	if (target < 4 * (uint32_t) nkeep)
+		target = 4 * (uint32_t) nkeep;
+	return n > target ? (n - 1) / target + 1 : 1;
+}
+
+/* Splitting nodes in proportion to leaves rounds down at every level: a leaf is larger than the mean by at most this. */
+static uint32_t
+largest_leaf(uint32_t n, uint32_t nleaves)
+{
+	return nleaves == 1 ? n : n / nleaves + 2;
+}
+
+static size_t
+leaf_work_nbytes(uint32_t leaf_max, int nkeep)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
+	return sizeof(QhLeafWork) + n * (QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
-QhLeafWork *
-qh_leaf_work_create(QhBulk *build)
+size_t
+qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep)
+{
+	uint32_t	nleaves = leaf_count(n, leaf_nodes, nkeep);
+
+	return (size_t) n * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
+		leaf_work_nbytes(largest_leaf(n, nleaves), nkeep);
+}
+
+static QhLeafWork *
+create_leaf_work(QhBulk *build)
 {
 	QhLeafWork *work = qh_build_alloc(build, sizeof(QhLeafWork));
 	size_t		n = build->leaf_max;
@@ -62,8 +89,8 @@ qh_leaf_work_create(QhBulk *build)
 	return work;
 }
 
-void
-qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work)
+static void
+destroy_leaf_work(QhBulk *build, QhLeafWork *work)
 {
 	qh_build_release(build, work->codes);
 	qh_build_release(build, work->dist);
@@ -73,6 +100,8 @@ qh_leaf_work_destroy(QhBulk *build, QhLeafWork *work)
 	qh_build_release(build, work->merged);
 	qh_build_release(build, work);
 }
+
+/* ---- the near ones of a row ---- */
 
 /* A distance that probably more than nkeep of n lie within, not many more; INFINITY where only all are enough. */
 static float
@@ -99,19 +128,31 @@ guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
 	return least[rank - 1];
 }
 
+/* A node of a leaf, and its distances to all of the leaf. */
+typedef struct LeafRow
+{
+	const QhNode *nodes;
+	uint32_t	n;
+	uint32_t	i;				/* its place among them */
+	float	   *dist;
+} LeafRow;
+
 /*
- * The keys of those of a leaf that the list of node i may want, dist being its distances to all, the nearest nkeep of them
- * sorted.  Returns their number.
+ * The keys of those of a leaf that a node's list may want, worst being the last of that list: the
+ * nearest nkeep of them, sorted.  Returns their number.
  */
 static uint32_t
-near_keys(QhBulk *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t i, float *dist, uint64_t worst)
+near_keys(QhBulk *build, QhLeafWork *work, const LeafRow *row, uint64_t worst)
 {
+	const QhNode *nodes = row->nodes;
+	uint32_t	n = row->n;
+	float	   *dist = row->dist;
 	uint32_t	(*below) (const float *, uint32_t, float, uint32_t *) = qv_kernels()->below_f32;
 	uint32_t	nkeep = (uint32_t) build->nkeep;
-	uint32_t	salt = qh_key_salt(nodes[i]);
+	uint32_t	salt = qh_key_salt(nodes[row->i]);
 	uint32_t	count;
 
-	dist[i] = INFINITY;
+	dist[row->i] = INFINITY;
 	if (worst != QH_KEY_NONE)
 		count = below(dist, n, qh_key_dist(worst), work->near);
 	else
@@ -174,8 +215,9 @@ fetch_lists(const QhBulk *build, const QhNode *nodes, uint32_t n)
 			__builtin_prefetch(build->lists + nodes[i] * nkeep + k, 1);
 }
 
-void
-qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
+/* Merge the near pairs of leaves [begin, end) into the lists. */
+static void
+candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
 {
 	size_t		stride = build->space->stride;
 	size_t		nkeep = (size_t) build->nkeep;
@@ -199,12 +241,37 @@ qh_candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_
 				fetch_lists(build, nodes + i, nrows);
 				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) nrows, work->codes, stride, (int) n, work->dist);
 			}
-			merge_list(build, work, near_keys(build, work, nodes, n, i, work->dist + (size_t) row * n, list[nkeep - 1]), list);
+			merge_list(build, work, near_keys(build, work, &(LeafRow) {nodes, n, i, work->dist + (size_t) row * n}, list[nkeep - 1]), list);
 			qh_build_progress(build, QH_PHASE_CANDIDATES, 1,
 						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
 		}
 	}
 }
+
+void
+qh_find_candidates(QhBulk *build)
+{
+	size_t		nkeys = (size_t) build->n * (size_t) build->nkeep;
+	QhLeafWork *work;
+
+	build->nleaves = leaf_count(build->n, build->leaf_nodes, build->nkeep);
+	build->leaf_max = largest_leaf(build->n, build->nleaves);
+	build->keys = qh_build_alloc(build, (size_t) build->n * sizeof(uint64_t));
+	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
+	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
+	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
+	work = create_leaf_work(build);
+	for (int tree = 0; tree < build->ntrees; tree++)
+	{
+		qh_partition(build, tree);
+		candidates_of_leaves(build, work, 0, build->nleaves, tree);
+	}
+	destroy_leaf_work(build, work);
+	qh_build_release(build, build->leaf_begin);
+	qh_build_release(build, build->keys);
+}
+
+/* ---- candidates known from elsewhere ---- */
 
 /* Put a candidate into a sorted list unless it is there or farther than all of a full list. */
 static void

@@ -6,12 +6,12 @@
  * candidate list, every near link stays inside its cluster, and a search that
  * begins in the wrong one ends there.  So every eighth node along the order
  * also gets links to its neighbours among those, every 64th among the 64ths,
- * and so on: the layers of HNSW put into one plane.  README.md, "Coarse links".
+ * and so on: the layers of HNSW put into one plane.  BUILD.md, "Coarse links".
  */
 
 #include "graph/bulk.h"
 
-/* Of a level's nodes one in this many is in the next; HNSW has one in m.  Measured, README.md, "What was tried". */
+/* Of a level's nodes one in this many is in the next; HNSW has one in m.  doc/decisions/0064. */
 #ifndef QH_COARSE_RATIO
 #define QH_COARSE_RATIO		8
 #endif
@@ -87,7 +87,7 @@ add_level(QhBulk *build, uint32_t step)
 	qh_find_candidates(&sub);
 	qh_prune_nodes(&sub, 0, n);
 	lay_over(build, &graph, nodes);
-	build->ticks = sub.ticks;
+	build->units = sub.units;
 
 	qh_build_release(build, sub.lists);
 	qh_build_release(build, graph.order);

@@ -2,8 +2,8 @@
  * deferred.c
  *		Neighbours that a search does not score yet.
  *
- * Knows no distances: when a search spares places, and whose neighbours it wants all the same, is search.c's.  README.md,
- * "Neighbours that wait".
+ * Knows no distances.  When neighbours are deferred, and whose are scored all the same, is decided in
+ * search_budget.c, expand.c and search.c.  README.md, "Deferred neighbours".
  */
 #include <string.h>
 
@@ -11,13 +11,15 @@
 #include "graph/deferred.h"
 #include "kernel/assert.h"
 
-#define WAITERS_MIN			256
+#define DEFERRED_MIN			256
 
 void
-qh_deferred_init(QhDeferred *deferred, const QhAlloc *alloc)
+qh_deferred_init(QhDeferred *deferred, const QhAlloc *alloc, QhStore *store, QhVisited *visited)
 {
 	memset(deferred, 0, sizeof(*deferred));
 	deferred->alloc = *alloc;
+	deferred->store = store;
+	deferred->visited = visited;
 	qh_visited_init(&deferred->met, alloc);
 	qh_visited_init(&deferred->places, alloc);
 }
@@ -41,12 +43,12 @@ qh_deferred_clear(QhDeferred *deferred, size_t nnodes, size_t n, size_t max_nbyt
 	qh_deferred_reserve(deferred, n);
 }
 
-/* Waiters that there is room for once capacity, or what there is to begin with, has grown for n. */
+/* Deferred nodes that there is room for once capacity, or what there is to begin with, has grown for n. */
 static size_t
 capacity_for(size_t capacity, size_t n)
 {
 	if (capacity == 0)
-		capacity = WAITERS_MIN;
+		capacity = DEFERRED_MIN;
 	while (capacity < n)
 		capacity *= 2;
 	return capacity;
@@ -82,7 +84,7 @@ qh_deferred_reserve(QhDeferred *deferred, size_t n)
 	qh_visited_reserve(&deferred->places, n);
 	if (capacity > deferred->capacity)
 	{
-		QhDeferredNode   *nodes = qh_take(&deferred->alloc, capacity * sizeof(QhDeferredNode));
+		QhDeferredNode *nodes = qh_take(&deferred->alloc, capacity * sizeof(QhDeferredNode));
 
 		if (deferred->n > 0)
 			memcpy(nodes, deferred->nodes, deferred->n * sizeof(QhDeferredNode));
@@ -102,25 +104,25 @@ add_one(QhVisited *set, QhNode node)
 }
 
 void
-qh_deferred_note_read(QhDeferred *deferred, QhStore *store, const QhNode *nodes, int n)
+qh_deferred_note_read(QhDeferred *deferred, const QhNode *nodes, int n)
 {
 	for (int i = 0; i < n; i++)
-		(void) add_one(&deferred->places, store->place(store, nodes[i]));
+		(void) add_one(&deferred->places, deferred->store->place(deferred->store, nodes[i]));
 }
 
 /* The node is to be scored, unless it was: note that, and that its place is read. */
 static int
-call(QhDeferred *deferred, QhStore *store, QhVisited *visited, QhNode node, QhNode *out)
+release(QhDeferred *deferred, QhNode node, QhNode *out)
 {
-	if (!add_one(visited, node))
+	if (!add_one(deferred->visited, node))
 		return 0;
-	qh_deferred_note_read(deferred, store, &node, 1);
+	qh_deferred_note_read(deferred, &node, 1);
 	*out = node;
 	return 1;
 }
 
 int
-qh_deferred_sort_out(QhDeferred *deferred, QhStore *store, QhVisited *visited, QhNode owner, const QhLink *links, int n, QhNode *out)
+qh_deferred_sort_out(QhDeferred *deferred, QhNode owner, const QhLink *links, int n, QhNode *out)
 {
 	int			nout = 0;
 
@@ -128,10 +130,10 @@ qh_deferred_sort_out(QhDeferred *deferred, QhStore *store, QhVisited *visited, Q
 	{
 		QhNode		node = qh_link_node(links[i]);
 
-		if (qh_visited_has(visited, node))
+		if (qh_visited_has(deferred->visited, node))
 			continue;
-		if (!add_one(&deferred->met, node) || qh_visited_has(&deferred->places, store->place(store, node)))
-			nout += call(deferred, store, visited, node, out + nout);
+		if (!add_one(&deferred->met, node) || qh_visited_has(&deferred->places, deferred->store->place(deferred->store, node)))
+			nout += release(deferred, node, out + nout);
 		else
 		{
 			QV_ASSERT(deferred->n < deferred->capacity);
@@ -151,19 +153,19 @@ is_among(QhNode node, const QhNode *nodes, int n)
 }
 
 int
-qh_deferred_take(QhDeferred *deferred, QhStore *store, QhVisited *visited, const QhNode *owners, int nowners, int max, QhNode *out)
+qh_deferred_take(QhDeferred *deferred, const QhNode *owners, int nowners, int max, QhNode *out)
 {
 	size_t		kept = 0;
 	int			nout = 0;
 
 	for (size_t i = 0; i < deferred->n; i++)
 	{
-		QhDeferredNode	waiter = deferred->nodes[i];
+		QhDeferredNode node = deferred->nodes[i];
 
-		if (nout < max && (nowners == 0 || is_among(waiter.owner, owners, nowners)))
-			nout += call(deferred, store, visited, waiter.node, out + nout);
+		if (nout < max && (nowners == 0 || is_among(node.owner, owners, nowners)))
+			nout += release(deferred, node.node, out + nout);
 		else
-			deferred->nodes[kept++] = waiter;
+			deferred->nodes[kept++] = node;
 	}
 	deferred->n = kept;
 	return nout;

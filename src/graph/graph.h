@@ -107,7 +107,7 @@ typedef struct QhCandidate
 	QhNode		node;
 } QhCandidate;
 
-/* ---- search.c: resumable best-first search ---- */
+/* ---- search.c, search_budget.c, expand.c, search_memory.c: resumable best-first search ---- */
 
 typedef struct QhSearch QhSearch;
 
@@ -145,8 +145,10 @@ typedef struct QhBudget
 	float		rank_dist;		/* the distance of that one, where it was returned already; 0 = as it was known before */
 
 	/*
-	 * Where the store has places, a neighbour at a place that the search has not read waits until a second node links to it; those of the nearest
-	 * whole_total nodes found, as far as they are in order, do not wait.  0: nobody waits, from now on; a budget with another number is heeded from a search's first on only.
+	 * Where the store has places, a neighbour at a place that the search has not read is deferred
+	 * until a second node links to it.  Neighbours of the nearest whole_total nodes found, as far as
+	 * those are in order, do not stay deferred.  0: nothing is deferred, from now on; a budget with
+	 * another number is heeded from a search's first on only.
 	 */
 	uint64_t	whole_total;
 } QhBudget;

@@ -2,7 +2,7 @@
  * join.c
  *		What other divisions offer the nodes of a shard, and how much each division does.
  *
- * Knows no distances: offers are ordered from near to far, and are taken from by turns.  README.md, "Builds in shards".
+ * Knows no distances: offers are ordered from near to far, and are taken from by turns.  BUILD.md, "Builds in shards".
  */
 #include "graph/shard.h"
 #include "kernel/assert.h"
@@ -10,7 +10,7 @@
 /*
  * Two thirds of the trees are grown in the shards of the first division, whose links are pruned together: the better the
  * candidates, the fewer links a search needs.  The other divisions have an equal share each of what half of the
- * trees would be.  Measured, README.md, "What was tried".
+ * trees would be.  doc/decisions/0065.
  */
 QhBuildParams
 qh_division_params(const QhBuildParams *params, int division)
@@ -24,7 +24,7 @@ qh_division_params(const QhBuildParams *params, int division)
 	return result;
 }
 
-/* So few shards part few neighbours; measured likewise. */
+/* So few shards part few neighbours.  doc/decisions/0065. */
 #define FEW_SHARDS			4
 
 /* Links to other shards are not pruned against those within: more than needed make searches longer, fewer cost recall where shards are many. */

@@ -6,26 +6,26 @@
  * all, pivots are put in a row in which each is followed by the nearest of those left, and what a pivot
  * has is divided in the same way.  Clusters stay whole, however large they are; cuts
  * at the median, which the trees for candidates make, go through them.  Where there are many pivots a node is
- * compared with those of its cell only, as in an inverted file.  README.md, "Order of nodes".
+ * compared with those of its cell only, as in an inverted file.  BUILD.md, "Order of nodes".
  */
 #include <math.h>
 #include <string.h>
 
 #include "graph/bulk.h"
 
-/* Pivots of a division: the more, the better the order and the longer it takes; measured, README.md, "Order of nodes". */
+/* Pivots of a division: the more, the better the order and the longer it takes; doc/decisions/0063. */
 #ifndef QH_LAYOUT_PIVOTS
 #define QH_LAYOUT_PIVOTS	4096
 #endif
 
-/* So many nodes a pivot are enough: a fraction of a page, so that what belongs together is parted by few ends of pages; measured likewise. */
+/* So many nodes a pivot are enough: a fraction of a page, so that what belongs together is parted by few ends of pages. */
 #ifndef QH_LAYOUT_NODES
 #define QH_LAYOUT_NODES		32
 #endif
 
 /*
  * More pivots than twice as many are found by cells, each pivot in the lists of the nearest few.  A node looks at the list of one cell,
- * so an eighth of the pivots is compared with it; measured likewise.
+ * so an eighth of the pivots is compared with it.  doc/decisions/0063.
  */
 #ifndef QH_LAYOUT_CELLS
 #define QH_LAYOUT_CELLS		128

@@ -46,9 +46,10 @@ qh_select_work_destroy(const QhAlloc *alloc, QhSelectWork *work)
  * pattern, orthogonal codes) a node would otherwise get one single link.
  */
 static int
-cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNode chosen, int from, int n, int *nrejected)
+cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNode chosen, int from, int n)
 {
 	int			nleft = from;
+	int			nrejected = work->nrejected;
 
 	for (int i = from; i < n; i++)
 		work->nodes[i] = input->cands[work->alive[i]].node;
@@ -60,20 +61,23 @@ cast_shadow(QhSelectWork *work, QhStore *store, const QhSelectInput *input, QhNo
 		bool		other = work->nodes[i] != chosen;	/* listed twice: once is enough */
 		bool		hidden = !kept && work->dist[i] < input->cands[cand].dist;
 
-		QV_ASSERT(*nrejected < work->capacity);
+		QV_ASSERT(nrejected < work->capacity);
 		/* written to both, and counted in one: nothing has to be predicted */
-		work->rejected[*nrejected] = cand;
-		*nrejected += other && hidden;
+		work->rejected[nrejected] = cand;
+		nrejected += other && hidden;
 		work->alive[nleft] = cand;
 		nleft += other && !hidden;
 	}
+	work->nrejected = nrejected;
 	return nleft;
 }
 
 /* Add the nearest of the rejected until there are fill_to; rejected is in no order. */
 static int
-fill_up(QhSelectWork *work, const QhSelectInput *input, int nrejected, int nchosen, int *out)
+fill_up(QhSelectWork *work, const QhSelectInput *input, int nchosen, int *out)
 {
+	int			nrejected = work->nrejected;
+
 	/* candidates are sorted, so their positions order them */
 	for (int i = 1; i < nrejected; i++)
 	{
@@ -102,10 +106,10 @@ qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, i
 {
 	int			n = input->n;
 	int			nchosen = 0;
-	int			nrejected = 0;
 	int			nkept = 0;
 
 	QV_ASSERT(n <= work->capacity && input->fill_to <= input->max);
+	work->nrejected = 0;
 	for (int i = 0; i < n; i++)
 	{
 		work->alive[i] = i;
@@ -123,10 +127,10 @@ qh_select_with(QhSelectWork *work, QhStore *store, const QhSelectInput *input, i
 			nkept--;
 		out[nchosen++] = cand;
 		if (nchosen < input->max && i + 1 < n)
-			n = cast_shadow(work, store, input, input->cands[cand].node, i + 1, n, &nrejected);
+			n = cast_shadow(work, store, input, input->cands[cand].node, i + 1, n);
 	}
 	if (nchosen < input->fill_to)
-		nchosen = fill_up(work, input, nrejected, nchosen, out);
+		nchosen = fill_up(work, input, nchosen, out);
 	QV_ASSERT(nchosen <= input->n);
 	return nchosen;
 }

@@ -19,6 +19,7 @@ typedef struct QhSelectWork
 	float	   *dist;
 	int		   *alive;			/* candidates still in the running */
 	int		   *rejected;
+	int			nrejected;
 	uint64_t   *keys;			/* for qh_candidates_sort() */
 } QhSelectWork;
 

@@ -2,7 +2,7 @@
  * pack.c
  *		Link lists in few bytes: sorted, and the gaps between ids coded.
  *
- * Nodes stand in an order in which neighbours are close (README.md, "Bulk build"), so most gaps are small
+ * Nodes stand in an order in which neighbours are close (BUILD.md, "Phases"), so most gaps are small
  * and some span the graph: exponential Golomb codes with one parameter a list suit both.  The form is that of
  * src/store/FORMAT.md, "Packed lists"; what does not fit is left out, and README.md, "Low storage", says why that
  * never is a tree link.

@@ -7,16 +7,13 @@
  * to one side's pivots less the sum to the other's is what the distance to
  * their centroids would give (exactly so for Hamming).  It is cut at its
  * median, so that leaves are equally large whatever the data: one cluster,
- * sorted input and equal distances included.  README.md, "Bulk build".
+ * sorted input and equal distances included.  BUILD.md, "Phases".
  */
 #include <string.h>
 
 #include "graph/bulk.h"
 
-/*
- * Nodes sampled to find the pivots of a split; measured, README.md, "What was
- * tried".
- */
+/* Nodes sampled to find the pivots of a split, and rounds of two-means among them; chosen by hand. */
 #ifndef QH_SPLIT_SAMPLE
 #define QH_SPLIT_SAMPLE		32
 #endif

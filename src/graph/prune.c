@@ -7,14 +7,14 @@
  * direction, so that what finds is also found; a node that more answers reach than it has
  * places keeps the diverse ones.  Answers are collected first and
  * applied node by node, so that each range of nodes writes only its own links.
- * README.md, "Bulk build".
+ * BUILD.md, "Phases".
  */
 #include "graph/bulk.h"
 
 /*
  * Places that diversity leaves are not filled up, neither among the own links
  * nor among the answers: filling buys recall at a given ef but none at a given
- * number of distances.  Measured, README.md, "What was tried".
+ * number of distances.  doc/decisions/0064.
  */
 #ifndef QH_OWN_FILL_TO
 #define QH_OWN_FILL_TO(m)		0

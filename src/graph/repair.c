@@ -31,14 +31,14 @@
 
 /*
  * Beyond the neighbours of dead neighbours, the dead are gone through until there are so many candidates, or so many lists were read.
- * Measured, README.md, "What was tried".
+ * doc/decisions/0067.
  */
 #define NEAR_CANDIDATES(max_degree)	(4 * (max_degree) < 64 ? 4 * (max_degree) : 64)
 #define NEAR_LISTS			128
 
 /*
  * A node that has lost more than half of its links, or has fewer than so many left, or finds fewer candidates than it has places, looks for its neighbours as a new one does: so many live ones
- * are wanted, and so many dead ones passed over or nodes scored at most.  Measured likewise.
+ * are wanted, and so many dead ones passed over or nodes scored at most.  doc/decisions/0067 and 0026.
  */
 #define FEW_LEFT			5
 #define FOUND_WANTED(max_degree)	((max_degree) < 16 ? 256 : (max_degree) < 32 ? 128 : 64)

@@ -6,7 +6,7 @@
  * independent divisions into shards.  Other divisions offer each node candidates and
  * links; the first, which is that of the ids, makes the graph of them.  Files, workers and numbers of rows
  * are the caller's.
- * README.md, "Builds in shards".
+ * BUILD.md, "Builds in shards".
  */
 #ifndef QH_SHARD_H
 #define QH_SHARD_H
@@ -52,7 +52,7 @@ typedef struct QhKnown
 /* As qh_build, for nodes in their final order, with candidates from elsewhere and lists that leave places free. */
 extern QhGraph *qh_build_within(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params, const QhKnown *known);
 
-/* Divisions besides the first.  With three, recall depends little on the number of shards; README.md, "What was tried". */
+/* Divisions besides the first.  With three, recall depends little on the number of shards; doc/decisions/0065. */
 #define QH_NBETWEEN			3
 #define QH_NDIVISIONS		(1 + QH_NBETWEEN)
 

@@ -4,7 +4,7 @@
  *
  * Knows codes only through distances.  The cuts are those of partition.c, but
  * what they were cut at is kept, with the pivots' codes, so that codes that are not in
- * the sample can be led down the tree one by one.  README.md, "Builds in shards".
+ * the sample can be led down the tree one by one.  BUILD.md, "Builds in shards".
  */
 #include <string.h>
 

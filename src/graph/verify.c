@@ -19,7 +19,7 @@
 #define WORK_MAX		65536
 
 /* Nodes between two calls of progress(). */
-#define TICK_NODES		1024
+#define PROGRESS_NODES		1024
 
 typedef struct Check
 {
@@ -67,7 +67,7 @@ report(Check *check, QhFaultKind kind, QhNode node, QhNode other)
 static void
 progress(Check *check)
 {
-	if (++check->nseen % TICK_NODES == 0 && check->input->progress != NULL)
+	if (++check->nseen % PROGRESS_NODES == 0 && check->input->progress != NULL)
 		check->input->progress(check->input->ctx);
 }
 

@@ -234,19 +234,20 @@ count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t
 	}
 }
 
-AVX2 static void
-avx2_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-				  size_t nbytes, uint32_t *out)
+AVX2 QV_INLINE void
+hamming_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out, NULL);
+	count_list(QV_BITS_XOR, query, list, ncodes, nbytes, out, NULL);
 }
 
-AVX2 static void
-avx2_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
-					 size_t nbytes, uint32_t *out)
+AVX2 QV_INLINE void
+intersection_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+				  uint32_t *inter, uint32_t *codebits)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out, NULL);
+	count_list(QV_BITS_AND, query, list, ncodes, nbytes, inter, codebits);
 }
+
+QV_DEFINE_BIT_BATCHES(AVX2, avx2)
 
 AVX2 static void
 avx2_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
@@ -260,20 +261,6 @@ AVX2 static uint32_t
 avx2_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
 {
 	return qv_hamming_below(avx2_hamming_strided, query, run, nbytes, limit, near, out);
-}
-
-AVX2 static void
-avx2_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
-}
-
-AVX2 static void
-avx2_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
-						  int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
 }
 
 /* ---- four bit planes ---- */
@@ -352,19 +339,7 @@ planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, u
 		out[i] = avx2_planes4(planes, qv_code_at(list, i), nbytes);
 }
 
-AVX2 static void
-avx2_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
-				  size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
-}
-
-AVX2 static void
-avx2_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
-					 size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
-}
+QV_DEFINE_PLANE_BATCHES(AVX2, avx2)
 
 /* Eight distances. */
 AVX2 QV_INLINE __m256
@@ -541,45 +516,28 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 		out[i] = avx2_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
 }
 
-AVX2 static void
-avx2_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
-}
-
-AVX2 static void
-avx2_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
-}
+QV_DEFINE_DOT_BATCHES(AVX2, avx2)
 
 /* ---- floats ---- */
 
-typedef enum FloatOp
-{
-	FLOAT_DOT,
-	FLOAT_L2SQ,
-	FLOAT_L1
-} FloatOp;
-
 /* One step of four of the sixteen accumulators. */
 AVX2 QV_INLINE __m256d
-add_floats(FloatOp op, __m256d sum, const float *a, const float *b)
+add_floats(QvFloatOp op, __m256d sum, const float *a, const float *b)
 {
 	__m256d		x = _mm256_cvtps_pd(_mm_loadu_ps(a));
 	__m256d		y = _mm256_cvtps_pd(_mm_loadu_ps(b));
 	__m256d		d;
 
-	if (op == FLOAT_DOT)
+	if (op == QV_FLOAT_DOT)
 		return _mm256_add_pd(sum, _mm256_mul_pd(x, y));
 	d = _mm256_sub_pd(x, y);
-	if (op == FLOAT_L1)
+	if (op == QV_FLOAT_L1)
 		return _mm256_add_pd(sum, _mm256_andnot_pd(_mm256_set1_pd(-0.0), d));
 	return _mm256_add_pd(sum, _mm256_mul_pd(d, d));
 }
 
 AVX2 QV_INLINE double
-sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+sum_floats(QvFloatOp op, const float *a, const float *b, size_t n)
 {
 	__m256d		sum[4];
 	double		s[16];
@@ -603,9 +561,9 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 		double		y = ((const QvFloat *) b)[i];
 		double		d = x - y;
 
-		if (op == FLOAT_DOT)
+		if (op == QV_FLOAT_DOT)
 			s[i % 16] += x * y;
-		else if (op == FLOAT_L1)
+		else if (op == QV_FLOAT_L1)
 			s[i % 16] += __builtin_fabs(d);
 		else
 			s[i % 16] += d * d;
@@ -613,23 +571,7 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 	return qv_sum_tree(s);
 }
 
-AVX2 static double
-avx2_dot_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_DOT, a, b, n);
-}
-
-AVX2 static double
-avx2_l2sq_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L2SQ, a, b, n);
-}
-
-AVX2 static double
-avx2_l1_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L1, a, b, n);
-}
+QV_DEFINE_FLOAT_SUMS(AVX2, avx2)
 
 /* qv_sum_tree_single() on registers. */
 AVX2 QV_INLINE float
@@ -643,12 +585,12 @@ sum_tree_single(__m256 *s)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-#define LOAD_FLOATS(k) _mm256_loadu_ps(b + i + 8 * (k))
-#define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (halves + i + 8 * (k))))
+#define LOAD_FLOATS(k) _mm256_loadu_ps((const float *) b + i + 8 * (k))
+#define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) ((const uint16_t *) b + i + 8 * (k))))
 #define ADD_PRODUCTS(k, y) sum[k] = _mm256_add_ps(sum[k], _mm256_mul_ps(_mm256_loadu_ps(a + i + 8 * (k)), y));
 
-AVX2 static float
-avx2_fast_dot_f32(const float *a, const float *b, size_t n)
+AVX2 QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	__m256		sum[8];
 	float		s[64];
@@ -657,7 +599,7 @@ avx2_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = _mm256_setzero_ps();
 	QV_REPEAT8(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT8(ADD)
@@ -669,35 +611,12 @@ avx2_fast_dot_f32(const float *a, const float *b, size_t n)
 	QV_REPEAT8(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+		s[i % 64] += ((const QvFloat *) a)[i] *
+			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
 	return qv_sum_tree_single(s);
 }
 
-AVX2 static float
-avx2_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	__m256		sum[8];
-	float		s[64];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = _mm256_setzero_ps();
-	QV_REPEAT8(CLEAR)
-#undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT8(ADD)
-	}
-#undef ADD
-	if (i == n)
-		return sum_tree_single(sum);
-#define STORE(k) _mm256_storeu_ps(s + 8 * (k), sum[k]);
-	QV_REPEAT8(STORE)
-#undef STORE
-	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
-	return qv_sum_tree_single(s);
-}
+QV_DEFINE_FAST_DOTS(AVX2, avx2)
 
 /* ---- Walsh-Hadamard transform ---- */
 
@@ -720,108 +639,24 @@ stages_within(__m256 x)
 	return STAGE_WITHIN(x, _mm256_permute2f128_ps(x, x, 1), sign4);
 }
 
-AVX2 QV_INLINE void
-butterfly(__m256 *a, __m256 *b)
-{
-	__m256		low = *a;
-	__m256		high = *b;
-
-	*a = _mm256_add_ps(low, high);
-	*b = _mm256_sub_ps(low, high);
-}
-
-AVX2 QV_INLINE void
-butterflies2(__m256 *r)
-{
-	butterfly(&r[0], &r[1]);
-}
-
-AVX2 QV_INLINE void
-butterflies4(__m256 *r)
-{
-	butterflies2(r);
-	butterflies2(r + 2);
-	butterfly(&r[0], &r[2]);
-	butterfly(&r[1], &r[3]);
-}
-
-AVX2 QV_INLINE void
-butterflies8(__m256 *r)
-{
-	butterflies4(r);
-	butterflies4(r + 4);
-#define CROSS(k) butterfly(&r[k], &r[(k) + 4]);
-	QV_REPEAT4(CROSS)
-#undef CROSS
-}
-
-/*
- * The next log2(nregs) stages on nregs registers, step floats apart, after the
- * three stages within each register if these are the first.
- */
-AVX2 QV_INLINE void
-transform_registers(float *x, size_t step, const int nregs, const int first)
-{
-	__m256		r[8];
-
-#define LOAD(k) if ((k) < nregs) r[k] = _mm256_loadu_ps(x + (k) * step);
-	QV_REPEAT8(LOAD)
-#undef LOAD
-#define WITHIN(k) if (first && (k) < nregs) r[k] = stages_within(r[k]);
-	QV_REPEAT8(WITHIN)
-#undef WITHIN
-	if (nregs == 2)
-		butterflies2(r);
-	else if (nregs == 4)
-		butterflies4(r);
-	else if (nregs == 8)
-		butterflies8(r);
-#define STORE(k) if ((k) < nregs) _mm256_storeu_ps(x + (k) * step, r[k]);
-	QV_REPEAT8(STORE)
-#undef STORE
-}
-
-/* Stages h, 2h, ... (log2(nregs) of them) of the whole array, h >= 8. */
-AVX2 QV_INLINE void
-transform_pass(float *x, size_t n, size_t h, const int nregs)
-{
-	for (size_t block = 0; block < n; block += h * (size_t) nregs)
-	{
-		for (size_t j = 0; j < h; j += 8)
-			transform_registers(x + block + j, h, nregs, 0);
-	}
-}
+#define WALSH_TARGET		AVX2
+#define WALSH_REGISTER		__m256
+#define WALSH_LANES			8
+#define WALSH_NREGS			8
+#define WALSH_LOAD(p)		_mm256_loadu_ps(p)
+#define WALSH_STORE(p, v)	_mm256_storeu_ps((p), (v))
+#define WALSH_ADD(a, b)		_mm256_add_ps((a), (b))
+#define WALSH_SUB(a, b)		_mm256_sub_ps((a), (b))
+#define WALSH_WITHIN(v)		stages_within(v)
+#include "kernel/walsh_template.h"
 
 AVX2 static void
 avx2_fht_f32(float *x, size_t n)
 {
-	size_t		h = 64;
-
-	if (n < 8)
-	{
+	if (n < WALSH_LANES)
 		qv_kernels_scalar.fht_f32(x, n);
-		return;
-	}
-	switch (n)
-	{
-		case 8:
-			transform_registers(x, 8, 1, 1);
-			return;
-		case 16:
-			transform_registers(x, 8, 2, 1);
-			return;
-		case 32:
-			transform_registers(x, 8, 4, 1);
-			return;
-	}
-	for (size_t i = 0; i < n; i += 64)
-		transform_registers(x + i, 8, 8, 1);
-	for (; n / h >= 8; h *= 8)
-		transform_pass(x, n, h, 8);
-	if (n / h == 4)
-		transform_pass(x, n, h, 4);
-	else if (n / h == 2)
-		transform_pass(x, n, h, 2);
+	else
+		walsh(x, n);
 }
 
 AVX2 static uint32_t
@@ -1035,43 +870,6 @@ avx2_signs_f32(const float *x, size_t n, uint8_t *out)
 	qv_kernels_scalar.signs_f32(x + i, n - i, out + i / 8);
 }
 
-const QvKernels qv_kernels_avx2 = {
-	.name = "avx2",
-	.popcount = avx2_popcount,
-	.hamming = avx2_hamming,
-	.intersection = avx2_intersection,
-	.planes4 = avx2_planes4,
-	.hamming_many = avx2_hamming_many,
-	.hamming_strided = avx2_hamming_strided,
-	.hamming_block = avx2_hamming_block,
-	.hamming_below = avx2_hamming_below,
-	.intersection_many = avx2_intersection_many,
-	.intersection_strided = avx2_intersection_strided,
-	.planes4_many = avx2_planes4_many,
-	.planes4_strided = avx2_planes4_strided,
-	.estimate = avx2_estimate,
-	.dot_i8 = avx2_dot_i8,
-	.l2sq_i8 = avx2_l2sq_i8,
-	.l1_i8 = avx2_l1_i8,
-	.sum_i8 = avx2_sum_i8,
-	.dot_i8_many = avx2_dot_i8_many,
-	.dot_i8_strided = avx2_dot_i8_strided,
-	.dot_f32 = avx2_dot_f32,
-	.l2sq_f32 = avx2_l2sq_f32,
-	.l1_f32 = avx2_l1_f32,
-	.fast_dot_f32 = avx2_fast_dot_f32,
-	.fast_dot_f16 = avx2_fast_dot_f16,
-	.below_f32 = avx2_below_f32,
-	.sort_u64 = avx2_sort_u64,
-	.fht_f32 = avx2_fht_f32,
-	.residual_f32 = avx2_residual_f32,
-	.multiply_f32 = avx2_multiply_f32,
-	.turn_f32 = avx2_turn_f32,
-	.range_f32 = avx2_range_f32,
-	.levels_f32 = avx2_levels_f32,
-	.words_f32 = avx2_words_f32,
-	.bits_u8 = avx2_bits_u8,
-	.signs_f32 = avx2_signs_f32,
-};
+const QvKernels qv_kernels_avx2 = QV_KERNELS_OF(avx2);
 
 #endif							/* QV_HAVE_X86_LEVELS */

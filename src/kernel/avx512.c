@@ -240,19 +240,20 @@ count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t
 		store_eight(out + i, count_eight(op, query, list, i, ncodes - i, nbytes, ones), ncodes - i);
 }
 
-AVX512 static void
-avx512_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-					size_t nbytes, uint32_t *out)
+AVX512 QV_INLINE void
+hamming_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out, NULL);
+	count_list(QV_BITS_XOR, query, list, ncodes, nbytes, out, NULL);
 }
 
-AVX512 static void
-avx512_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
-					   size_t nbytes, uint32_t *out)
+AVX512 QV_INLINE void
+intersection_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+				  uint32_t *inter, uint32_t *codebits)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out, NULL);
+	count_list(QV_BITS_AND, query, list, ncodes, nbytes, inter, codebits);
 }
+
+QV_DEFINE_BIT_BATCHES(AVX512, avx512)
 
 /* The places and sums of those of eight that are below the limit, behind nnear others; returns how many there are then. */
 AVX512 QV_INLINE uint32_t
@@ -304,20 +305,6 @@ avx512_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, 
 	if (nbytes > 64 && nbytes <= 128)
 		return below_run(query, run, nbytes, limit, near, out);
 	return below_run(query, run, nbytes, limit, near, out);
-}
-
-AVX512 static void
-avx512_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
-}
-
-AVX512 static void
-avx512_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
-							int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
 }
 
 /* ---- blocks of bits ---- */
@@ -637,19 +624,7 @@ planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, u
 		planes_group(planes, list, i, ncodes - i, nbytes, out);
 }
 
-AVX512 static void
-avx512_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
-					size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
-}
-
-AVX512 static void
-avx512_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
-					   size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
-}
+QV_DEFINE_PLANE_BATCHES(AVX512, avx512)
 
 AVX512 static uint32_t
 avx512_planes4(const uint8_t *planes, const uint8_t *code, size_t nbytes)
@@ -883,39 +858,22 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 		dot_i8_group(query, list, i, ncodes - i, n, out);
 }
 
-AVX512 static void
-avx512_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
-}
-
-AVX512 static void
-avx512_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
-}
+QV_DEFINE_DOT_BATCHES(AVX512, avx512)
 
 /* ---- floats ---- */
 
-typedef enum FloatOp
-{
-	FLOAT_DOT,
-	FLOAT_L2SQ,
-	FLOAT_L1
-} FloatOp;
-
 /* One step of eight of the sixteen accumulators. */
 AVX512 QV_INLINE __m512d
-add_floats(FloatOp op, __m512d sum, __m256 a, __m256 b)
+add_floats(QvFloatOp op, __m512d sum, __m256 a, __m256 b)
 {
 	__m512d		x = _mm512_cvtps_pd(a);
 	__m512d		y = _mm512_cvtps_pd(b);
 	__m512d		d;
 
-	if (op == FLOAT_DOT)
+	if (op == QV_FLOAT_DOT)
 		return _mm512_add_pd(sum, _mm512_mul_pd(x, y));
 	d = _mm512_sub_pd(x, y);
-	if (op == FLOAT_L1)
+	if (op == QV_FLOAT_L1)
 		return _mm512_add_pd(sum, _mm512_abs_pd(d));
 	return _mm512_add_pd(sum, _mm512_mul_pd(d, d));
 }
@@ -936,7 +894,7 @@ sum_tree(__m512d low, __m512d high)
  * that starts at +0 is never -0 in this rounding mode.
  */
 AVX512 QV_INLINE double
-sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+sum_floats(QvFloatOp op, const float *a, const float *b, size_t n)
 {
 	__m512d		low = _mm512_setzero_pd();
 	__m512d		high = _mm512_setzero_pd();
@@ -961,23 +919,7 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 	return sum_tree(low, high);
 }
 
-AVX512 static double
-avx512_dot_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_DOT, a, b, n);
-}
-
-AVX512 static double
-avx512_l2sq_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L2SQ, a, b, n);
-}
-
-AVX512 static double
-avx512_l1_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L1, a, b, n);
-}
+QV_DEFINE_FLOAT_SUMS(AVX512, avx512)
 
 /* qv_sum_tree_single() on registers. */
 AVX512 QV_INLINE float
@@ -991,9 +933,15 @@ sum_tree_single(const __m512 *s)
 	return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+#define LOAD_FLOATS(k) _mm512_loadu_ps((const float *) b + i + 16 * (k))
+#define LOAD_HALVES(k) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) ((const uint16_t *) b + i + 16 * (k))))
+#define LOAD_FLOATS_OF(mask, k) _mm512_maskz_loadu_ps((mask), (const float *) b + i + 16 * (k))
+#define LOAD_HALVES_OF(mask, k) _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((mask), (const uint16_t *) b + i + 16 * (k)))
+#define ADD_PRODUCTS(k, x, y) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps((x), (y)));
+
 /* In the tail the accumulators past the end get +0, as in sum_floats. */
-AVX512 static float
-avx512_fast_dot_f32(const float *a, const float *b, size_t n)
+AVX512 QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	__m512		sum[4];
 	size_t		i = 0;
@@ -1001,7 +949,7 @@ avx512_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = _mm512_setzero_ps();
 	QV_REPEAT4(CLEAR)
 #undef CLEAR
-#define ADD(k) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), _mm512_loadu_ps(b + i + 16 * (k))));
+#define ADD(k) ADD_PRODUCTS(k, _mm512_loadu_ps(a + i + 16 * (k)), kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT4(ADD)
@@ -1013,44 +961,15 @@ avx512_fast_dot_f32(const float *a, const float *b, size_t n)
 		size_t		rest = n - i - 16 * (k); \
 		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
 		\
-		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
-													 _mm512_maskz_loadu_ps(mask, b + i + 16 * (k)))); \
+		ADD_PRODUCTS(k, _mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
+					 kind == QV_HALVES ? LOAD_HALVES_OF(mask, k) : LOAD_FLOATS_OF(mask, k)) \
 	}
 	QV_REPEAT4(TAIL)
 #undef TAIL
 	return sum_tree_single(sum);
 }
 
-AVX512 static float
-avx512_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	__m512		sum[4];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = _mm512_setzero_ps();
-	QV_REPEAT4(CLEAR)
-#undef CLEAR
-#define ADD(k) \
-	sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_loadu_ps(a + i + 16 * (k)), \
-												 _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (halves + i + 16 * (k))))));
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT4(ADD)
-	}
-#undef ADD
-#define TAIL(k) \
-	if (i + 16 * (k) < n) \
-	{ \
-		size_t		rest = n - i - 16 * (k); \
-		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
-		\
-		sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
-													 _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves + i + 16 * (k))))); \
-	}
-	QV_REPEAT4(TAIL)
-#undef TAIL
-	return sum_tree_single(sum);
-}
+QV_DEFINE_FAST_DOTS(AVX512, avx512)
 
 /* ---- Walsh-Hadamard transform ---- */
 
@@ -1075,125 +994,24 @@ stages_within(__m512 x)
 	return STAGE_WITHIN(x, _mm512_shuffle_f32x4(x, x, _MM_SHUFFLE(1, 0, 3, 2)), sign8);
 }
 
-AVX512 QV_INLINE void
-butterfly(__m512 *a, __m512 *b)
-{
-	__m512		low = *a;
-	__m512		high = *b;
-
-	*a = _mm512_add_ps(low, high);
-	*b = _mm512_sub_ps(low, high);
-}
-
-AVX512 QV_INLINE void
-butterflies2(__m512 *r)
-{
-	butterfly(&r[0], &r[1]);
-}
-
-AVX512 QV_INLINE void
-butterflies4(__m512 *r)
-{
-	butterflies2(r);
-	butterflies2(r + 2);
-	butterfly(&r[0], &r[2]);
-	butterfly(&r[1], &r[3]);
-}
-
-AVX512 QV_INLINE void
-butterflies8(__m512 *r)
-{
-	butterflies4(r);
-	butterflies4(r + 4);
-#define CROSS(k) butterfly(&r[k], &r[(k) + 4]);
-	QV_REPEAT4(CROSS)
-#undef CROSS
-}
-
-AVX512 QV_INLINE void
-butterflies16(__m512 *r)
-{
-	butterflies8(r);
-	butterflies8(r + 8);
-#define CROSS(k) butterfly(&r[k], &r[(k) + 8]);
-	QV_REPEAT8(CROSS)
-#undef CROSS
-}
-
-/*
- * The next log2(nregs) stages on nregs registers, step floats apart, after the
- * four stages within each register if these are the first.
- */
-AVX512 QV_INLINE void
-transform_registers(float *x, size_t step, const int nregs, const int first)
-{
-	__m512		r[16];
-
-#define LOAD(k) if ((k) < nregs) r[k] = _mm512_loadu_ps(x + (k) * step);
-	QV_REPEAT16(LOAD)
-#undef LOAD
-#define WITHIN(k) if (first && (k) < nregs) r[k] = stages_within(r[k]);
-	QV_REPEAT16(WITHIN)
-#undef WITHIN
-	if (nregs == 2)
-		butterflies2(r);
-	else if (nregs == 4)
-		butterflies4(r);
-	else if (nregs == 8)
-		butterflies8(r);
-	else if (nregs == 16)
-		butterflies16(r);
-#define STORE(k) if ((k) < nregs) _mm512_storeu_ps(x + (k) * step, r[k]);
-	QV_REPEAT16(STORE)
-#undef STORE
-}
-
-/* Stages h, 2h, ... (log2(nregs) of them) of the whole array, h >= 16. */
-AVX512 QV_INLINE void
-transform_pass(float *x, size_t n, size_t h, const int nregs)
-{
-	for (size_t block = 0; block < n; block += h * (size_t) nregs)
-	{
-		for (size_t j = 0; j < h; j += 16)
-			transform_registers(x + block + j, h, nregs, 0);
-	}
-}
+#define WALSH_TARGET		AVX512
+#define WALSH_REGISTER		__m512
+#define WALSH_LANES			16
+#define WALSH_NREGS			16
+#define WALSH_LOAD(p)		_mm512_loadu_ps(p)
+#define WALSH_STORE(p, v)	_mm512_storeu_ps((p), (v))
+#define WALSH_ADD(a, b)		_mm512_add_ps((a), (b))
+#define WALSH_SUB(a, b)		_mm512_sub_ps((a), (b))
+#define WALSH_WITHIN(v)		stages_within(v)
+#include "kernel/walsh_template.h"
 
 AVX512 static void
 avx512_fht_f32(float *x, size_t n)
 {
-	size_t		h = 256;
-
-	if (n < 16)
-	{
+	if (n < WALSH_LANES)
 		qv_kernels_scalar.fht_f32(x, n);
-		return;
-	}
-	switch (n)
-	{
-		case 16:
-			transform_registers(x, 16, 1, 1);
-			return;
-		case 32:
-			transform_registers(x, 16, 2, 1);
-			return;
-		case 64:
-			transform_registers(x, 16, 4, 1);
-			return;
-		case 128:
-			transform_registers(x, 16, 8, 1);
-			return;
-	}
-	for (size_t i = 0; i < n; i += 256)
-		transform_registers(x + i, 16, 16, 1);
-	for (; n / h >= 16; h *= 16)
-		transform_pass(x, n, h, 16);
-	if (n / h == 8)
-		transform_pass(x, n, h, 8);
-	else if (n / h == 4)
-		transform_pass(x, n, h, 4);
-	else if (n / h == 2)
-		transform_pass(x, n, h, 2);
+	else
+		walsh(x, n);
 }
 
 /* ---- from values to codes ---- */
@@ -1417,43 +1235,6 @@ avx512_signs_f32(const float *x, size_t n, uint8_t *out)
 	}
 }
 
-const QvKernels qv_kernels_avx512 = {
-	.name = "avx512",
-	.popcount = avx512_popcount,
-	.hamming = avx512_hamming,
-	.intersection = avx512_intersection,
-	.planes4 = avx512_planes4,
-	.hamming_many = avx512_hamming_many,
-	.hamming_strided = avx512_hamming_strided,
-	.hamming_block = avx512_hamming_block,
-	.hamming_below = avx512_hamming_below,
-	.intersection_many = avx512_intersection_many,
-	.intersection_strided = avx512_intersection_strided,
-	.planes4_many = avx512_planes4_many,
-	.planes4_strided = avx512_planes4_strided,
-	.estimate = avx512_estimate,
-	.dot_i8 = avx512_dot_i8,
-	.l2sq_i8 = avx512_l2sq_i8,
-	.l1_i8 = avx512_l1_i8,
-	.sum_i8 = avx512_sum_i8,
-	.dot_i8_many = avx512_dot_i8_many,
-	.dot_i8_strided = avx512_dot_i8_strided,
-	.dot_f32 = avx512_dot_f32,
-	.l2sq_f32 = avx512_l2sq_f32,
-	.l1_f32 = avx512_l1_f32,
-	.fast_dot_f32 = avx512_fast_dot_f32,
-	.fast_dot_f16 = avx512_fast_dot_f16,
-	.below_f32 = avx512_below_f32,
-	.sort_u64 = avx512_sort_u64,
-	.fht_f32 = avx512_fht_f32,
-	.residual_f32 = avx512_residual_f32,
-	.multiply_f32 = avx512_multiply_f32,
-	.turn_f32 = avx512_turn_f32,
-	.range_f32 = avx512_range_f32,
-	.levels_f32 = avx512_levels_f32,
-	.words_f32 = avx512_words_f32,
-	.bits_u8 = avx512_bits_u8,
-	.signs_f32 = avx512_signs_f32,
-};
+const QvKernels qv_kernels_avx512 = QV_KERNELS_OF(avx512);
 
 #endif							/* QV_HAVE_X86_LEVELS */

@@ -212,4 +212,155 @@ qv_float_of_half(uint16_t half)
 	return x;
 }
 
+/* ---- what the levels would else write each for itself ---- */
+
+/* The table of a level: its kernels are named level_kernel. */
+#define QV_KERNELS_OF(level) \
+{ \
+	.name = #level, \
+	.popcount = level##_popcount, \
+	.hamming = level##_hamming, \
+	.intersection = level##_intersection, \
+	.planes4 = level##_planes4, \
+	.hamming_many = level##_hamming_many, \
+	.hamming_strided = level##_hamming_strided, \
+	.hamming_block = level##_hamming_block, \
+	.hamming_below = level##_hamming_below, \
+	.intersection_many = level##_intersection_many, \
+	.intersection_strided = level##_intersection_strided, \
+	.planes4_many = level##_planes4_many, \
+	.planes4_strided = level##_planes4_strided, \
+	.estimate = level##_estimate, \
+	.dot_i8 = level##_dot_i8, \
+	.l2sq_i8 = level##_l2sq_i8, \
+	.l1_i8 = level##_l1_i8, \
+	.sum_i8 = level##_sum_i8, \
+	.dot_i8_many = level##_dot_i8_many, \
+	.dot_i8_strided = level##_dot_i8_strided, \
+	.dot_f32 = level##_dot_f32, \
+	.l2sq_f32 = level##_l2sq_f32, \
+	.l1_f32 = level##_l1_f32, \
+	.fast_dot_f32 = level##_fast_dot_f32, \
+	.fast_dot_f16 = level##_fast_dot_f16, \
+	.below_f32 = level##_below_f32, \
+	.sort_u64 = level##_sort_u64, \
+	.fht_f32 = level##_fht_f32, \
+	.residual_f32 = level##_residual_f32, \
+	.multiply_f32 = level##_multiply_f32, \
+	.turn_f32 = level##_turn_f32, \
+	.range_f32 = level##_range_f32, \
+	.levels_f32 = level##_levels_f32, \
+	.words_f32 = level##_words_f32, \
+	.bits_u8 = level##_bits_u8, \
+	.signs_f32 = level##_signs_f32, \
+}
+
+/*
+ * Batch kernels come in pairs, codes by pointer and by stride, which are one function over a
+ * QvCodeList.  The file of a level has that function, always_inline where it matters:
+ * hamming_list(), intersection_list(), planes_list(), dot_i8_list().  target is the file's
+ * QV_TARGET(), empty where there is none.
+ */
+#define QV_DEFINE_BIT_BATCHES(target, level) \
+target static void \
+level##_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out) \
+{ \
+	hamming_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, out); \
+} \
+\
+target static void \
+level##_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, \
+						uint32_t *out) \
+{ \
+	hamming_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, out); \
+} \
+\
+target static void \
+level##_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes, size_t nbytes, \
+						  uint32_t *inter, uint32_t *codebits) \
+{ \
+	intersection_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits); \
+} \
+\
+target static void \
+level##_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, \
+							 uint32_t *inter, uint32_t *codebits) \
+{ \
+	intersection_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits); \
+}
+
+#define QV_DEFINE_PLANE_BATCHES(target, level) \
+target static void \
+level##_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes, size_t nbytes, uint32_t *out) \
+{ \
+	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out); \
+} \
+\
+target static void \
+level##_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes, size_t nbytes, \
+						uint32_t *out) \
+{ \
+	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out); \
+}
+
+#define QV_DEFINE_DOT_BATCHES(target, level) \
+target static void \
+level##_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out) \
+{ \
+	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out); \
+} \
+\
+target static void \
+level##_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out) \
+{ \
+	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out); \
+}
+
+/* What is summed of two floats; sum_floats() of the level's file does it. */
+typedef enum QvFloatOp
+{
+	QV_FLOAT_DOT,
+	QV_FLOAT_L2SQ,
+	QV_FLOAT_L1
+} QvFloatOp;
+
+#define QV_DEFINE_FLOAT_SUMS(target, level) \
+target static double \
+level##_dot_f32(const float *a, const float *b, size_t n) \
+{ \
+	return sum_floats(QV_FLOAT_DOT, a, b, n); \
+} \
+\
+target static double \
+level##_l2sq_f32(const float *a, const float *b, size_t n) \
+{ \
+	return sum_floats(QV_FLOAT_L2SQ, a, b, n); \
+} \
+\
+target static double \
+level##_l1_f32(const float *a, const float *b, size_t n) \
+{ \
+	return sum_floats(QV_FLOAT_L1, a, b, n); \
+}
+
+/* What a vector of floats is multiplied with; fast_dot() of the level's file does it. */
+typedef enum QvNumbers
+{
+	QV_FLOATS,
+	QV_HALVES
+} QvNumbers;
+
+#define QV_DEFINE_FAST_DOTS(target, level) \
+target static float \
+level##_fast_dot_f32(const float *a, const float *b, size_t n) \
+{ \
+	return fast_dot(QV_FLOATS, a, b, n); \
+} \
+\
+target static float \
+level##_fast_dot_f16(const float *a, const uint16_t *halves, size_t n) \
+{ \
+	return fast_dot(QV_HALVES, a, halves, n); \
+}
+
 #endif							/* QV_KERNEL_LEVELS_H */

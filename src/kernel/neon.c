@@ -114,19 +114,21 @@ count_list(QvBitOp op, const uint8_t *query, QvCodeList list, int ncodes, size_t
 		out[i] = count_run(op, query, qv_code_at(list, i), nbytes);
 }
 
-static void
-neon_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-				  size_t nbytes, uint32_t *out)
+QV_INLINE void
+hamming_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_pointer(codes), ncodes, nbytes, out);
+	count_list(QV_BITS_XOR, query, list, ncodes, nbytes, out);
 }
 
-static void
-neon_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
-					 size_t nbytes, uint32_t *out)
+QV_INLINE void
+intersection_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbytes,
+				  uint32_t *inter, uint32_t *codebits)
 {
-	count_list(QV_BITS_XOR, query, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
+	count_list(QV_BITS_AND, query, list, ncodes, nbytes, inter);
+	count_list(QV_BITS_ONE, query, list, ncodes, nbytes, codebits);
 }
+
+QV_DEFINE_BIT_BATCHES(, neon)
 
 static void
 neon_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
@@ -140,22 +142,6 @@ static uint32_t
 neon_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, uint32_t limit, uint32_t *near, uint32_t *out)
 {
 	return qv_hamming_below(neon_hamming_strided, query, run, nbytes, limit, near, out);
-}
-
-static void
-neon_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-					   size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_pointer(codes), ncodes, nbytes, inter);
-	count_list(QV_BITS_ONE, query, qv_codes_by_pointer(codes), ncodes, nbytes, codebits);
-}
-
-static void
-neon_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
-						  int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	count_list(QV_BITS_AND, query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter);
-	count_list(QV_BITS_ONE, query, qv_codes_by_stride(base, stride), ncodes, nbytes, codebits);
 }
 
 /* ---- four bit planes ---- */
@@ -215,19 +201,7 @@ planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, u
 		out[i] = neon_planes4(planes, qv_code_at(list, i), nbytes);
 }
 
-static void
-neon_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
-				  size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
-}
-
-static void
-neon_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
-					 size_t nbytes, uint32_t *out)
-{
-	planes_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
-}
+QV_DEFINE_PLANE_BATCHES(, neon)
 
 /* x where it is less, or more; the instructions of these names would make NaN of a NaN. */
 QV_INLINE float32x4_t
@@ -368,43 +342,26 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 		out[i] = neon_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
 }
 
-static void
-neon_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
-}
-
-static void
-neon_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
-}
+QV_DEFINE_DOT_BATCHES(, neon)
 
 /* ---- floats ---- */
 
-typedef enum FloatOp
-{
-	FLOAT_DOT,
-	FLOAT_L2SQ,
-	FLOAT_L1
-} FloatOp;
-
 /* One step of two of the sixteen accumulators: no vfmaq, which rounds once. */
 QV_INLINE float64x2_t
-add_floats(FloatOp op, float64x2_t sum, float64x2_t x, float64x2_t y)
+add_floats(QvFloatOp op, float64x2_t sum, float64x2_t x, float64x2_t y)
 {
 	float64x2_t d;
 
-	if (op == FLOAT_DOT)
+	if (op == QV_FLOAT_DOT)
 		return vaddq_f64(sum, vmulq_f64(x, y));
 	d = vsubq_f64(x, y);
-	if (op == FLOAT_L1)
+	if (op == QV_FLOAT_L1)
 		return vaddq_f64(sum, vabsq_f64(d));
 	return vaddq_f64(sum, vmulq_f64(d, d));
 }
 
 QV_INLINE double
-sum_floats(FloatOp op, const float *a, const float *b, size_t n)
+sum_floats(QvFloatOp op, const float *a, const float *b, size_t n)
 {
 	float64x2_t sum[8];
 	double		s[16];
@@ -435,9 +392,9 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 		double		y = ((const QvFloat *) b)[i];
 		double		d = x - y;
 
-		if (op == FLOAT_DOT)
+		if (op == QV_FLOAT_DOT)
 			s[i % 16] += x * y;
-		else if (op == FLOAT_L1)
+		else if (op == QV_FLOAT_L1)
 			s[i % 16] += __builtin_fabs(d);
 		else
 			s[i % 16] += d * d;
@@ -445,23 +402,7 @@ sum_floats(FloatOp op, const float *a, const float *b, size_t n)
 	return qv_sum_tree(s);
 }
 
-static double
-neon_dot_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_DOT, a, b, n);
-}
-
-static double
-neon_l2sq_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L2SQ, a, b, n);
-}
-
-static double
-neon_l1_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L1, a, b, n);
-}
+QV_DEFINE_FLOAT_SUMS(, neon)
 
 /* qv_sum_tree_single() on registers. */
 QV_INLINE float
@@ -480,12 +421,12 @@ sum_tree_single(float32x4_t *s)
 	return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
-#define LOAD_FLOATS(k) vld1q_f32(b + i + 4 * (k))
-#define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(halves + i + 4 * (k))))
+#define LOAD_FLOATS(k) vld1q_f32((const float *) b + i + 4 * (k))
+#define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *) b + i + 4 * (k))))
 #define ADD_PRODUCTS(k, y) sum[k] = vaddq_f32(sum[k], vmulq_f32(vld1q_f32(a + i + 4 * (k)), y));
 
-static float
-neon_fast_dot_f32(const float *a, const float *b, size_t n)
+QV_INLINE float
+fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 {
 	float32x4_t sum[16];
 	float		s[64];
@@ -494,7 +435,7 @@ neon_fast_dot_f32(const float *a, const float *b, size_t n)
 #define CLEAR(k) sum[k] = vdupq_n_f32(0);
 	QV_REPEAT16(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_FLOATS(k))
+#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT16(ADD)
@@ -506,35 +447,12 @@ neon_fast_dot_f32(const float *a, const float *b, size_t n)
 	QV_REPEAT16(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * ((const QvFloat *) b)[i];
+		s[i % 64] += ((const QvFloat *) a)[i] *
+			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
 	return qv_sum_tree_single(s);
 }
 
-static float
-neon_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	float32x4_t sum[16];
-	float		s[64];
-	size_t		i = 0;
-
-#define CLEAR(k) sum[k] = vdupq_n_f32(0);
-	QV_REPEAT16(CLEAR)
-#undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, LOAD_HALVES(k))
-	for (; i + 64 <= n; i += 64)
-	{
-		QV_REPEAT16(ADD)
-	}
-#undef ADD
-	if (i == n)
-		return sum_tree_single(sum);
-#define STORE(k) vst1q_f32(s + 4 * (k), sum[k]);
-	QV_REPEAT16(STORE)
-#undef STORE
-	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] * qv_float_of_half(((const QvHalf *) halves)[i]);
-	return qv_sum_tree_single(s);
-}
+QV_DEFINE_FAST_DOTS(, neon)
 
 /* ---- Walsh-Hadamard transform ---- */
 
@@ -890,43 +808,6 @@ neon_signs_f32(const float *x, size_t n, uint8_t *out)
 	qv_kernels_scalar.signs_f32(x + i, n - i, out + i / 8);
 }
 
-const QvKernels qv_kernels_neon = {
-	.name = "neon",
-	.popcount = neon_popcount,
-	.hamming = neon_hamming,
-	.intersection = neon_intersection,
-	.planes4 = neon_planes4,
-	.hamming_many = neon_hamming_many,
-	.hamming_strided = neon_hamming_strided,
-	.hamming_block = neon_hamming_block,
-	.hamming_below = neon_hamming_below,
-	.intersection_many = neon_intersection_many,
-	.intersection_strided = neon_intersection_strided,
-	.planes4_many = neon_planes4_many,
-	.planes4_strided = neon_planes4_strided,
-	.estimate = neon_estimate,
-	.dot_i8 = neon_dot_i8,
-	.l2sq_i8 = neon_l2sq_i8,
-	.l1_i8 = neon_l1_i8,
-	.sum_i8 = neon_sum_i8,
-	.dot_i8_many = neon_dot_i8_many,
-	.dot_i8_strided = neon_dot_i8_strided,
-	.dot_f32 = neon_dot_f32,
-	.l2sq_f32 = neon_l2sq_f32,
-	.l1_f32 = neon_l1_f32,
-	.fast_dot_f32 = neon_fast_dot_f32,
-	.fast_dot_f16 = neon_fast_dot_f16,
-	.below_f32 = neon_below_f32,
-	.sort_u64 = neon_sort_u64,
-	.fht_f32 = neon_fht_f32,
-	.residual_f32 = neon_residual_f32,
-	.multiply_f32 = neon_multiply_f32,
-	.turn_f32 = neon_turn_f32,
-	.range_f32 = neon_range_f32,
-	.levels_f32 = neon_levels_f32,
-	.words_f32 = neon_words_f32,
-	.bits_u8 = neon_bits_u8,
-	.signs_f32 = neon_signs_f32,
-};
+const QvKernels qv_kernels_neon = QV_KERNELS_OF(neon);
 
 #endif							/* QV_HAVE_NEON_LEVEL */

@@ -101,18 +101,13 @@ intersection_list(const uint8_t *query, QvCodeList list, int ncodes, size_t nbyt
 }
 
 static inline void
-planes4_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
+planes_list(const uint8_t *planes, QvCodeList list, int ncodes, size_t nbytes, uint32_t *out)
 {
 	for (int i = 0; i < ncodes; i++)
 		out[i] = scalar_planes4(planes, qv_code_at(list, i), nbytes);
 }
 
-static void
-scalar_hamming_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-					size_t nbytes, uint32_t *out)
-{
-	hamming_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, out);
-}
+QV_DEFINE_BIT_BATCHES(, scalar)
 
 static float
 clamp_finite(float x)
@@ -136,13 +131,6 @@ scalar_estimate(const QvEstimate *how, const uint32_t *sums, const QvFactors *fa
 }
 
 static void
-scalar_hamming_strided(const uint8_t *query, const uint8_t *base, size_t stride, int ncodes,
-					   size_t nbytes, uint32_t *out)
-{
-	hamming_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
-}
-
-static void
 scalar_hamming_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes,
 					 size_t nbytes, uint32_t *out)
 {
@@ -156,33 +144,7 @@ scalar_hamming_below(const uint8_t *query, const QvCodeRun *run, size_t nbytes, 
 	return qv_hamming_below(scalar_hamming_strided, query, run, nbytes, limit, near, out);
 }
 
-static void
-scalar_intersection_many(const uint8_t *query, const uint8_t *const *codes, int ncodes,
-						 size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	intersection_list(query, qv_codes_by_pointer(codes), ncodes, nbytes, inter, codebits);
-}
-
-static void
-scalar_intersection_strided(const uint8_t *query, const uint8_t *base, size_t stride,
-							int ncodes, size_t nbytes, uint32_t *inter, uint32_t *codebits)
-{
-	intersection_list(query, qv_codes_by_stride(base, stride), ncodes, nbytes, inter, codebits);
-}
-
-static void
-scalar_planes4_many(const uint8_t *planes, const uint8_t *const *codes, int ncodes,
-					size_t nbytes, uint32_t *out)
-{
-	planes4_list(planes, qv_codes_by_pointer(codes), ncodes, nbytes, out);
-}
-
-static void
-scalar_planes4_strided(const uint8_t *planes, const uint8_t *base, size_t stride, int ncodes,
-					   size_t nbytes, uint32_t *out)
-{
-	planes4_list(planes, qv_codes_by_stride(base, stride), ncodes, nbytes, out);
-}
+QV_DEFINE_PLANE_BATCHES(, scalar)
 
 /* ---- signed bytes ---- */
 
@@ -241,33 +203,16 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 		out[i] = scalar_dot_i8(query, (const int8_t *) qv_code_at(list, i), n);
 }
 
-static void
-scalar_dot_i8_many(const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_pointer(codes), ncodes, n, out);
-}
-
-static void
-scalar_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out)
-{
-	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out);
-}
+QV_DEFINE_DOT_BATCHES(, scalar)
 
 /* ---- floats ---- */
 
-typedef enum FloatOp
-{
-	FLOAT_DOT,
-	FLOAT_L2SQ,
-	FLOAT_L1
-} FloatOp;
-
 QV_INLINE double
-float_term(FloatOp op, double x, double y)
+float_term(QvFloatOp op, double x, double y)
 {
 	double		d = x - y;
 
-	return op == FLOAT_DOT ? x * y : op == FLOAT_L2SQ ? d * d : fabs(d);
+	return op == QV_FLOAT_DOT ? x * y : op == QV_FLOAT_L2SQ ? d * d : fabs(d);
 }
 
 /*
@@ -275,7 +220,7 @@ float_term(FloatOp op, double x, double y)
  * loop of their own because a compiler can keep them in registers.
  */
 QV_INLINE double
-sum_floats(FloatOp op, const QvFloat *x, const QvFloat *y, size_t n)
+sum_floats(QvFloatOp op, const QvFloat *x, const QvFloat *y, size_t n)
 {
 	double		s[16] = {0};
 	size_t		i = 0;
@@ -290,23 +235,7 @@ sum_floats(FloatOp op, const QvFloat *x, const QvFloat *y, size_t n)
 	return qv_sum_tree(s);
 }
 
-static double
-scalar_dot_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_DOT, a, b, n);
-}
-
-static double
-scalar_l2sq_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L2SQ, a, b, n);
-}
-
-static double
-scalar_l1_f32(const float *a, const float *b, size_t n)
-{
-	return sum_floats(FLOAT_L1, a, b, n);
-}
+QV_DEFINE_FLOAT_SUMS(, scalar)
 
 static float
 scalar_fast_dot_f32(const float *a, const float *b, size_t n)
@@ -534,41 +463,4 @@ scalar_signs_f32(const float *values, size_t n, uint8_t *out)
 	}
 }
 
-const QvKernels qv_kernels_scalar = {
-	.name = "scalar",
-	.popcount = scalar_popcount,
-	.hamming = scalar_hamming,
-	.intersection = scalar_intersection,
-	.planes4 = scalar_planes4,
-	.hamming_many = scalar_hamming_many,
-	.hamming_strided = scalar_hamming_strided,
-	.hamming_block = scalar_hamming_block,
-	.hamming_below = scalar_hamming_below,
-	.intersection_many = scalar_intersection_many,
-	.intersection_strided = scalar_intersection_strided,
-	.planes4_many = scalar_planes4_many,
-	.planes4_strided = scalar_planes4_strided,
-	.estimate = scalar_estimate,
-	.dot_i8 = scalar_dot_i8,
-	.l2sq_i8 = scalar_l2sq_i8,
-	.l1_i8 = scalar_l1_i8,
-	.sum_i8 = scalar_sum_i8,
-	.dot_i8_many = scalar_dot_i8_many,
-	.dot_i8_strided = scalar_dot_i8_strided,
-	.dot_f32 = scalar_dot_f32,
-	.l2sq_f32 = scalar_l2sq_f32,
-	.l1_f32 = scalar_l1_f32,
-	.fast_dot_f32 = scalar_fast_dot_f32,
-	.fast_dot_f16 = scalar_fast_dot_f16,
-	.below_f32 = scalar_below_f32,
-	.sort_u64 = scalar_sort_u64,
-	.fht_f32 = scalar_fht_f32,
-	.residual_f32 = scalar_residual_f32,
-	.multiply_f32 = scalar_multiply_f32,
-	.turn_f32 = scalar_turn_f32,
-	.range_f32 = scalar_range_f32,
-	.levels_f32 = scalar_levels_f32,
-	.words_f32 = scalar_words_f32,
-	.bits_u8 = scalar_bits_u8,
-	.signs_f32 = scalar_signs_f32,
-};
+const QvKernels qv_kernels_scalar = QV_KERNELS_OF(scalar);

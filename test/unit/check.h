@@ -139,4 +139,23 @@ check_uniform(uint64_t *state)
 	return (double) (check_random(state) >> 11) / 9007199254740992.0;	/* 2^53 */
 }
 
+/* For qsort(). */
+static inline int
+compare_u64(const void *a, const void *b)
+{
+	uint64_t	x = *(const uint64_t *) a;
+	uint64_t	y = *(const uint64_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+static inline int
+compare_u32(const void *a, const void *b)
+{
+	uint32_t	x = *(const uint32_t *) a;
+	uint32_t	y = *(const uint32_t *) b;
+
+	return (x > y) - (x < y);
+}
+
 #endif							/* QV_CHECK_H */

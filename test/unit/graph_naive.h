@@ -43,17 +43,17 @@ typedef struct Naive
 	uint8_t    *visited;
 	float		reach;
 	QhNode		deferred[100];	/* neighbours of the node expanded last, not scored yet */
-	int			nwaiting;
+	int			nbatch;
 
-	/* while places are spared */
-	bool		sparing;
+	/* while neighbours are deferred */
+	bool		deferring;
 	int			nexpanded;
 	float		nearest;		/* of those not returned, whenever a node was about to be expanded; so many were before it was found: */
 	int			nearest_since;
 	uint8_t		met[CODE_NBYTES * 8];
 	uint8_t		read[CODE_NBYTES * 8];	/* by place */
-	QhNode		owner[CODE_NBYTES * 8]; /* for whom a node waits, QH_INVALID_NODE where it does not */
-	QhNode		queue[CODE_NBYTES * 8]; /* all that ever waited, in order */
+	QhNode		owner[CODE_NBYTES * 8]; /* for which a node is deferred, QH_INVALID_NODE where it is not */
+	QhNode		queue[CODE_NBYTES * 8]; /* all that ever were deferred, in order */
 	int			nqueue;
 	uint64_t	whole_total;
 	uint64_t	size;			/* of those not returned, so many are in order */
@@ -81,13 +81,22 @@ naive_begin(Naive *naive, Memory *mem, QhNode seed)
 	naive_add(naive, mem, seed);
 }
 
-/* Score those that wait. */
 static inline void
-naive_take_in(Naive *naive, Memory *mem)
+naive_free(Naive *naive)
 {
-	for (int i = 0; i < naive->nwaiting; i++)
+	free(naive->found);
+	free(naive->expanded);
+	free(naive->returned);
+	free(naive->visited);
+}
+
+/* Score the batch that waits. */
+static inline void
+naive_take_batch(Naive *naive, Memory *mem)
+{
+	for (int i = 0; i < naive->nbatch; i++)
 		naive_add(naive, mem, naive->deferred[i]);
-	naive->nwaiting = 0;
+	naive->nbatch = 0;
 }
 
 /* The k-th smallest distance not returned, INFINITY if there are fewer. */
@@ -106,11 +115,11 @@ naive_bound(const Naive *naive, uint64_t k)
 	return INFINITY;
 }
 
-/* Has a neighbour that was not scored yet to wait?  Notes it if so. */
+/* Is a neighbour that was not scored yet to be deferred?  Notes it if so. */
 static inline bool
-naive_waits(Naive *naive, QhNode owner, QhNode node)
+naive_defers(Naive *naive, QhNode owner, QhNode node)
 {
-	if (!naive->sparing || naive->nexpanded < naive->nearest_since + 3 || naive->met[node] || naive->read[place_of_eight(NULL, node)])
+	if (!naive->deferring || naive->nexpanded < naive->nearest_since + 3 || naive->met[node] || naive->read[place_of_eight(NULL, node)])
 		return false;
 	naive->met[node] = 1;
 	naive->owner[node] = owner;
@@ -122,7 +131,7 @@ static inline void
 naive_visit(Naive *naive, QhNode node)
 {
 	naive->visited[node] = 1;
-	naive->read[place_of_eight(NULL, node)] = naive->sparing;
+	naive->read[place_of_eight(NULL, node)] = naive->deferring;
 }
 
 static inline void
@@ -143,17 +152,17 @@ naive_expand(Naive *naive, Memory *mem, uint32_t i)
 	{
 		QhNode		neighbour = qh_link_node(memory_links(mem, node)[link]);
 
-		if (naive->visited[neighbour] || naive_waits(naive, node, neighbour))
+		if (naive->visited[neighbour] || naive_defers(naive, node, neighbour))
 			continue;
 		met[nmet++] = neighbour;
 		naive_visit(naive, neighbour);
 	}
 	naive->nexpanded++;
-	naive_take_in(naive, mem);
+	naive_take_batch(naive, mem);
 	memcpy(naive->deferred, met, (size_t) nmet * sizeof(QhNode));
-	naive->nwaiting = nmet;
+	naive->nbatch = nmet;
 	if (mem->store.at_once)
-		naive_take_in(naive, mem);
+		naive_take_batch(naive, mem);
 }
 
 /* The distance that the nodes behind the first k not returned may have: that of the rank-th nearest of all times reach, but none behind the first most. */
@@ -171,16 +180,16 @@ naive_reach(Naive *naive, const QhBudget *budget)
 	return most < naive->reach ? most : naive->reach;
 }
 
-/* Does somebody wait, not having been scored since? */
+/* Is a node deferred, and not scored since? */
 static inline bool
-naive_is_waiting(const Naive *naive, QhNode node)
+naive_is_deferred(const Naive *naive, QhNode node)
 {
 	return naive->owner[node] != QH_INVALID_NODE && !naive->visited[node];
 }
 
-/* Score some of those that wait for nodes nearer than bound, as many as a batch holds.  False where nobody does. */
+/* Score some of those deferred for nodes nearer than bound, as many as a batch holds.  False where there are none. */
 static inline bool
-naive_call_in(Naive *naive, Memory *mem, float bound)
+naive_resume(Naive *naive, Memory *mem, float bound)
 {
 	int			n = 0;
 
@@ -188,7 +197,7 @@ naive_call_in(Naive *naive, Memory *mem, float bound)
 	{
 		QhNode		node = naive->queue[i];
 
-		for (uint32_t j = 0; j < naive->nfound && naive_is_waiting(naive, node); j++)
+		for (uint32_t j = 0; j < naive->nfound && naive_is_deferred(naive, node); j++)
 		{
 			/* whoever was returned has no say, unless all have */
 			if (naive->found[j].node != naive->owner[node] || (bound < INFINITY && (naive->returned[j] || naive->found[j].dist > bound)))
@@ -203,7 +212,7 @@ naive_call_in(Naive *naive, Memory *mem, float bound)
 
 /* Likewise once nothing is to be expanded: of the nearest, or of all where all that was found is expanded. */
 static inline bool
-naive_call_in_near(Naive *naive, Memory *mem)
+naive_resume_near(Naive *naive, Memory *mem)
 {
 	uint64_t	nwhole = naive->whole_total > naive->nreturned ? naive->whole_total - naive->nreturned : 0;
 	uint32_t	nleft = 0;
@@ -211,10 +220,10 @@ naive_call_in_near(Naive *naive, Memory *mem)
 	for (uint32_t i = 0; i < naive->nfound; i++)
 		nleft += !naive->returned[i] && !naive->expanded[i];
 	if (nleft == 0 && naive->nfound - naive->nreturned <= naive->size)
-		return naive_call_in(naive, mem, INFINITY);
+		return naive_resume(naive, mem, INFINITY);
 	if (nwhole > naive->size)
 		nwhole = naive->size;
-	return nwhole > 0 && naive->nfound > naive->nreturned && naive_call_in(naive, mem, fminf(naive_bound(naive, nwhole), 1e9f));
+	return nwhole > 0 && naive->nfound > naive->nreturned && naive_resume(naive, mem, fminf(naive_bound(naive, nwhole), 1e9f));
 }
 
 /*
@@ -227,7 +236,7 @@ naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhBudget *budget)
 {
 	int64_t		best = 0;
 
-	while (best >= 0 || naive->nwaiting > 0)
+	while (best >= 0 || naive->nbatch > 0)
 	{
 		float		near = k > 0 ? naive_bound(naive, k) : -1;
 		float		reach = naive_reach(naive, budget);
@@ -240,12 +249,12 @@ naive_settle(Naive *naive, Memory *mem, uint64_t k, const QhBudget *budget)
 				best = i;
 		if (best >= 0)
 			naive_expand(naive, mem, (uint32_t) best);
-		else if (naive->nwaiting > 0)
+		else if (naive->nbatch > 0)
 		{
-			naive_take_in(naive, mem);
+			naive_take_batch(naive, mem);
 			best = 0;
 		}
-		else if (naive->sparing && naive_call_in_near(naive, mem))
+		else if (naive->deferring && naive_resume_near(naive, mem))
 			best = 0;
 	}
 }
@@ -277,16 +286,16 @@ naive_next(Naive *naive, Memory *mem, const QhBudget *budget, QhCandidate *out)
 	int64_t		best = -1;
 
 	if (naive->nexpanded == 0)
-		naive->sparing = budget->whole_total > 0 && mem->store.place != NULL;
+		naive->deferring = budget->whole_total > 0 && mem->store.place != NULL;
 	naive->whole_total = budget->whole_total;
 	naive->size = k;
 	if (budget->found_total > naive->nreturned + naive->size)
 		naive->size = budget->found_total - naive->nreturned;
 	if (budget->rank > 0 && budget->most_total > naive->nreturned + naive->size)
 		naive->size = budget->most_total - naive->nreturned;
-	while (budget->whole_total == 0 && naive->sparing && naive_call_in(naive, mem, INFINITY))
+	while (budget->whole_total == 0 && naive->deferring && naive_resume(naive, mem, INFINITY))
 		;
-	naive->sparing = naive->sparing && budget->whole_total > 0;
+	naive->deferring = naive->deferring && budget->whole_total > 0;
 	while (naive_pay(naive, mem, budget->ef_total))
 		;
 	naive_settle(naive, mem, k, budget);

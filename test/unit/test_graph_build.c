@@ -9,7 +9,7 @@
 
 typedef struct Progress
 {
-	uint64_t	nticks;
+	uint64_t	ncalls;
 	uint64_t	ntimes[QH_PHASE_REACH + 1];
 	bool		backwards;
 	QhBuildPhase last;
@@ -18,11 +18,11 @@ typedef struct Progress
 } Progress;
 
 static void
-on_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
+on_progress(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
 {
 	Progress   *progress = ctx;
 
-	progress->nticks++;
+	progress->ncalls++;
 	progress->ntimes[phase]++;
 	/* partition and candidates take turns, tree by tree */
 	if (phase < progress->last && phase > QH_PHASE_CANDIDATES)
@@ -30,7 +30,7 @@ on_tick(void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total)
 	if (done > total)
 		progress->backwards = true;
 	progress->last = phase;
-	if (progress->nticks == progress->jump_at)
+	if (progress->ncalls == progress->jump_at)
 		longjmp(progress->out, 1);
 }
 
@@ -156,15 +156,6 @@ compare_codes(const void *a, const void *b)
 /* Stretches of so many places of the order, about what a page holds, that nodes of a cluster are counted on. */
 #define STRETCH		64
 
-static int
-compare_places(const void *a, const void *b)
-{
-	uint32_t	x = *(const uint32_t *) a;
-	uint32_t	y = *(const uint32_t *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Clusters of 48 codes that came in by turns: on how many stretches each is, on average. */
 static void
 test_clusters_together(const Code *codes)
@@ -191,7 +182,7 @@ test_clusters_together(const Code *codes)
 		places[order[i] % NCLUSTERS * SIZE + order[i] / NCLUSTERS] = i;
 	for (uint32_t *own = places; own < places + N; own += SIZE)
 	{
-		qsort(own, SIZE, sizeof(uint32_t), compare_places);
+		qsort(own, SIZE, sizeof(uint32_t), compare_u32);
 		for (int i = 0; i < SIZE; i++)
 			nstretches += i == 0 || own[i] / STRETCH != own[i - 1] / STRETCH;
 	}
@@ -352,10 +343,10 @@ test_progress(const Code *codes, uint32_t n)
 	QhAlloc		alloc = {leaky_alloc, leaky_release, &list};
 	volatile int nleft = 0;
 
-	params.progress = on_tick;
+	params.progress = on_progress;
 	params.progress_ctx = &progress;
 	(void) qh_build(&alloc, &space, &params);
-	total = progress.nticks;
+	total = progress.ncalls;
 	ok(total >= 12 && !progress.backwards, "progress is called often (%llu times) and phases only go on", (unsigned long long) total);
 	for (int phase = QH_PHASE_CANDIDATES; phase <= QH_PHASE_REACH; phase++)
 		ok(progress.ntimes[phase] > 0, "phase %d is seen", phase);

@@ -6,7 +6,7 @@
 #include "graph_memory.h"
 
 static void
-count_tick(void *ctx)
+count_call(void *ctx)
 {
 	/* the checker has one context for all callbacks */
 	((Memory *) ctx)->nprefetches++;
@@ -219,7 +219,7 @@ test_bounded_work(void)
 	}
 	mem.nentries = 1;
 	input = (QhCheckInput) {.nnodes = n, .in_use = memory_in_use, .entries = mem.entries, .nentries = 1, .ctx = &mem,
-	.report = memory_report, .progress = count_tick};
+	.report = memory_report, .progress = count_call};
 	ok(qh_check(&alloc, &mem.store, &input) == 0, "a broad graph of %u nodes is sound", n);
 	ok(counted.peak < 5 * (size_t) n / 8 + 300000 + 8 * 400, "checked in %zu bytes", counted.peak);
 	ok(mem.nprefetches > n / 1024, "progress is called");

@@ -159,7 +159,7 @@ typedef struct Hunt
 	Counted    *counted;
 	QhSearchLimits limits;
 	size_t		most_nbytes;	/* that may be held; 0: any number */
-	bool		spared;			/* a budget has let neighbours wait */
+	bool		spared;			/* a budget has let neighbours be deferred */
 	float		last;			/* distance returned last */
 	const char *fault;
 } Hunt;
@@ -205,7 +205,7 @@ look_at(Hunt *hunt, const QhCandidate *found, int n, bool was_limited)
 
 /* Any budget: larger or smaller than the one before, with the numbers of one who filters, or senseless. */
 static QhBudget
-choose_aim(Hunt *hunt, uint64_t *random)
+choose_budget(Hunt *hunt, uint64_t *random)
 {
 	uint64_t	next = hunt->seen->nreturned;
 	QhBudget		budget = {.ef_total = any_size(random, 2 * hunt->seen->mem.n)};
@@ -257,7 +257,7 @@ look_at_end(Hunt *hunt, uint32_t nreachable)
 static void
 hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 {
-	QhBudget		budget = choose_aim(hunt, random);
+	QhBudget		budget = choose_budget(hunt, random);
 	uint64_t	ncalls = any_size(random, 3 * hunt->seen->mem.n);
 	uint64_t	change_every = any_size(random, 100);
 	int			max = 1 + (int) below(random, 40);
@@ -270,7 +270,7 @@ hunt_on(Hunt *hunt, uint32_t nreachable, uint64_t *random)
 
 		if (i % change_every == change_every - 1)
 		{
-			budget = choose_aim(hunt, random);
+			budget = choose_budget(hunt, random);
 			max = 1 + (int) below(random, 40);
 		}
 		if (i % 7 == 3)
@@ -394,10 +394,7 @@ naive_round(uint64_t seed)
 	}
 	qh_search_destroy(search);
 	memory_free(&mem);
-	free(naive.found);
-	free(naive.expanded);
-	free(naive.returned);
-	free(naive.visited);
+	naive_free(&naive);
 	free(codes);
 	return fault;
 }

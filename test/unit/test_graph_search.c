@@ -7,15 +7,6 @@
 
 /* ---- keys ---- */
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64_t	x = *(const uint64_t *) a;
-	uint64_t	y = *(const uint64_t *) b;
-
-	return (x > y) - (x < y);
-}
-
 static void
 test_keys(void)
 {
@@ -53,11 +44,11 @@ test_keys(void)
 
 		for (uint32_t i = 0; i < n; i++)
 			keys[i] = sorted[i] = cut[i] = round % 5 == 0 ? i : check_random(&random) % range;
-		qsort(sorted, n, sizeof(uint64_t), compare_keys);
+		qsort(sorted, n, sizeof(uint64_t), compare_u64);
 		qh_keys_sort(keys, n);
 		qh_keys_partition(cut, n, k);
 		wrong += memcmp(keys, sorted, n * sizeof(uint64_t)) != 0;
-		qsort(cut, k, sizeof(uint64_t), compare_keys);
+		qsort(cut, k, sizeof(uint64_t), compare_u64);
 		wrong += memcmp(cut, sorted, k * sizeof(uint64_t)) != 0;
 	}
 	ok(wrong == 0, "keys are sorted and cut as by the library's sort");
@@ -147,10 +138,7 @@ test_against_naive(void)
 		}
 		qh_search_destroy(search);
 		memory_free(&mem);
-		free(naive.found);
-		free(naive.expanded);
-		free(naive.returned);
-		free(naive.visited);
+		naive_free(&naive);
 		free(codes);
 	}
 	ok(wrong == 0 && nreturned > 5000, "returns what a naive search returns (%d nodes compared)", nreturned);
@@ -493,10 +481,10 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 
 	recall = places_search(&places, search, &(QhBudget) {.ef_total = 10, .found_total = 10}, &nread);
 	spared = places_search(&places, search, &(QhBudget) {.ef_total = 40, .found_total = 40, .whole_total = 5}, &nspared);
-	ok(nspared <= nread && spared > recall + 0.03, "where neighbours wait %llu places are enough for recall %.3f, else %llu for %.3f",
+	ok(nspared <= nread && spared > recall + 0.03, "where neighbours are deferred %llu places are enough for recall %.3f, else %llu for %.3f",
 	   (unsigned long long) nspared, spared, (unsigned long long) nread, recall);
 
-	/* whoever waits comes in the end, whether the search is told to let nobody wait or finds nothing else */
+	/* what was deferred comes in the end, whether the search is told to defer nothing or finds nothing else */
 	for (int told = 0; told < 2; told++)
 	{
 		memory_start(&places.mem, search, &codes[1], &(QhSearchLimits) {.resumable = true});
@@ -512,7 +500,7 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 				budget.whole_total = 0;
 		}
 		ok(nreturned == n && twice == 0 && qh_search_stats(search)->nexpanded == n && qh_search_stats(search)->exhausted,
-		   "each of %u nodes is returned once, %s", n, told ? "as if none had waited" : "those that wait too");
+		   "each of %u nodes is returned once, %s", n, told ? "as if none had been deferred" : "those deferred too");
 	}
 
 	/* a limit on memory counts what deferred takes */
@@ -523,9 +511,9 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 	for (budget = (QhBudget) {.ef_total = 40, .found_total = 40, .whole_total = 5}; qh_search_next_within(search, &budget, 1, &found) > 0; budget.ef_total++)
 		;
 	ok(qh_search_stats(search)->limited && counted.peak - before <= limits.max_nbytes,
-	   "a limit on memory holds while nodes wait (%zu bytes at the peak)", counted.peak - before);
+	   "a limit on memory holds while nodes are deferred (%zu bytes at the peak)", counted.peak - before);
 
-	/* and where there is little, nobody waits: a search is not to end for it that would not end without */
+	/* and where there is little, nothing is deferred: a search is not to end for it that would not end without */
 	limits.max_nbytes = nnodes > 0 ? 25000 : 40000;
 	for (int whole = 0; whole < 2; whole++)
 	{
@@ -536,7 +524,7 @@ test_places(const Code *codes, uint32_t n, QhNode nnodes)
 		nread = whole ? nread : qh_search_stats(search)->nscored;
 	}
 	ok(nreturned == 10 && !qh_search_stats(search)->limited && qh_search_stats(search)->nscored == nread,
-	   "with little memory nobody waits (%llu scored)", (unsigned long long) nread);
+	   "with little memory nothing is deferred (%llu scored)", (unsigned long long) nread);
 
 	qh_search_destroy(search);
 	memory_free(&places.mem);

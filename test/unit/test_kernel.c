@@ -1225,15 +1225,6 @@ test_below(const QvKernels *level)
 
 /* ---- sorting ---- */
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64_t	x = *(const uint64_t *) a;
-	uint64_t	y = *(const uint64_t *) b;
-
-	return (x > y) - (x < y);
-}
-
 static void
 test_sort(const QvKernels *level)
 {
@@ -1255,7 +1246,7 @@ test_sort(const QvKernels *level)
 				keys[i] = i == 0 ? UINT64_MAX : i == 1 ? 0 : (check_random(&seed) << 16) + i;
 			memcpy(in, keys, nbytes);
 			level->sort_u64((const uint64_t *) (const void *) in, n, (uint64_t *) (void *) out);
-			qsort(keys, n, sizeof(uint64_t), compare_keys);
+			qsort(keys, n, sizeof(uint64_t), compare_u64);
 			expect(memcmp(out, keys, nbytes) == 0, "sort_u64", n, where, 0);
 		}
 	}

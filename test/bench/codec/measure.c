@@ -6,7 +6,7 @@
  * little-endian floats.  Rows are shuffled with a fixed seed, the last NQUERIES
  * (500) are the queries; METRIC is cosine (default), l2 or ip.  Prints the share of the
  * true ten among the best c by each way to compare codes, then times.  Built
- * and run by "run" beside it; results in src/codec/README.md.
+ * and run by "run" beside it; results in test/bench/results/codec.md.
  */
 #include <math.h>
 #include <stdbool.h>

@@ -7,7 +7,7 @@
  * DIRECTORY is what prepare.py made.  Prints for each ef the share of the ten
  * nearest by cosine among the ef found ("among"), recall@10 of the codes' own
  * exact order with ties counted fairly ("exact"), and the work of a search.
- * src/graph/README.md, "What was tried", tells what was learned with it.
+ * Results are in test/bench/results/graph.md.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
