@@ -5,7 +5,7 @@
  * An access method is told neither LIMIT nor WHERE.  A hook of ExecutorRun remembers which query
  * is running and how many rows were asked for.  The scan is found in its plan by the scan
  * descriptor.  What follows from its place there is for plan_wanted.c, plan_filter.c and
- * plan_bounds.c to say.  README.md, section "Rows wanted".
+ * plan_bounds.c to say.  README.md, section "Finding the scan".
  */
 #include "postgres.h"
 

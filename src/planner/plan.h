@@ -3,7 +3,7 @@
  *		What the executor's plan says of a scan: rows wanted, filter, bounds of the distance.
  *
  * It serves to look at the right candidates only: the executor filters and counts what it is
- * given once more. README.md, section "Rows wanted".
+ * given once more.  README.md, section "Rows wanted".
  */
 #ifndef QH_PLAN_H
 #define QH_PLAN_H

@@ -3,8 +3,8 @@
  *		How many rows the plan takes from a scan.
  *
  * From the root down to the scan each node says how many rows of its input it takes, to give
- * those that are taken from it. That is known where a node hands on what it gets.  Where a node
- * drops or multiplies rows it is a guess by the planner's estimates. README.md, section "Rows
+ * those that are taken from it.  That is known where a node hands on what it gets.  Where a node
+ * drops or multiplies rows it is a guess by the planner's estimates.  README.md, section "Rows
  * wanted".
  */
 #include "postgres.h"

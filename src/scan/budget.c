@@ -15,13 +15,13 @@
 
 /*
  * Candidates fetched beyond oversample times the rows wanted: LIMIT 10 and less at oversample 3
- * fetch 39 rows. doc/decisions/0030.
+ * fetch 39 rows.  doc/decisions/0030.
  */
 #define RESCORED_MORE			9
 
 /*
  * The same where a finer code has put the candidates in order: some rows more than are wanted, or
- * a share of those. doc/decisions/0029.
+ * a share of those.  doc/decisions/0029.
  */
 #define RESCORED_MORE_INT4		5
 #define RESCORED_SHARE_INT4		10

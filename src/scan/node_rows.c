@@ -3,7 +3,7 @@
  *		Row pointers in the order of the codes: the rows of one candidate after the other.
  *
  * Rows of the nodes that come next are read together, where each has one.  Must not read the
- * table. README.md, section "Course of a scan".
+ * table.  README.md, section "Course of a scan".
  */
 #include "postgres.h"
 

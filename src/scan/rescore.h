@@ -1,6 +1,6 @@
 /*
  * rescore.h
- *		What the files share that put rows into their exact order: the pool, rows fetched into it, bounds.
+ *		What the files share that put rows into their exact order: the pool, rows fetched, bounds.
  *
  * fetch.c is the lowest of them, then come bounds.c and rescore.c.
  */

@@ -29,7 +29,7 @@ struct QhCandidateSource
 
 	/*
 	 * Nodes that next() is likely to give next, in that order, as far as that is known without
-	 * reading: at most max. Returns how many.
+	 * reading: at most max.  Returns how many.
 	 */
 	int			(*peek) (const QhCandidateSource *source, int max, QhNode *out);
 	/* Give back what would otherwise stay until the query ends. */
