@@ -31,7 +31,7 @@ typedef struct QhBoundExpr QhBoundExpr;
 /* What the plan says of a scan, found once for all its rescans. */
 typedef struct QhPlan
 {
-	bool		searched;
+	bool		searched;		/* qh_plan_find() was called */
 	PlanState  *scan;			/* the node that runs it; NULL if it was not found */
 	QueryDesc  *query;			/* the query it belongs to; to be compared only */
 	QhConsumer *consumers;		/* of the scan's rows */

@@ -40,7 +40,7 @@ typedef struct QhStage
 	uint64		end;			/* the rank of its last row, counted from the query's first */
 	double		rank;			/* decided with the effort for so many rows: end, at least QH_MIN_STAGE */
 	bool		planned;		/* the plan was known to take rows of this stage when it began */
-	bool		begun;			/* rescore.c works on it, so its next stage is another one */
+	bool		begun;			/* rescore.c has begun to decide it */
 	double		ncandidates;	/* candidates to be found before its rows are decided; 0 = not known */
 	QhBudget	budget;			/* of the graph search until those are found */
 	uint64		max_near;		/* finer codes: candidates up to this number are refined if near; 0 = none */
