@@ -24,27 +24,25 @@
 #define PASS_GROWTH		8
 
 /* Candidates put in order at once, at least.  Chosen by hand; doc/decisions/0033. */
-#define LEAST_SORTED		128
+#define LEAST_SORTED	128
 
 /*
  * What the first pass keeps: so many times the candidates that the plan's rows take, for some
  * rows are deleted; so many times ef_search, where no plan tells.  Chosen by hand;
  * doc/decisions/0033.
  */
-#define PER_WANTED	4
-#define PER_EF		16
+#define PER_WANTED		4
+#define PER_EF			16
 
 /*
  * The same behind a lower bound of the distance: times the rows known to lie before it, times the
  * candidates taken from the graph, and at least.  Chosen by hand; doc/decisions/0033.
  */
-#define PER_KNOWN	8
-#define PER_GIVEN	3
+#define PER_KNOWN		8
+#define PER_GIVEN		3
 #define LEAST_BEHIND	1024
 
-/*
- * Candidates are kept as numbers, "keys", that order as they do.
- */
+/* A candidate is kept as a number, its key, that orders as candidates do. */
 typedef struct FlatSource
 {
 	QhCandidateSource base;		/* must be first */
