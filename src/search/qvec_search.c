@@ -189,7 +189,8 @@ check_types(Search *search)
 	Column	   *code = &search->code;
 	Column	   *floats = &search->floats;
 
-	if (code->type != type_in_schema(search->schema, "bitvec") && code->type != type_in_schema(search->schema, "qvec8"))
+	if (code->type != type_in_schema(search->schema, "bitvec") &&
+		code->type != type_in_schema(search->schema, "qvec8"))
 		refuse_type(code, "code", "bitvec or qvec8");
 	code->schema = search->schema;
 
@@ -375,10 +376,12 @@ write_query(const Search *search)
 	StringInfoData sql;
 	const char *name = get_rel_name(search->relid);
 	const char *table = quote_identifier(name);
-	const char *qualified = quote_qualified_identifier(get_namespace_name(get_rel_namespace(search->relid)), name);
+	const char *schema = get_namespace_name(get_rel_namespace(search->relid));
+	const char *qualified = quote_qualified_identifier(schema, name);
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance FROM (SELECT f.place, f.part, f.distance FROM (SELECT %s.ctid AS place, %s.tableoid AS part, ",
+	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance FROM (SELECT f.place, f.part, f.distance FROM "
+					 "(SELECT %s.ctid AS place, %s.tableoid AS part, ",
 					 qualified, table, table);
 	append_operator(&sql, table, &search->floats, search->metric->operator);
 	appendStringInfo(&sql, "$1::%s AS distance FROM %s WHERE %s.%s IS NOT NULL AND %s.%s IS NOT NULL",
@@ -390,7 +393,9 @@ write_query(const Search *search)
 		appendStringInfo(&sql, " AND (%s\n)", search->filter);
 	appendStringInfoString(&sql, " ORDER BY ");
 	append_code_distance(&sql, table, search);
-	appendStringInfo(&sql, " LIMIT %d) AS f ORDER BY f.distance LIMIT %d) AS c, %s AS t WHERE t.ctid OPERATOR(pg_catalog.=) c.place AND t.tableoid OPERATOR(pg_catalog.=) c.part ORDER BY c.distance",
+	appendStringInfo(&sql, " LIMIT %d) AS f ORDER BY f.distance LIMIT %d) AS c, %s AS t "
+					 "WHERE t.ctid OPERATOR(pg_catalog.=) c.place "
+					 "AND t.tableoid OPERATOR(pg_catalog.=) c.part ORDER BY c.distance",
 					 first_pass(search), search->k, qualified);
 	return sql.data;
 }
@@ -417,7 +422,8 @@ widen_scans(int nwanted)
 	set_locally("qhnsw.ef_search", psprintf("%d", Max(qhnsw_ef_search, nwanted)));
 	set_locally("qhnsw.iterative_scan", "relaxed_order");
 	set_locally("qhnsw.max_scan_tuples", psprintf("%d", INT_MAX));
-	set_locally("qhnsw.scan_mem_multiplier", psprintf("%g", Min(Max(qhnsw_scan_mem_multiplier, ceil(memory)), 1000)));
+	memory = Min(Max(qhnsw_scan_mem_multiplier, ceil(memory)), 1000);
+	set_locally("qhnsw.scan_mem_multiplier", psprintf("%g", memory));
 }
 
 /* Run the query, and put its rows into the result. */
@@ -441,7 +447,8 @@ run(FunctionCallInfo fcinfo, const Search *search, const char *sql)
 		bool		isnull[2];
 
 		for (int column = 0; column < 2; column++)
-			row[column] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column + 1, &isnull[column]);
+			row[column] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+										column + 1, &isnull[column]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
 	}
 }
