@@ -33,6 +33,7 @@
  */
 #define UNCACHED		0.02
 
+/* amcostestimate; its parameters are PostgreSQL's. */
 void
 qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
