@@ -37,7 +37,7 @@
  */
 #define SAME_CODE_FAR	1024
 
-/* Entry points a search starts from, as in scan.c. */
+/* Entry points a search starts from, as in source_graph.c. */
 #define MAX_SEEDS		4
 
 /*

@@ -2,8 +2,8 @@
  * column.c
  *		What an operator class says of its type, and which values are indexed.
  *
- * A new column type adds a QhColumn and an SQL-callable function that returns it;
- * nothing else in this room knows types.
+ * A new column type adds a QhColumn and an SQL-callable function that returns it.  Nothing else
+ * in the access method knows types.  README.md, section "What an operator class says".
  */
 #include "postgres.h"
 
@@ -36,14 +36,11 @@ qh_column_read(const QhColumn *column, Datum value, QhValue *out)
 		return;
 	out->norm2 = qv_kernels()->dot_f32(out->data, out->data, out->ndims);
 
-	/*
-	 * The sum of squares of finite floats stays finite in double, so it tells. What
-	 * the codes hold of it is a float, and has to fit too.
-	 */
+	/* the sum of squares of finite floats is finite in double, so it tells whether all are */
 	out->finite = isfinite(out->norm2);
 }
 
-/* Name the first element that is not finite. */
+/* An error that names the first element that is not finite, if there is one. */
 static void
 refuse_element(const QhValue *value)
 {
@@ -78,7 +75,7 @@ qh_column_indexable(const QhColumn *column, const QhValue *value, uint32 ndims)
 		return true;
 	if (!value->finite)
 		refuse_element(value);
-	/* L2 estimates add up to four of these, as floats */
+	/* an estimate of L2 is a float, and may be four times a squared norm */
 	if (value->norm2 > FLT_MAX / 16 && column->metric != QV_METRIC_COSINE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -142,7 +139,10 @@ function(PG_FUNCTION_ARGS) \
 } \
 extern int	qh_column_no_such_variable
 
-/* what array_in and pgvector's types reach, and what the rotation was tested with */
+/*
+ * Most dimensions of float columns: those of pgvector's types.  The rotation was tested with so
+ * many.
+ */
 #define REAL_MAX_DIMS	16000
 
 QH_COLUMN(qhnsw_bitvec_hamming, "bitvec", QV_METRIC_HAMMING, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec);

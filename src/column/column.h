@@ -2,7 +2,7 @@
  * column.h
  *		What an operator class says of its type, and which values are indexed.
  *
- * Floor 4.  Knows types and codes, no index.  See README.md in this folder.
+ * Floor 4.  Knows types and codes; must not know indexes.  See README.md in this folder.
  */
 #ifndef QH_COLUMN_H
 #define QH_COLUMN_H
@@ -23,12 +23,12 @@ typedef struct QhColumn
 	QvCodeKind	kind;
 	uint32		max_ndims;
 	bool		compressible;	/* a float column: "compression" applies */
-	/* Dimension a type modifier states, 0 if none. */
+	/* The dimension that a type modifier states, 0 if none. */
 	uint32		(*typmod_ndims) (int32 typmod);
 
 	/*
-	 * What the codec reads of a detoasted value: packed bits or floats, in the value
-	 * itself or in memory allocated here.  Raises an error for a value that is no vector.
+	 * Detoasts a value and returns what the codec reads of it: packed bits or floats, in the
+	 * value itself or in memory allocated here.  Raises an error for a value that is no vector.
 	 */
 	const void *(*read) (Datum value, uint32 *ndims);
 } QhColumn;
@@ -42,8 +42,9 @@ typedef struct QhValue
 	bool		finite;
 } QhValue;
 
+/* What the operator class of the index's column says. */
 extern const QhColumn *qh_column(Relation index);
-/* Detoast and take apart; checks nothing but that it is a vector. */
+/* Detoast a value and take it apart.  Checks nothing but that it is a vector. */
 extern void qh_column_read(const QhColumn *column, Datum value, QhValue *out);
 
 /*

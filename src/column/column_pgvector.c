@@ -2,8 +2,8 @@
  * column_pgvector.c
  *		The columns of the bridge extension qvec_pgvector: pgvector's vector and halfvec.
  *
- * Knows how these types lie in a datum, and takes nothing of it on trust, because no header of
- * pgvector says so here.  See README.md, section "pgvector's types".
+ * Knows the layout of these types without a header of pgvector, and so checks every datum.
+ * README.md, section "pgvector's types".
  */
 #include "compat.h"
 
@@ -23,7 +23,7 @@ typedef struct PgvectorDatum
 
 StaticAssertDecl(offsetof(PgvectorDatum, elements) == 8, "elements of pgvector's types are aligned");
 
-/* A detoasted value whose length says the same as its dimension. */
+/* Detoast a value.  An error if its length is not that of its dimension. */
 static const PgvectorDatum *
 open_datum(Datum value, const char *type_name, Size element_nbytes)
 {
@@ -64,7 +64,7 @@ half_to_float(uint16 half)
 		result = (float) fraction * 0x1p-24f;
 		return sign ? -result : result;
 	}
-	/* the largest exponent, of infinity and NaN, is the largest in either format */
+	/* infinity and NaN have the largest exponent in either format */
 	exponent = exponent == 0x1F ? 0xFF : exponent + 127 - 15;
 	bits = sign | exponent << 23 | fraction << 13;
 	memcpy(&result, &bits, sizeof(result));

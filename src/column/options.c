@@ -1,6 +1,9 @@
 /*
  * options.c
  *		Storage parameters of qhnsw indexes and the qhnsw.* settings.
+ *
+ * Defines them, checks them against the column, and answers for their defaults.  README.md,
+ * sections "Storage parameters" and "Settings".
  */
 #include "postgres.h"
 
@@ -189,7 +192,10 @@ qh_option_m_low(Relation index)
 	return options->m_low > 0 ? options->m_low : Min(QH_DEFAULT_M_LOW, 2 * options->m);
 }
 
-/* "compression" says how many times smaller than 32 bits; "mode" says it in words. */
+/*
+ * "compression" says how many times smaller than 32 bits a code is; without it "mode" decides, 1x
+ * or 32x.
+ */
 int
 qh_option_code_nbits(Relation index, const QhColumn *column)
 {
@@ -211,7 +217,7 @@ qh_option_refine_nbits(Relation index)
 	return options ? options->refine : 0;
 }
 
-/* Defaults by code: doc/decisions/0030. */
+/* The defaults: 3.0 for 32x, 2.0 for 16x and 8x, 1.0 else.  doc/decisions/0030. */
 double
 qh_option_oversample(Relation index, int code_nbits)
 {

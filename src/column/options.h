@@ -1,6 +1,8 @@
 /*
  * options.h
  *		Storage parameters of qhnsw indexes and the qhnsw.* settings.
+ *
+ * Floor 4.  See README.md in this folder.
  */
 #ifndef QH_OPTIONS_H
 #define QH_OPTIONS_H
@@ -64,15 +66,21 @@ extern void qhnsw_init(void);	/* called once, when the library is loaded, as is 
 extern bytea *qhnswoptions(Datum reloptions, bool validate);
 extern int	qh_option_m(Relation index);
 extern int	qh_option_ef_construction(Relation index);
-/* Share of nodes with room for 2m links, and words of the others' slots; 0 and 0 where all have that room. */
+/*
+ * Low storage: the share of nodes with room for 2m links, and the words of the others' slots.  0
+ * and 0: all have that room.
+ */
 extern float4 qh_option_hub_fraction(Relation index);
 extern int	qh_option_m_low(Relation index);
-/* Bits a dimension of the traversal code, and of the finer one (0 = none). */
+/* Bits a dimension of the code that searches walk by, and of the finer one (0 = none). */
 extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
 extern int	qh_option_refine_nbits(Relation index);
-/* Setting, else index option, else the default for codes of so many bits. */
+/* The setting, else the index's option, else the default for codes of so many bits. */
 extern double qh_option_oversample(Relation index, int code_nbits);
-/* Check the options against the column; an error where they do not fit.  Returns the dimension they and the type state, 0 if none. */
+/*
+ * Check the options against the column; an error where they do not fit.  Returns the dimension
+ * that they or the type state, 0 if none.
+ */
 extern uint32 qh_option_check(Relation index, const QhColumn *column);
 
 #endif							/* QH_OPTIONS_H */

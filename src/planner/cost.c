@@ -2,8 +2,7 @@
  * cost.c
  *		What an index scan costs, for the planner.
  *
- * Computed from the catalogs alone: no page of the index is read.  See README.md,
- * section "Cost".
+ * Computed from the catalogs alone: no page of the index is read.  README.md, section "Cost".
  */
 #include "postgres.h"
 
@@ -21,18 +20,20 @@
 #include "utils/spccache.h"
 
 /*
- * Codes scored and link lists read for each of ef: what test/bench/graph counts on
- * clustered embeddings at m = 16 (findings: 270 and 22 at ef 20, 512 and 43 at 40).
+ * Codes scored for each of ef_search: what graph_bench (test/bench/graph) counts on clustered
+ * embeddings at m = 16: 270 at ef 20, 512 at 40.  doc/decisions/0036.
  */
 #define CODES_PER_EF	12.0
 
 /*
- * Share of page visits that pay for a read.  The index is a twentieth of its table and every
- * search visits the same pages, so most of it stays cached; chosen by hand to put the
- * break-even with a sequential scan at some hundred rows (test of plans: sql/qhnsw_plan.sql).
+ * Share of page visits that count as a read.  The index is a twentieth of its table, and every
+ * search visits the same pages, so most of it stays cached.  Chosen by hand, so that the index
+ * costs less than a sequential scan from some hundred rows on (sql/qhnsw_plan.sql).
+ * doc/decisions/0036.
  */
 #define UNCACHED		0.02
 
+/* amcostestimate; its parameters are PostgreSQL's. */
 void
 qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 				  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
@@ -79,9 +80,13 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 		per_code = cpu_operator_cost + seq_page_cost * info->pages / ntuples;
 	}
 
-	/* a candidate looked at: a row fetched, its vector detoasted, or computed by the index's expression, and compared */
+	/*
+	 * a candidate rescored: its row is fetched, its vector detoasted or computed by the index's
+	 * expression, and compared
+	 */
 	cost_qual_eval(&expression, info->indexprs, root);
-	per_fetch = cpu_tuple_cost + 10 * cpu_operator_cost + 2 * UNCACHED * random_page_cost + expression.per_tuple;
+	per_fetch = cpu_tuple_cost + 10 * cpu_operator_cost + 2 * UNCACHED * random_page_cost +
+		expression.per_tuple;
 	nrescored = Min(oversample > 0 ? oversample * 10 + 10 : 0, ntuples);
 
 	*startup_cost = expression.startup + ncodes * per_code + nrescored * per_fetch;

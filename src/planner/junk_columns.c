@@ -1,11 +1,11 @@
 /*
  * junk_columns.c
- *		Keeps plans from computing a distance that nobody reads.
+ *		Keeps plans from computing a distance that no node reads.
  *
- * ORDER BY's expression is a column of each plan below it, even where the index gives the order and no
- * sort is left to read that column.  The executor would fetch each row's vector, or evaluate the index's
- * expression, once more only to throw the distance away.  Must not know scans.  See
- * README.md, section "Columns that nobody reads".
+ * The expression of ORDER BY is a junk column of every plan below the sort, also where the index
+ * gives the order and there is no sort to read it.  The executor would fetch each row's vector,
+ * or evaluate the index's expression, once more, and throw the result away.  A hook puts NULL in
+ * its place.  Must not know scans.  README.md, section "Junk columns".
  */
 #include "postgres.h"
 
@@ -18,7 +18,10 @@
 
 static create_upper_paths_hook_type next_hook = NULL;
 
-/* Is this a scan of a qhnsw index in the order of a distance, and nothing on top but a projection? */
+/*
+ * Is this a scan of a qhnsw index in the order of a distance, with nothing above it but a
+ * projection?
+ */
 static bool
 is_ordered_scan(const Path *path)
 {
@@ -30,7 +33,7 @@ is_ordered_scan(const Path *path)
 		scan->indexinfo->amcostestimate == qhnswcostestimate;
 }
 
-/* The same target with NULL in the place of what is there for ORDER BY alone. */
+/* The same target with NULL in the place of columns that are there for ORDER BY alone. */
 static PathTarget *
 without_sort_columns(PlannerInfo *root, const PathTarget *target)
 {
@@ -49,6 +52,7 @@ without_sort_columns(PlannerInfo *root, const PathTarget *target)
 	return result;
 }
 
+/* A copy of a path, of nbytes, with another target. */
 static Path *
 copy_path(const Path *path, Size nbytes, PathTarget *target)
 {
@@ -60,11 +64,12 @@ copy_path(const Path *path, Size nbytes, PathTarget *target)
 }
 
 /*
- * The same path with NULL in those columns; itself where there is nothing to leave out.
+ * The same path with NULL in those columns; the path itself where there is nothing to leave out.
  *
- * A junk column is not visible above the query it belongs to.  Within, LIMIT with ties compares it, and what
- * else may read it (a sort, a merge, row locks) would stand between the scan and the LIMIT.  Paths are copied: the same
- * scan is in the lists of other relations, and in the hands of whoever looked there.
+ * A junk column is not visible above its own query.  Within the query LIMIT ... WITH TIES reads
+ * it.  Other nodes that may read it (a sort, a merge, row locks) would stand between the scan and
+ * the LIMIT, and no such plan is changed.  Paths are copied: the same path may be in the lists of
+ * other relations, and other hooks may hold it.
  */
 static Path *
 leave_junk_out(PlannerInfo *root, Path *path)
@@ -89,8 +94,10 @@ leave_junk_out(PlannerInfo *root, Path *path)
 	return path;
 }
 
+/* create_upper_paths_hook */
 static void
-upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel, RelOptInfo *output_rel, void *extra)
+upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
+			RelOptInfo *output_rel, void *extra)
 {
 	List	   *paths = NIL;
 	ListCell   *cell;

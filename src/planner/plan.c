@@ -1,10 +1,11 @@
 /*
  * plan.c
- *		Find a scan in the plan that the executor is running, and who takes its rows.
+ *		Finds a scan in the plan that the executor is running, and the nodes that take its rows.
  *
- * An access method is told neither LIMIT nor WHERE.  A hook of ExecutorRun notes which query is running and how
- * many rows were asked for; the scan is found there by its descriptor.  What follows from where it stands is told
- * by plan_wanted.c, plan_filter.c and plan_bounds.c.  See README.md, section "Rows wanted".
+ * An access method is told neither LIMIT nor WHERE.  A hook of ExecutorRun remembers which query
+ * is running and how many rows were asked for.  The scan is found in its plan by the scan
+ * descriptor.  What follows from its place there is for plan_wanted.c, plan_filter.c and
+ * plan_bounds.c to say.  README.md, section "Finding the scan".
  */
 #include "postgres.h"
 
@@ -16,15 +17,22 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 
-/* More takers than that are not looked for: CTEs that read each other multiply. */
-#define MOST_TAKERS		256
+/*
+ * More consumers are not looked for: where CTEs read each other, their number multiplies.  Chosen
+ * by hand.
+ */
+#define MAX_CONSUMERS		256
 
-/* The query that the executor is running: the innermost one, and the rows this call of it is to give at most. */
+/*
+ * The innermost query that the executor is running, and the rows that this call of it is to give
+ * at most; 0 = no limit.
+ */
 static QueryDesc *running = NULL;
 static uint64 running_count = 0;
 
 static ExecutorRun_hook_type next_run_hook = NULL;
 
+/* ExecutorRun_hook */
 static void
 note_running(QH_EXECUTOR_RUN_PARAMETERS)
 {
@@ -57,9 +65,9 @@ qh_plan_init(void)
 
 typedef struct FindContext
 {
-	IndexScanDesc desc;			/* of the scan that is searched for, or */
-	PlanState  *target;			/* the node itself */
-	List	   *path;			/* once it is found: nodes above it, the root last */
+	IndexScanDesc desc;			/* of the scan that is searched for; NULL = target is given */
+	PlanState  *target;			/* the node */
+	List	   *path;			/* once it is found: the nodes above it, the root last */
 } FindContext;
 
 static bool
@@ -93,6 +101,7 @@ find_readers(PlanState *node, void *context)
 	return planstate_tree_walker(node, find_readers, context);
 }
 
+/* The subplan in the list that has this plan. */
 static SubPlanState *
 subplan_among(List *subplans, const PlanState *plan)
 {
@@ -108,25 +117,25 @@ subplan_among(List *subplans, const PlanState *plan)
 	return NULL;
 }
 
-static QhTaker *takers_of(PlanState *root, const FindContext *found, int *left);
+static QhConsumer *consumers_of(PlanState *root, const FindContext *found, int *left);
 
-static QhTaker *
-new_taker(PlanState *node, PlanState *from, int *left)
+static QhConsumer *
+new_consumer(PlanState *node, PlanState *from, int *left)
 {
-	QhTaker    *taker = palloc0(sizeof(QhTaker));
+	QhConsumer    *consumer = palloc0(sizeof(QhConsumer));
 
-	taker->node = node;
-	taker->from = from;
+	consumer->node = node;
+	consumer->from = from;
 	--*left;
-	return taker;
+	return consumer;
 }
 
-/* Those who read a CTE take its rows, not the node that its plan hangs on. */
-static QhTaker *
+/* The rows of a CTE are taken by its readers, not by the node that its plan hangs on. */
+static QhConsumer *
 readers_of(PlanState *root, PlanState *cte, int *left)
 {
 	ReaderContext find = {cte, NIL};
-	QhTaker    *all = NULL;
+	QhConsumer    *all = NULL;
 	ListCell   *cell;
 
 	check_stack_depth();
@@ -134,33 +143,36 @@ readers_of(PlanState *root, PlanState *cte, int *left)
 	foreach(cell, find.readers)
 	{
 		FindContext reader = {NULL, lfirst(cell), NIL};
-		QhTaker    *taker;
+		QhConsumer    *consumer;
 
 		if (*left <= 0)
 			break;
 		(void) find_path(root, &reader);
-		taker = new_taker(reader.target, cte, left);
-		taker->above = takers_of(root, &reader, left);
-		taker->other = all;
-		all = taker;
+		consumer = new_consumer(reader.target, cte, left);
+		consumer->above = consumers_of(root, &reader, left);
+		consumer->other = all;
+		all = consumer;
 	}
 	if (all == NULL || *left <= 0)
-		return new_taker(NULL, cte, left);
+		return new_consumer(NULL, cte, left);
 	return all;
 }
 
-/* Who takes the rows of the node found: one for each node above it, from the root down. */
-static QhTaker *
-takers_of(PlanState *root, const FindContext *found, int *left)
+/*
+ * The consumer of the node found, linked to those above it; made from the root down.  left is
+ * counted down.
+ */
+static QhConsumer *
+consumers_of(PlanState *root, const FindContext *found, int *left)
 {
-	QhTaker    *above = NULL;
+	QhConsumer    *above = NULL;
 
 	for (int i = list_length(found->path) - 1; i >= 0; i--)
 	{
 		PlanState  *node = list_nth(found->path, i);
 		PlanState  *from = i > 0 ? list_nth(found->path, i - 1) : found->target;
 		SubPlanState *via = subplan_among(node->initPlan, from);
-		QhTaker    *taker;
+		QhConsumer    *consumer;
 
 		if (via == NULL)
 			via = subplan_among(node->subPlan, from);
@@ -168,11 +180,11 @@ takers_of(PlanState *root, const FindContext *found, int *left)
 			above = readers_of(root, from, left);
 		else
 		{
-			taker = new_taker(node, from, left);
-			taker->via = via;
-			taker->above = above;
-			qh_plan_read_run_condition(taker);
-			above = taker;
+			consumer = new_consumer(node, from, left);
+			consumer->via = via;
+			consumer->above = above;
+			qh_plan_read_run_condition(consumer);
+			above = consumer;
 		}
 	}
 	return above;
@@ -182,7 +194,7 @@ void
 qh_plan_find(QhPlan *plan, IndexScanDesc desc, MemoryContext cxt)
 {
 	FindContext find = {desc, NULL, NIL};
-	int			left = MOST_TAKERS;
+	int			left = MAX_CONSUMERS;
 	MemoryContext old;
 
 	if (plan->searched)
@@ -194,7 +206,7 @@ qh_plan_find(QhPlan *plan, IndexScanDesc desc, MemoryContext cxt)
 	if (find_path(running->planstate, &find))
 	{
 		plan->query = running;
-		plan->takers = takers_of(running->planstate, &find, &left);
+		plan->consumers = consumers_of(running->planstate, &find, &left);
 		plan->scan = find.target;
 		plan->filters = qh_plan_may_filter(plan->scan);
 		qh_plan_read_bounds(plan);
@@ -207,8 +219,11 @@ qh_plan_rows_left(const QhPlan *plan, double *rows)
 {
 	if (plan->scan == NULL || plan->query != running)
 		return false;
-	*rows = 0;
-	if (running_count > 0)
-		*rows = running_count > running->estate->es_processed ? (double) (running_count - running->estate->es_processed) : 1;
+	if (running_count == 0)
+		*rows = 0;
+	else if (running_count > running->estate->es_processed)
+		*rows = (double) (running_count - running->estate->es_processed);
+	else
+		*rows = 1;
 	return true;
 }

@@ -1,21 +1,22 @@
 /*
  * plan_bounds.c
- *		Conditions on the distance by which a scan is ordered: what they say of rows that can pass.
+ *		Conditions on the distance by which a scan is ordered: the range of distances that can pass.
  *
- * "WHERE e <=> q < .5 ORDER BY e <=> q" is a filter to the executor, but to the scan it is where it may end, and
- * "> .5" where it may begin.  Conditions are read once from the node's filter, as a tree of AND, OR and comparisons;
- * what they compare with is evaluated for each rescan.  Bounds need not be tight: the executor tests the filter again.
- * See README.md, section "Bounds of the distance".
+ * "WHERE e <=> q < .5 ORDER BY e <=> q" is a filter to the executor.  To the scan it says where
+ * it may end, and "> .5" says where it may begin.  Conditions are read once from the node's
+ * filter, as a tree of AND, OR and comparisons.  What they compare the distance with is evaluated
+ * for each rescan.  Bounds need not be tight, since the executor tests the filter again.
+ * README.md, section "Bounds of the distance".
  */
 #include "postgres.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "access/relscan.h"
 #include "access/skey.h"
 #include "access/stratnum.h"
 #include "planner/plan.h"
+#include "planner/range.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -29,9 +30,6 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
-/* Errors of a computation in double precision, doubled more than once to be on the safe side. */
-#define ROUNDING		(8 * DBL_EPSILON)
-
 /* What is computed from the distance before it is compared, as in "1 - (e <=> q) > .8". */
 typedef enum QhStepKind
 {
@@ -40,10 +38,11 @@ typedef enum QhStepKind
 	QH_STEP_TIMES				/* x * operand */
 } QhStepKind;
 
+/* One operation on x, the distance or the result of the operations before. */
 typedef struct QhStep
 {
 	QhStepKind	kind;
-	double		sign;			/* of the operand */
+	double		sign;			/* of the operand, 1 or -1 */
 	ExprState  *operand;		/* NULL = 0 */
 } QhStep;
 
@@ -58,46 +57,38 @@ struct QhBoundExpr
 {
 	QhBoundKind kind;
 	List	   *args;			/* of AND and OR */
-	int			strategy;		/* of a comparison: distance (strategy) value */
+	/* of a comparison: "steps(distance) (strategy) value" */
+	int			strategy;
 	ExprState  *value;
-	bool		leads;			/* rows are compared, by this first: the bound itself passes if what follows does */
-	List	   *steps;			/* the last one that is computed first */
-	ExprState  *query;			/* what the distance is from, to be compared with the scan's; NULL = it is the same expression */
+	bool		leads;			/* it is the first of a comparison of rows, so the bound itself may pass */
+	List	   *steps;			/* in the reverse order of evaluation */
+	ExprState  *query;			/* what the distance is from; NULL = the scan's own expression */
 };
-
-/* Distances that pass.  Within PostgreSQL's order, in which NaN comes last. */
-typedef struct Range
-{
-	bool		has_lower;
-	bool		has_upper;
-	bool		lower_open;
-	bool		upper_open;
-	bool		empty;			/* of any but NaN */
-	bool		nan;			/* NaN may pass */
-	double		lower;
-	double		upper;
-} Range;
-
-static const Range anything = {.nan = true};
-static const Range nothing = {.empty = true};
 
 /* ---- reading ---- */
 
 typedef struct ReadContext
 {
 	PlanState  *scan;
-	OpExpr	   *distance;		/* that orders the scan: column, query */
+	OpExpr	   *distance;		/* that the scan is ordered by: column (operator) query */
 	Oid			opfamily;		/* of comparisons of floats */
 } ReadContext;
 
-/* Has the expression one value for all rows of the scan, which can be computed before any is at hand? */
+/*
+ * Has the expression the same value for all rows of the scan, which can be computed before the
+ * first?
+ */
 static bool
-is_steady(Expr *expr)
+is_constant_of_scan(Expr *expr)
 {
-	return !contain_var_clause((Node *) expr) && !contain_subplans((Node *) expr) && !contain_volatile_functions((Node *) expr);
+	return !contain_var_clause((Node *) expr) && !contain_subplans((Node *) expr) &&
+		!contain_volatile_functions((Node *) expr);
 }
 
-/* Are these the column and something that may come to the scan's query? */
+/*
+ * Are these the indexed column and what may have the value of the scan's query?  *query is set if
+ * that is to be found out.
+ */
 static bool
 is_from_query(const ReadContext *read, Expr *column, Expr *other, ExprState **query)
 {
@@ -108,12 +99,13 @@ is_from_query(const ReadContext *read, Expr *column, Expr *other, ExprState **qu
 	*query = NULL;
 	if (equal(other, own))
 		return true;
-	if (!is_steady(other) || exprType((Node *) other) != exprType((Node *) own))
+	if (!is_constant_of_scan(other) || exprType((Node *) other) != exprType((Node *) own))
 		return false;
 	*query = ExecInitExpr(other, read->scan);
 	return true;
 }
 
+/* Is this the distance that the scan is ordered by, by the same operator or its commutator? */
 static bool
 is_distance(const ReadContext *read, Expr *expr, ExprState **query)
 {
@@ -127,16 +119,16 @@ is_distance(const ReadContext *read, Expr *expr, ExprState **query)
 		is_from_query(read, lsecond(op->args), linitial(op->args), query);
 }
 
-/* One step of the computation: what is computed further is left in inner. */
+/* Read one step.  *inner is set to the expression that it is computed from. */
 static bool
 read_step(const ReadContext *read, OpExpr *op, QhStep *step, Expr **inner)
 {
 	Expr	   *left = linitial(op->args);
 	Expr	   *right = llast(op->args);
-	bool		left_steady = is_steady(left);
-	Expr	   *operand = left_steady ? left : right;
+	bool		left_constant = is_constant_of_scan(left);
+	Expr	   *operand = left_constant ? left : right;
 
-	*inner = left_steady ? right : left;
+	*inner = left_constant ? right : left;
 	*step = (QhStep) {.kind = QH_STEP_PLUS, .sign = 1};
 	switch (op->opfuncid)
 	{
@@ -147,7 +139,7 @@ read_step(const ReadContext *read, OpExpr *op, QhStep *step, Expr **inner)
 		case F_FLOAT8PL:
 			break;
 		case F_FLOAT8MI:
-			if (left_steady)
+			if (left_constant)
 				step->kind = QH_STEP_MINUS_FROM;
 			else
 				step->sign = -1;
@@ -158,13 +150,13 @@ read_step(const ReadContext *read, OpExpr *op, QhStep *step, Expr **inner)
 		default:
 			return false;
 	}
-	if (!is_steady(operand))
+	if (!is_constant_of_scan(operand))
 		return false;
 	step->operand = ExecInitExpr(operand, read->scan);
 	return true;
 }
 
-/* The distance, or what is computed from it. */
+/* Read the distance, or what is computed from it; false if the expression is neither. */
 static bool
 read_distance(const ReadContext *read, Expr *expr, QhBoundExpr *out)
 {
@@ -180,6 +172,7 @@ read_distance(const ReadContext *read, Expr *expr, QhBoundExpr *out)
 	return true;
 }
 
+/* NULL if it compares nothing that is computed from the distance. */
 static QhBoundExpr *
 read_comparison(const ReadContext *read, Oid operator, Expr *left, Expr *right)
 {
@@ -189,7 +182,7 @@ read_comparison(const ReadContext *read, Oid operator, Expr *left, Expr *right)
 	comparison->strategy = get_op_opfamily_strategy(operator, read->opfamily);
 	if (comparison->strategy == 0)
 		return NULL;
-	if (is_steady(left))
+	if (is_constant_of_scan(left))
 	{
 		Expr	   *swap = left;
 
@@ -197,7 +190,7 @@ read_comparison(const ReadContext *read, Oid operator, Expr *left, Expr *right)
 		right = swap;
 		comparison->strategy = BTMaxStrategyNumber + 1 - comparison->strategy;
 	}
-	if (!is_steady(right) || !read_distance(read, left, comparison))
+	if (!is_constant_of_scan(right) || !read_distance(read, left, comparison))
 		return NULL;
 	comparison->value = ExecInitExpr(right, read->scan);
 	return comparison;
@@ -205,7 +198,10 @@ read_comparison(const ReadContext *read, Oid operator, Expr *left, Expr *right)
 
 static QhBoundExpr *read_condition(const ReadContext *read, Node *node, bool *complete);
 
-/* An argument that says nothing of the distance is no argument of AND, and leaves nothing of OR. */
+/*
+ * Arguments of AND and OR.  One that says nothing of the distance is left out of AND; an OR that
+ * has one says nothing.
+ */
 static QhBoundExpr *
 read_all(const ReadContext *read, QhBoundKind kind, List *args, bool *complete)
 {
@@ -227,17 +223,22 @@ read_all(const ReadContext *read, QhBoundKind kind, List *args, bool *complete)
 	return all->args ? all : NULL;
 }
 
+/* A comparison of rows says what its first columns say. */
 static QhBoundExpr *
 read_row_comparison(const ReadContext *read, RowCompareExpr *row)
 {
-	QhBoundExpr *first = read_comparison(read, linitial_oid(row->opnos), linitial(row->largs), linitial(row->rargs));
+	QhBoundExpr *first = read_comparison(read, linitial_oid(row->opnos),
+										 linitial(row->largs), linitial(row->rargs));
 
 	if (first)
 		first->leads = true;
 	return first;
 }
 
-/* NULL if the condition says nothing of the distance; complete is cleared if it says more than is read. */
+/*
+ * NULL if the condition says nothing of the distance; *complete is cleared if it says more than
+ * is read.
+ */
 static QhBoundExpr *
 read_condition(const ReadContext *read, Node *node, bool *complete)
 {
@@ -250,7 +251,8 @@ read_condition(const ReadContext *read, Node *node, bool *complete)
 		return read_all(read, ((BoolExpr *) node)->boolop == AND_EXPR ? QH_BOUND_AND : QH_BOUND_OR,
 						((BoolExpr *) node)->args, complete);
 	if (IsA(node, OpExpr) && list_length(((OpExpr *) node)->args) == 2)
-		read_here = read_comparison(read, ((OpExpr *) node)->opno, linitial(((OpExpr *) node)->args), lsecond(((OpExpr *) node)->args));
+		read_here = read_comparison(read, ((OpExpr *) node)->opno,
+									linitial(((OpExpr *) node)->args), lsecond(((OpExpr *) node)->args));
 	else if (IsA(node, RowCompareExpr))
 		read_here = read_row_comparison(read, (RowCompareExpr *) node);
 	if (read_here == NULL || read_here->steps || read_here->leads)
@@ -271,9 +273,9 @@ qh_plan_read_bounds(QhPlan *plan)
 		exprType((Node *) read.distance) != FLOAT8OID || !func_strict(read.distance->opfuncid))
 		return;
 	read.opfamily = lookup_type_cache(FLOAT8OID, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
-	plan->only_bounds = true;
-	plan->bounds = read_condition(&read, (Node *) scan->scan.plan.qual, &plan->only_bounds);
-	plan->only_bounds = plan->only_bounds && plan->bounds;
+	plan->bounds_complete = true;
+	plan->bounds = read_condition(&read, (Node *) scan->scan.plan.qual, &plan->bounds_complete);
+	plan->bounds_complete = plan->bounds_complete && plan->bounds;
 }
 
 /* ---- evaluating ---- */
@@ -281,11 +283,11 @@ qh_plan_read_bounds(QhPlan *plan)
 typedef struct Evaluation
 {
 	PlanState  *scan;
-	const ScanKeyData *query;
-	bool		complete;
+	const ScanKeyData *query;	/* of the scan */
+	bool		complete;		/* as in QhBounds */
 } Evaluation;
 
-/* False if it is NULL. */
+/* The value of a float expression; false if it is NULL. */
 static bool
 evaluate_float(const Evaluation *eval, ExprState *expr, double *value)
 {
@@ -293,11 +295,12 @@ evaluate_float(const Evaluation *eval, ExprState *expr, double *value)
 	Datum		datum = ExecEvalExprSwitchContext(expr, eval->scan->ps_ExprContext, &isnull);
 
 	if (!isnull)
-		*value = exprType((Node *) expr->expr) == FLOAT4OID ? (double) DatumGetFloat4(datum) : DatumGetFloat8(datum);
+		*value = exprType((Node *) expr->expr) == FLOAT4OID ?
+			(double) DatumGetFloat4(datum) : DatumGetFloat8(datum);
 	return !isnull;
 }
 
-/* Is the query that the expression comes to the scan's? */
+/* Has the expression the value of the scan's query? */
 static bool
 is_same_query(const Evaluation *eval, ExprState *expr)
 {
@@ -317,180 +320,46 @@ is_same_query(const Evaluation *eval, ExprState *expr)
 	return same;
 }
 
-static void
-set_lower(Range *range, double lower, bool open)
-{
-	range->has_lower = true;
-	range->lower = lower;
-	range->lower_open = open;
-}
-
-static void
-set_upper(Range *range, double upper, bool open)
-{
-	range->has_upper = true;
-	range->upper = upper;
-	range->upper_open = open;
-}
-
-static void
-note_empty(Range *range)
-{
-	if (range->has_lower && range->has_upper &&
-		(range->lower > range->upper || (range->lower == range->upper && (range->lower_open || range->upper_open))))
-		range->empty = true;
-}
-
-/* What passes "x (strategy) value".  NaN comes behind everything and equals itself. */
-static Range
-compared_with(int strategy, double value)
-{
-	Range		range = {0};
-	bool		is_nan = isnan(value);
-	bool		open = strategy == BTLessStrategyNumber || strategy == BTGreaterStrategyNumber;
-
-	if (strategy >= BTEqualStrategyNumber)
-	{
-		range.nan = is_nan ? !open : strategy != BTEqualStrategyNumber;
-		if (is_nan)
-			range.empty = true;
-		else
-			set_lower(&range, value, open);
-	}
-	if (strategy <= BTEqualStrategyNumber && !is_nan)
-		set_upper(&range, value, open);
-	if (strategy == BTLessEqualStrategyNumber && is_nan)
-		range.nan = true;
-	return range;
-}
-
-static Range
-both(Range a, Range b)
-{
-	a.empty |= b.empty;
-	a.nan &= b.nan;
-	if (b.has_lower && (!a.has_lower || b.lower > a.lower || (b.lower == a.lower && b.lower_open)))
-		set_lower(&a, b.lower, b.lower_open);
-	if (b.has_upper && (!a.has_upper || b.upper < a.upper || (b.upper == a.upper && b.upper_open)))
-		set_upper(&a, b.upper, b.upper_open);
-	note_empty(&a);
-	return a;
-}
-
-static Range
-either(Range a, Range b)
-{
-	bool		nan = a.nan || b.nan;
-
-	if (a.empty || b.empty)
-	{
-		Range		other = a.empty ? b : a;
-
-		other.nan = nan;
-		return other;
-	}
-	a.nan = nan;
-	if (!b.has_lower)
-		a.has_lower = false;
-	else if (a.has_lower && (b.lower < a.lower || (b.lower == a.lower && !b.lower_open)))
-		set_lower(&a, b.lower, b.lower_open);
-	if (!b.has_upper)
-		a.has_upper = false;
-	else if (a.has_upper && (b.upper > a.upper || (b.upper == a.upper && !b.upper_open)))
-		set_upper(&a, b.upper, b.upper_open);
-	return a;
-}
-
-/* -x */
-static Range
-negated(Range range)
-{
-	Range		out = range;
-
-	out.has_lower = out.has_upper = false;
-	if (range.has_upper)
-		set_lower(&out, -range.upper, range.upper_open);
-	if (range.has_lower)
-		set_upper(&out, -range.lower, range.lower_open);
-	return out;
-}
-
-/* Bounds as far as they are sure though they were computed with an error; what is not finite is none. */
-static Range
-widened(Range range, double lower_error, double upper_error)
-{
-	if (range.has_lower)
-		set_lower(&range, range.lower - lower_error, false);
-	if (range.has_upper)
-		set_upper(&range, range.upper + upper_error, false);
-	range.has_lower &= isfinite(range.lower) != 0;
-	range.has_upper &= isfinite(range.upper) != 0;
-	return range;
-}
-
-/* What passes x + operand in the range. */
-static Range
-moved(Range range, double operand)
-{
-	double		lower = range.lower;
-	double		upper = range.upper;
-
-	range.lower -= operand;
-	range.upper -= operand;
-	return widened(range, ROUNDING * (fabs(lower) + fabs(operand)) + DBL_MIN, ROUNDING * (fabs(upper) + fabs(operand)) + DBL_MIN);
-}
-
-/* What passes x * operand in the range; a positive one. */
-static Range
-divided(Range range, double operand)
-{
-	double		least = DBL_MIN + DBL_MIN / operand;
-
-	range.lower /= operand;
-	range.upper /= operand;
-	return widened(range, ROUNDING * fabs(range.lower) + least, ROUNDING * fabs(range.upper) + least);
-}
-
-/* The range of what a step was computed from. */
-static Range
-undo(const Evaluation *eval, const QhStep *step, Range range)
+/* The range that x must lie in for the result of the step to lie in this one. */
+static QhRange
+undo(const Evaluation *eval, const QhStep *step, QhRange range)
 {
 	double		operand = 0;
 
 	if (step->operand && !evaluate_float(eval, step->operand, &operand))
-		return nothing;
+		return qh_range_nothing;
 	if (!isfinite(operand) || (step->kind == QH_STEP_TIMES && operand == 0))
-		return anything;
+		return qh_range_anything;
 	switch (step->kind)
 	{
 		case QH_STEP_PLUS:
-			return moved(range, step->sign * operand);
+			return qh_range_moved(range, step->sign * operand);
 		case QH_STEP_MINUS_FROM:
-			return moved(negated(range), -operand);
+			return qh_range_moved(qh_range_negated(range), -operand);
 		case QH_STEP_TIMES:
-			return divided(operand < 0 ? negated(range) : range, fabs(operand));
+			return qh_range_divided(operand < 0 ? qh_range_negated(range) : range, fabs(operand));
 	}
-	return anything;
+	return qh_range_anything;
 }
 
-static Range
+static QhRange
 evaluate_comparison(Evaluation *eval, const QhBoundExpr *comparison)
 {
-	Range		range;
+	QhRange		range;
 	double		value;
 	ListCell   *cell;
 
 	if (comparison->query && !is_same_query(eval, comparison->query))
 	{
 		eval->complete = false;
-		return anything;
+		return qh_range_anything;
 	}
-	/* operators of a distance are strict, as are comparisons */
+	/* the distance's operator is strict, as is the comparison: with NULL nothing passes */
 	if ((eval->query->sk_flags & SK_ISNULL) || !evaluate_float(eval, comparison->value, &value))
-		return nothing;
+		return qh_range_nothing;
 	if (isnan(value))
 		eval->complete = false;
-	range = compared_with(comparison->strategy, value);
+	range = qh_range_compared(comparison->strategy, value);
 	if (comparison->leads)
 	{
 		range.lower_open = range.upper_open = false;
@@ -502,19 +371,20 @@ evaluate_comparison(Evaluation *eval, const QhBoundExpr *comparison)
 	return range;
 }
 
-static Range
+/* The range of distances for which the condition may hold. */
+static QhRange
 evaluate(Evaluation *eval, const QhBoundExpr *expr)
 {
-	Range		range = expr->kind == QH_BOUND_OR ? nothing : anything;
+	QhRange		range = expr->kind == QH_BOUND_OR ? qh_range_nothing : qh_range_anything;
 	ListCell   *cell;
 
 	if (expr->kind == QH_BOUND_COMPARISON)
 		return evaluate_comparison(eval, expr);
 	foreach(cell, expr->args)
 	{
-		Range		arg = evaluate(eval, lfirst(cell));
+		QhRange		arg = evaluate(eval, lfirst(cell));
 
-		range = expr->kind == QH_BOUND_OR ? either(range, arg) : both(range, arg);
+		range = expr->kind == QH_BOUND_OR ? qh_range_or(range, arg) : qh_range_and(range, arg);
 	}
 	return range;
 }
@@ -522,8 +392,8 @@ evaluate(Evaluation *eval, const QhBoundExpr *expr)
 void
 qh_plan_bounds(const QhPlan *plan, QhBounds *out)
 {
-	Evaluation	eval = {.scan = plan->scan, .complete = plan->only_bounds};
-	Range		range;
+	Evaluation	eval = {.scan = plan->scan, .complete = plan->bounds_complete};
+	QhRange		range;
 
 	memset(out, 0, sizeof(*out));
 	if (plan->bounds == NULL)
@@ -539,5 +409,6 @@ qh_plan_bounds(const QhPlan *plan, QhBounds *out)
 	};
 	elog(DEBUG2, "qhnsw plan: distances %s%.17g to %.17g%s%s%s", out->lower_open ? "beyond " : "from ",
 		 out->has_lower ? out->lower : -INFINITY, out->has_upper ? out->upper : INFINITY,
-		 out->upper_open ? " excluded" : "", out->never ? ", none" : "", out->complete ? ", no other condition" : "");
+		 out->upper_open ? " excluded" : "", out->never ? ", none" : "",
+		 out->complete ? ", no other condition" : "");
 }

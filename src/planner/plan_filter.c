@@ -1,9 +1,10 @@
 /*
  * plan_filter.c
- *		The query's filter, evaluated before the executor does.
+ *		The query's filter, evaluated by the scan before the executor does.
  *
- * Each row is tested twice where it passes, and rows are tested that the executor would not have asked for: only
- * what has no effects and comes to the same each time may be tested so.  See README.md, section "Rows wanted".
+ * A row that passes is tested twice, and rows are tested that the executor would not have asked
+ * for.  So a filter may be evaluated here only if it calls no volatile function, be it in a
+ * subplan.  README.md, section "Filter".
  */
 #include "postgres.h"
 
@@ -24,7 +25,7 @@ is_volatile_function(Oid function)
 	return OidIsValid(function) && func_volatile(function) == PROVOLATILE_VOLATILE;
 }
 
-/* An aggregate itself always counts as immutable; what it calls need not be. */
+/* An aggregate always counts as immutable itself; the functions that it calls may be volatile. */
 static bool
 is_volatile_aggregate(Oid function)
 {
@@ -33,7 +34,7 @@ is_volatile_aggregate(Oid function)
 	bool		is_volatile;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;			/* a window function, which is looked at as any function is */
+		return false;			/* a window function, which contain_volatile_functions() looks at */
 	agg = (Form_pg_aggregate) GETSTRUCT(tuple);
 	is_volatile = is_volatile_function(agg->aggtransfn) || is_volatile_function(agg->aggfinalfn) ||
 		is_volatile_function(agg->aggmtransfn) || is_volatile_function(agg->aggminvtransfn) ||
@@ -42,6 +43,7 @@ is_volatile_aggregate(Oid function)
 	return is_volatile;
 }
 
+/* expression_tree_walker */
 static bool
 calls_volatile_aggregate(Node *node, void *context)
 {
@@ -62,6 +64,7 @@ is_volatile(const void *expression)
 	return contain_volatile_functions(node) || calls_volatile_aggregate(node, NULL);
 }
 
+/* What a scan computes beside its target list and its filter. */
 static bool
 scan_is_volatile(Plan *plan)
 {
@@ -74,9 +77,11 @@ scan_is_volatile(Plan *plan)
 		case T_NamedTuplestoreScan:
 			return false;
 		case T_IndexScan:
-			return is_volatile(((IndexScan *) plan)->indexqualorig) || is_volatile(((IndexScan *) plan)->indexorderbyorig);
+			return is_volatile(((IndexScan *) plan)->indexqualorig) ||
+				is_volatile(((IndexScan *) plan)->indexorderbyorig);
 		case T_IndexOnlyScan:
-			return is_volatile(((IndexOnlyScan *) plan)->indexqual) || is_volatile(((IndexOnlyScan *) plan)->indexorderby);
+			return is_volatile(((IndexOnlyScan *) plan)->indexqual) ||
+				is_volatile(((IndexOnlyScan *) plan)->indexorderby);
 		case T_BitmapIndexScan:
 			return is_volatile(((BitmapIndexScan *) plan)->indexqualorig);
 		case T_BitmapHeapScan:
@@ -96,7 +101,10 @@ scan_is_volatile(Plan *plan)
 	}
 }
 
-/* What a node computes beside its target list and its qualification.  Of a node that is not known here the worst is assumed. */
+/*
+ * What a node computes beside its target list and its filter.  A node that is not known here
+ * counts as volatile.
+ */
 static bool
 node_is_volatile(Plan *plan)
 {
@@ -129,7 +137,8 @@ node_is_volatile(Plan *plan)
 		case T_Memoize:
 			return is_volatile(((Memoize *) plan)->param_exprs);
 		case T_WindowAgg:
-			return is_volatile(((WindowAgg *) plan)->startOffset) || is_volatile(((WindowAgg *) plan)->endOffset) ||
+			return is_volatile(((WindowAgg *) plan)->startOffset) ||
+				is_volatile(((WindowAgg *) plan)->endOffset) ||
 				is_volatile(((WindowAgg *) plan)->runCondition);
 		case T_Limit:
 			return is_volatile(((Limit *) plan)->limitOffset) || is_volatile(((Limit *) plan)->limitCount);
@@ -138,7 +147,10 @@ node_is_volatile(Plan *plan)
 	}
 }
 
-/* Walks into initPlans, subPlans and inputs; the plan of a CTE may hang elsewhere. */
+/*
+ * Is anything volatile in a plan?  The walker goes into initPlans, subPlans and inputs; the plan
+ * of a CTE may hang elsewhere.
+ */
 static bool
 plan_is_volatile(PlanState *node, void *context)
 {
@@ -154,6 +166,7 @@ plan_is_volatile(PlanState *node, void *context)
 	return planstate_tree_walker(node, plan_is_volatile, context);
 }
 
+/* expression_tree_walker */
 static bool
 calls_volatile_subplan(Node *node, void *context)
 {
@@ -168,8 +181,8 @@ calls_volatile_subplan(Node *node, void *context)
 }
 
 /*
- * An initPlan that the filter refers to is not looked at: it is evaluated once, when first referred to, however often that is,
- * as it would be for a condition of another index.
+ * An initPlan that the filter refers to is not looked at.  It is evaluated once, when it is first
+ * referred to, as it would be for a condition of any other index.
  */
 bool
 qh_plan_may_filter(PlanState *scan)

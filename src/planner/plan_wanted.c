@@ -2,9 +2,10 @@
  * plan_wanted.c
  *		How many rows the plan takes from a scan.
  *
- * From the root down to the scan each node says how many rows it takes to give those that are taken from it: known where
- * it hands on what it gets, guessed by the planner's estimates where it drops or multiplies rows.
- * See README.md, section "Rows wanted".
+ * From the root down to the scan each node says how many rows of its input it takes, to give
+ * those that are taken from it.  That is known where a node hands on what it gets.  Where a node
+ * drops or multiplies rows it is a guess by the planner's estimates.  README.md, section "Rows
+ * wanted".
  */
 #include "postgres.h"
 
@@ -24,8 +25,10 @@
 #include "utils/lsyscache.h"
 
 /*
- * A guess is never less than what is taken above, nor more than so many times that.  Of a join that multiplies rows fewer would do, but
- * some of its outer rows may have no partner.  A condition without statistics counts as .5 %, so what is guessed to be rare need not be.
+ * A guess is never less than what is taken above, nor more than so many times that.  Fewer would
+ * do for a join that multiplies rows, but some of its outer rows may have no partner.  More would
+ * be too many for a condition without statistics, which the planner counts as .5 %.  Chosen by
+ * hand; doc/decisions/0027.
  */
 #define MOST_SCALED		10
 
@@ -49,25 +52,25 @@ guessed(QhWanted wanted, double scale)
 	return wanted;
 }
 
-/* What a node takes that gives another number of rows than it gets. */
+/* What a node takes that gives more or fewer rows than it gets. */
 static QhWanted
-scaled(const QhTaker *taker, QhWanted above)
+scaled(const QhConsumer *consumer, QhWanted above)
 {
-	return guessed(above, taker->from->plan->plan_rows / taker->node->plan->plan_rows);
+	return guessed(above, consumer->from->plan->plan_rows / consumer->node->plan->plan_rows);
 }
 
-/* What a node takes that hands on all it gets but for what its filter drops. */
+/* What a node takes that hands on what it gets, but for what its filter drops. */
 static QhWanted
-handed_on(const QhTaker *taker, QhWanted above)
+handed_on(const QhConsumer *consumer, QhWanted above)
 {
-	return taker->node->qual ? scaled(taker, above) : above;
+	return consumer->node->qual ? scaled(consumer, above) : above;
 }
 
-/* What the expression with the subplan takes from it. */
+/* What the expression takes whose subplan this is. */
 static QhWanted
-by_subplan(const QhTaker *taker)
+by_subplan(const QhConsumer *consumer)
 {
-	const SubPlan *subplan = taker->via->subplan;
+	const SubPlan *subplan = consumer->via->subplan;
 
 	switch (subplan->subLinkType)
 	{
@@ -76,7 +79,7 @@ by_subplan(const QhTaker *taker)
 		case EXPR_SUBLINK:
 		case ROWCOMPARE_SUBLINK:
 		case MULTIEXPR_SUBLINK:
-			return some_rows(2);	/* the second is an error */
+			return some_rows(2);	/* a second row is an error */
 		case ARRAY_SUBLINK:
 			return every_row();
 		default:
@@ -84,7 +87,10 @@ by_subplan(const QhTaker *taker)
 	}
 }
 
-/* Count and offset of another reader of a CTE, which was not yet run: known if they are constants.  A count of -1 is none. */
+/*
+ * Count and offset of a LIMIT that was not run yet, as that of another reader of a CTE: known if
+ * they are constants.  A count of -1 is none.
+ */
 static bool
 constant_limit(const Limit *limit, double *count, double *offset)
 {
@@ -115,7 +121,7 @@ by_limit(const LimitState *limit, QhWanted above)
 		!constant_limit(castNode(Limit, limit->ps.plan), &count, &offset))
 		return (QhWanted) {0};
 
-	/* what is only guessed to be taken from the LIMIT does not make it less */
+	/* a guess of what is taken from the LIMIT does not make it less */
 	if (count < 0 || (above.rows > 0 && above.exact && above.rows < count))
 	{
 		if (above.rows > 0)
@@ -127,7 +133,7 @@ by_limit(const LimitState *limit, QhWanted above)
 	return above;
 }
 
-/* Rows of equal distance are put in order among each other, once all are there. */
+/* The sort reads all rows of equal distance before it gives the first of them. */
 static QhWanted
 by_incremental_sort(const IncrementalSortState *sort, QhWanted above)
 {
@@ -138,12 +144,12 @@ by_incremental_sort(const IncrementalSortState *sort, QhWanted above)
 }
 
 static QhWanted
-by_join(const QhTaker *taker, QhWanted above)
+by_join(const QhConsumer *consumer, QhWanted above)
 {
-	const JoinState *join = (const JoinState *) taker->node;
-	double		scale = taker->from->plan->plan_rows / join->ps.plan->plan_rows;
+	const JoinState *join = (const JoinState *) consumer->node;
+	double		scale = consumer->from->plan->plan_rows / join->ps.plan->plan_rows;
 
-	if (taker->from == outerPlanState(join))
+	if (consumer->from == outerPlanState(join))
 	{
 		if (join->jointype == JOIN_LEFT && join->ps.qual == NULL)
 			return join->single_match ? above : guessed(above, 1);
@@ -153,11 +159,11 @@ by_join(const QhTaker *taker, QhWanted above)
 		return (QhWanted) {0};
 	if (join->single_match || join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
 		return guessed(some_rows(1), 1);
-	/* as often as there are outer rows */
+	/* the inner side is read once for each outer row */
 	return guessed(above, scale * outerPlanState(join)->plan->plan_rows);
 }
 
-/* Functions that look at no row behind their own. */
+/* Window functions that need no row behind the current one. */
 static bool
 looks_back_only(Oid function)
 {
@@ -175,12 +181,14 @@ looks_back_only(Oid function)
 	}
 }
 
+/* Window functions that need the number of rows of the partition. */
 static bool
 counts_its_partition(Oid function)
 {
 	return function == F_NTILE || function == F_PERCENT_RANK_ || function == F_CUME_DIST_;
 }
 
+/* Does the frame extend to the end of the partition? */
 static bool
 has_partition_for_frame(const WindowAggState *window)
 {
@@ -190,49 +198,12 @@ has_partition_for_frame(const WindowAggState *window)
 		((plan->frameOptions & FRAMEOPTION_ROWS) == 0 && plan->ordNumCols == 0);
 }
 
-/* Rows after which the condition on a function of the window no longer holds, and nothing more is read; 0 = not known. */
 static QhWanted
-by_run_condition(const QhTaker *taker)
+by_window(const QhConsumer *consumer, QhWanted above)
 {
-	const WindowAggState *window = castNode(WindowAggState, taker->node);
-	Oid			function;
-	QhWanted	wanted;
-	Datum		value;
-	bool		isnull;
-	double		count;
-
-	if (taker->run_limit == NULL || window->use_pass_through)
-		return (QhWanted) {0};
-	function = taker->run_func->winfnoid;
-	value = ExecEvalExprSwitchContext(taker->run_limit, window->ss.ps.ps_ExprContext, &isnull);
-	if (isnull)
-		return some_rows(1);
-	switch (exprType((Node *) taker->run_limit->expr))
-	{
-		case INT2OID:
-			count = DatumGetInt16(value);
-			break;
-		case INT4OID:
-			count = DatumGetInt32(value);
-			break;
-		default:
-			count = (double) DatumGetInt64(value);
-			break;
-	}
-	if (taker->run_strategy == BTLessStrategyNumber)
-		count--;
-	wanted = some_rows(Max(count, 1));
-	wanted.ties = function != F_ROW_NUMBER;
-	wanted.exact = function == F_ROW_NUMBER || function == F_RANK_;
-	return wanted;
-}
-
-static QhWanted
-by_window(const QhTaker *taker, QhWanted above)
-{
-	const WindowAggState *window = castNode(WindowAggState, taker->node);
-	QhWanted	wanted = handed_on(taker, above);
-	QhWanted	run = by_run_condition(taker);
+	const WindowAggState *window = castNode(WindowAggState, consumer->node);
+	QhWanted	wanted = handed_on(consumer, above);
+	QhWanted	run = qh_plan_run_limit(consumer);
 	ListCell   *cell;
 
 	if (run.rows > 0 && (wanted.rows == 0 || run.rows < wanted.rows))
@@ -245,7 +216,7 @@ by_window(const QhTaker *taker, QhWanted above)
 			continue;
 		if (counts_its_partition(function) || has_partition_for_frame(window))
 			return every_row();
-		/* up to the end of the frame, which is most likely the last of the row's peers */
+		/* up to the end of the frame, which is most likely the last row of the same distance */
 		wanted.exact = false;
 		wanted.ties = wanted.rows > 0;
 	}
@@ -254,14 +225,17 @@ by_window(const QhTaker *taker, QhWanted above)
 	return wanted;
 }
 
-/* What a node takes from the one below it. */
+/*
+ * What a node takes from the one below it.  An extension's node, and any other, takes nobody
+ * knows how many.
+ */
 static QhWanted
-by_node(const QhTaker *taker, QhWanted above)
+by_node(const QhConsumer *consumer, QhWanted above)
 {
-	switch (nodeTag(taker->node))
+	switch (nodeTag(consumer->node))
 	{
 		case T_LimitState:
-			return by_limit(castNode(LimitState, taker->node), above);
+			return by_limit(castNode(LimitState, consumer->node), above);
 		case T_ResultState:
 		case T_LockRowsState:
 		case T_SubqueryScanState:
@@ -270,24 +244,24 @@ by_node(const QhTaker *taker, QhWanted above)
 		case T_MergeAppendState:
 		case T_MaterialState:
 		case T_MemoizeState:
-			return handed_on(taker, above);
+			return handed_on(consumer, above);
 		case T_IncrementalSortState:
-			return by_incremental_sort(castNode(IncrementalSortState, taker->node), above);
+			return by_incremental_sort(castNode(IncrementalSortState, consumer->node), above);
 		case T_WindowAggState:
-			return by_window(taker, above);
+			return by_window(consumer, above);
 		case T_NestLoopState:
 		case T_HashJoinState:
 		case T_MergeJoinState:
-			return by_join(taker, above);
+			return by_join(consumer, above);
 		case T_ProjectSetState:
 		case T_UniqueState:
 		case T_GroupState:
 		case T_GatherState:
 		case T_GatherMergeState:
-			return scaled(taker, above);
+			return scaled(consumer, above);
 		case T_AggState:
-			if (castNode(AggState, taker->node)->aggstrategy == AGG_SORTED)
-				return scaled(taker, above);
+			if (castNode(AggState, consumer->node)->aggstrategy == AGG_SORTED)
+				return scaled(consumer, above);
 			return every_row();
 		case T_SortState:
 		case T_HashState:
@@ -298,7 +272,7 @@ by_node(const QhTaker *taker, QhWanted above)
 	}
 }
 
-/* The more of two who take the same rows. */
+/* Of two that read the same rows the one that takes more. */
 static QhWanted
 more_of(QhWanted a, QhWanted b)
 {
@@ -310,22 +284,22 @@ more_of(QhWanted a, QhWanted b)
 }
 
 static QhWanted
-wanted_by(const QhTaker *takers, QhWanted root)
+wanted_by(const QhConsumer *consumers, QhWanted root)
 {
 	QhWanted	most = {0};
 
 	check_stack_depth();
-	if (takers == NULL)
+	if (consumers == NULL)
 		return root;
-	for (const QhTaker *taker = takers; taker; taker = taker->other)
+	for (const QhConsumer *consumer = consumers; consumer; consumer = consumer->other)
 	{
 		QhWanted	wanted = {0};
 
-		if (taker->via)
-			wanted = by_subplan(taker);
-		else if (taker->node)
-			wanted = by_node(taker, wanted_by(taker->above, root));
-		most = taker == takers ? wanted : more_of(most, wanted);
+		if (consumer->via)
+			wanted = by_subplan(consumer);
+		else if (consumer->node)
+			wanted = by_node(consumer, wanted_by(consumer->above, root));
+		most = consumer == consumers ? wanted : more_of(most, wanted);
 	}
 	return most;
 }
@@ -339,86 +313,57 @@ qh_plan_wanted(const QhPlan *plan)
 	if (plan->scan == NULL)
 		return wanted;
 	if (!qh_plan_rows_left(plan, &left))
-		wanted = wanted_by(plan->takers, wanted);
+		wanted = wanted_by(plan->consumers, wanted);
 	else if (left == 0)
-		wanted = wanted_by(plan->takers, every_row());
+		wanted = wanted_by(plan->consumers, every_row());
 	else
 	{
-		wanted = wanted_by(plan->takers, wanted);
+		wanted = wanted_by(plan->consumers, wanted);
 		if (wanted.rows == 0 && !wanted.all)
-			wanted.fetch = wanted_by(plan->takers, some_rows(left)).rows;
+			wanted.fetch = wanted_by(plan->consumers, some_rows(left)).rows;
 	}
 	elog(DEBUG2, "qhnsw plan: %s rows %.0f%s%s, fetch %.0f", wanted.exact ? "exactly" : "about",
 		 wanted.rows, wanted.ties ? " and ties" : "", wanted.all ? " (all)" : "", wanted.fetch);
 	return wanted;
 }
 
+/* Is this a known node that reads the rows as its input, and nobody else does? */
+static bool
+is_only_input(const QhConsumer *consumer)
+{
+	return consumer != NULL && consumer->node != NULL && consumer->other == NULL && consumer->via == NULL;
+}
+
+/* Does the node hand on each row as it gets it? */
+static bool
+hands_on_rows(const PlanState *node)
+{
+	return IsA(node, ResultState) || IsA(node, LockRowsState) || IsA(node, SubqueryScanState);
+}
+
 double
 qh_plan_offset(const QhPlan *plan, bool *merged)
 {
-	const QhTaker *taker = plan->takers;
+	const QhConsumer *consumer = plan->consumers;
 
-	for (; taker != NULL && taker->node != NULL && taker->other == NULL && taker->via == NULL; taker = taker->above)
+	for (; is_only_input(consumer); consumer = consumer->above)
 	{
-		const LimitState *limit = (const LimitState *) taker->node;
+		const LimitState *limit = (const LimitState *) consumer->node;
 		double		count;
 		double		offset = 0;
 
-		if (IsA(taker->node, LimitState))
+		if (IsA(consumer->node, LimitState))
 		{
 			if (limit->lstate != LIMIT_INITIAL)
 				return (double) limit->offset;
 			return constant_limit(castNode(Limit, limit->ps.plan), &count, &offset) ? offset : 0;
 		}
-		if (taker->node->qual != NULL)
+		if (consumer->node->qual != NULL)
 			return 0;
-		if (IsA(taker->node, AppendState) || IsA(taker->node, MergeAppendState))
+		if (IsA(consumer->node, AppendState) || IsA(consumer->node, MergeAppendState))
 			*merged = true;
-		else if (!(IsA(taker->node, ResultState) || IsA(taker->node, LockRowsState) || IsA(taker->node, SubqueryScanState)))
+		else if (!hands_on_rows(consumer->node))
 			return 0;
 	}
 	return 0;
-}
-
-static bool
-read_run_condition(QhTaker *taker, OpExpr *condition)
-{
-	Expr	   *left;
-	Expr	   *right;
-	int			strategy;
-
-	if (!IsA(condition, OpExpr) || list_length(condition->args) != 2)
-		return false;
-	left = linitial(condition->args);
-	right = lsecond(condition->args);
-	strategy = get_op_opfamily_strategy(condition->opno, INTEGER_BTREE_FAM_OID);
-	if (strategy != 0 && IsA(right, WindowFunc))
-	{
-		Expr	   *swap = left;
-
-		left = right;
-		right = swap;
-		strategy = BTMaxStrategyNumber + 1 - strategy;
-	}
-	if (!IsA(left, WindowFunc) || contain_subplans((Node *) right) ||
-		(strategy != BTLessStrategyNumber && strategy != BTLessEqualStrategyNumber && strategy != BTEqualStrategyNumber))
-		return false;
-	taker->run_func = castNode(WindowFunc, left);
-	taker->run_strategy = strategy;
-	taker->run_limit = ExecInitExpr(right, taker->node);
-	return true;
-}
-
-void
-qh_plan_read_run_condition(QhTaker *taker)
-{
-	ListCell   *cell;
-
-	if (taker->via || !IsA(taker->node, WindowAggState))
-		return;
-	foreach(cell, castNode(WindowAgg, taker->node->plan)->runConditionOrig)
-	{
-		if (read_run_condition(taker, lfirst(cell)))
-			return;
-	}
 }

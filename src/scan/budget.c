@@ -1,32 +1,61 @@
 /*
  * budget.c
- *		How far a graph search goes before a row is returned.
+ *		How many candidates the rows wanted take, and how far the graph search goes for them.
  *
- * How many candidates the rows wanted take, and how many nodes are expanded to find them: a number for most searches,
- * and for one query or the other more or fewer by how near the nodes found are.  Must not touch pages.  README.md, section
- * "How far a search goes".
+ * The search budget.  Most searches expand a number of nodes that follows from the rows wanted
+ * and ef_search.  Part of that number depends on the query: it grows where many nodes are nearly
+ * as near as the last row wanted, and shrinks where few are.  This file is arithmetic on the
+ * scan's state; it must not read pages.  README.md, section "Search budget".
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "scan/scan.h"
+#include "scan/scan_state.h"
 
 /*
- * Of the candidates that are fetched for the rows wanted a share is expanded, and some of ef_search in addition.  With finer codes, which cost
- * less than expanding a node, as many as ef_search and the rows wanted, or a share of oversample times these: not of those that are refined
- * besides.  Measured: README.md, sections "Rescoring" and "Refining".
+ * Candidates fetched beyond oversample times the rows wanted: LIMIT 10 and less at oversample 3
+ * fetch 39 rows.  doc/decisions/0030.
+ */
+#define RESCORED_MORE			9
+
+/*
+ * The same where a finer code has put the candidates in order: some rows more than are wanted, or
+ * a share of those.  doc/decisions/0029.
+ */
+#define RESCORED_MORE_INT4		5
+#define RESCORED_SHARE_INT4		10
+#define RESCORED_MORE_INT8		2
+#define RESCORED_SHARE_INT8		25
+
+/*
+ * Candidates refined beyond oversample times the rows wanted.  More than are fetched beyond them,
+ * for a finer code costs a hundredth of a row of the table.  doc/decisions/0029.
+ */
+#define REFINED_MORE			20
+
+/*
+ * Nodes expanded where rows are fetched: a share of the candidates that are, and times ef_search.
+ * doc/decisions/0028.
  */
 #define EXPANDED_SHARE			0.75
 #define EXPANDED_BESIDES		1.25
+
+/*
+ * Nodes expanded where finer codes put candidates in order: ef_search and the rows wanted, or
+ * this share of oversample times the rows wanted if that is more.  What is refined beyond that
+ * (REFINED_MORE) is not expanded, for a finer code costs less than an expansion.  Under the inner
+ * product, where the budget cannot adapt to the query, ef_search counts several times.
+ * doc/decisions/0028 and 0029.
+ */
 #define EXPANDED_SHARE_REFINED	0.9
-/* Times ef_search for inner products, where all queries are treated alike. */
 #define EXPANDED_REFINED_IP		2
 
 /*
- * The nodes within 1 + slack of the distance of the k-th nearest grow in number as EXPANDED_NEAR x k x exp(REACH_GROWTH x slack): measured
- * with bits of words and of synthetic embeddings, and the same for both.  Whatever the data, as many are expanded as these two shares of
- * what is meant, and no more.
+ * Adapting to the query: within 1 + slack of the distance of the k-th nearest node there are
+ * about EXPANDED_NEAR x k x exp(REACH_GROWTH x slack) nodes.  Whatever the data, as many nodes
+ * are expanded as the share EXPANDED_LEAST of what is meant, and no more than EXPANDED_MOST times
+ * that.  doc/decisions/0028.
  */
 #define EXPANDED_NEAR			1.25
 #define REACH_GROWTH			13.5
@@ -34,111 +63,155 @@
 #define EXPANDED_MOST			2
 
 /*
- * Where pages are spared (README.md, section "Cold"): so many times as many nodes are expanded, for near the query that takes hardly a page more;
- * of the rows wanted the neighbours of the first half do not wait.  Until SPARED times the candidates were taken, what lies beyond is
- * likely to be a few more for the same rows.
+ * Where the index is larger than shared buffers, the search defers neighbours on pages that it
+ * has not read.  So many times as many nodes are expanded then: near the query that reads hardly
+ * a page more.  Neighbours of the nearest nodes are not deferred, up to this share of the rows
+ * wanted.  Once a scan has gone beyond DEFERRED_UNTIL times the candidates it was to look at,
+ * many more may be to come, and none is deferred.  doc/decisions/0032.
  */
-#define EXPANDED_SPARING		(4.0 / 3)
-#define WHOLE_SHARE				0.5
-#define SPARED					2
+#define EXPANDED_COLD			(4.0 / 3)
+#define NOT_DEFERRED			0.5
+#define DEFERRED_UNTIL			2
 
 /*
- * Candidates a search keeps behind the last one taken, in units of ef_search: the last of a window are the
- * worst found.  Finer codes that have the last word are held to more, as their order is nearly that of the
- * values: bge-base embeddings, LIMIT 10, qhnsw.rescore = off, recall .958 at half, .991 at three (4x).
+ * Candidates found behind the one that is taken, in units of ef_search, so that those taken are
+ * the right ones: half where codes decide, 1 where each candidate costs a fetch, and more for
+ * codes of so many bits that decide by themselves, whose order is nearly that of the values.
+ * doc/decisions/0030.
  */
 #define BEHIND_FINER			3
-/* Bits a dimension from which codes are that fine. */
-#define FINER_NBITS				4
+#define BEHIND_FINER_NBITS		4
 
-/* Where codes alone decide, candidates kept behind for each row wanted: README.md, section "Rows wanted". */
+/* The same for each row wanted, where codes decide.  doc/decisions/0027. */
 #define BEHIND_WANTED			2
 
 /*
- * In strict order a row that is found late cannot be put in its place.  Beyond the rows that the plan is known to take,
- * what is kept behind grows with the rows taken, and estimates are doubted by up to MAX_MARGIN of their
- * standard errors, reached at the 75th row.  Measured: README.md, section "Strict order".
+ * In strict order a row that is found late cannot be put in its place.  Beyond the rows that the
+ * plan is known to take, the candidates found behind grow with those taken, and estimates are
+ * doubted: the error margin grows with the rank, up to MAX_MARGIN standard errors at the 75th
+ * row.  doc/decisions/0031.
  */
-#define BEHIND_DEEP				2
+#define BEHIND_STRICT			2
 #define MARGIN_SLOPE			4.0
 #define MAX_MARGIN				3.5
 
 /*
- * Beyond so many rows that no plan told of, and one in so many of all slots, a pass over all codes costs less than what was
- * returned already, and finds every node: chosen by hand.
+ * In strict order and beyond what the plan told: after so many rows, and one for so many slots, a
+ * pass over all codes costs less than what was returned already, and misses no node.  Chosen by
+ * hand; doc/decisions/0031.
  */
-#define DEEP_LEAST				100
-#define DEEP_FRACTION			3000
+#define FLAT_STRICT_ROWS		100
+#define FLAT_STRICT_FRACTION	3000
 
 /*
- * Where a stage takes this many candidates or more of all slots, a pass over all codes is preferred: in order a
- * code costs an eighth of one at a random place.
+ * A pass over all codes is preferred in an index of no more slots than this for each candidate
+ * that a stage takes: in order a code costs an eighth of one at a random place.
+ * doc/decisions/0034.
  */
-#define FLAT_CODES_DEEP			100
+#define FLAT_SLOTS_PER_CANDIDATE	100
+
+/* ---- candidates ---- */
 
 double
-qh_scan_candidates(const QhScan *scan, double rank)
+qh_budget_refined(const QhScan *scan, double rank)
+{
+	return scan->q.oversample * rank + REFINED_MORE;
+}
+
+double
+qh_budget_rescored(const QhScan *scan, double rank)
+{
+	int			refine_nbits = scan->q.ix->meta.refine_nbits;
+
+	if (!scan->q.rescore)
+		return rank;
+	if (refine_nbits >= 8)
+		return rank + Max(RESCORED_MORE_INT8, rank / RESCORED_SHARE_INT8);
+	if (refine_nbits > 0)
+		return rank + Max(RESCORED_MORE_INT4, rank / RESCORED_SHARE_INT4);
+	return scan->q.oversample * rank + RESCORED_MORE;
+}
+
+double
+qh_budget_candidates(const QhScan *scan, double rank)
 {
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return 0;
-	if (scan->ix->refine_codec != NULL)
-		return qh_refine_candidates(scan, rank);
-	if (scan->rescore)
-		return qh_rescore_candidates(scan, rank);
-	return rank;
+	if (scan->q.ix->refine_codec != NULL)
+		return qh_budget_refined(scan, rank);
+	return qh_budget_rescored(scan, rank);
 }
 
 bool
-qh_scan_is_deep_and_strict(const QhScan *scan)
+qh_budget_prefers_flat(const QhScan *scan, double rank)
 {
-	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT && !scan->planned && scan->ntaken >= QH_LEAST_WANTED;
+	return rank > QH_MIN_STAGE &&
+		scan->q.ix->nslots <= FLAT_SLOTS_PER_CANDIDATE * qh_budget_candidates(scan, rank);
+}
+
+/* ---- strict order ---- */
+
+/*
+ * Is the scan beyond the first stage and beyond what the plan told, in an order that a late row
+ * cannot be put into?
+ */
+static bool
+is_strict_and_unplanned(const QhScan *scan)
+{
+	return qhnsw_iterative_scan == QH_ITERATIVE_STRICT &&
+		!scan->q.stage.planned && scan->q.ntaken >= QH_MIN_STAGE;
 }
 
 double
-qh_scan_error_margin(const QhScan *scan)
+qh_budget_error_margin(const QhScan *scan)
 {
-	if (!qh_scan_is_deep_and_strict(scan))
+	if (!is_strict_and_unplanned(scan))
 		return 0;
-	return Min(MARGIN_SLOPE * log10(scan->stage / QH_LEAST_WANTED), MAX_MARGIN);
+	return Min(MARGIN_SLOPE * log10(scan->q.stage.rank / QH_MIN_STAGE), MAX_MARGIN);
 }
 
-/* Candidates to be known behind the next one before it is taken. */
+/* ---- the budget of a stage ---- */
+
+/* Candidates to be found behind the next one before it is taken. */
 static uint64
 candidates_behind(const QhScan *scan)
 {
-	bool		refines = scan->ix->refine_codec != NULL;
-	uint64		behind = scan->ef / 2;
+	const QhQueryState *q = &scan->q;
+	bool		refines = q->ix->refine_codec != NULL;
+	uint64		behind = q->ef / 2;
 
-	/* what is looked at in the heap, at a hundred times the cost of a code, wants to be the right */
-	if (scan->rescore || refines)
-		behind = scan->ef;
-	else if (scan->ix->meta.code_nbits >= FINER_NBITS)
-		behind = BEHIND_FINER * scan->ef;
-	if (!scan->rescore && !refines && scan->stage > QH_LEAST_WANTED)
-		behind = Max(behind, (uint64) (BEHIND_WANTED * scan->stage));
-	if (qh_scan_is_deep_and_strict(scan))
-		behind = Max(behind, BEHIND_DEEP * Max(scan->npulled, (uint64) scan->ef));
+	if (q->rescore || refines)
+		behind = q->ef;
+	else if (q->ix->meta.code_nbits >= BEHIND_FINER_NBITS)
+		behind = BEHIND_FINER * q->ef;
+	if (!q->rescore && !refines && q->stage.rank > QH_MIN_STAGE)
+		behind = Max(behind, (uint64) (BEHIND_WANTED * q->stage.rank));
+	if (is_strict_and_unplanned(scan))
+		behind = Max(behind, BEHIND_STRICT * Max(q->from_graph.n, (uint64) q->ef));
 	return behind;
 }
 
-/* Candidates to be expanded, those taken included, before the nfound-th is taken, the last of those for the rows wanted or one before. */
+/* Nodes to be expanded, on average over queries, for a stage that takes so many candidates. */
 static uint64
-expanded_for_wanted(const QhScan *scan, uint64 nfound)
+expanded_for_stage(const QhScan *scan, uint64 ncandidates)
 {
-	if (scan->ix->refine_codec != NULL)
-	{
-		double		ef = scan->column->metric == QV_METRIC_IP ? EXPANDED_REFINED_IP * scan->ef : scan->ef;
+	const QhQueryState *q = &scan->q;
 
-		return (uint64) Max(ef + scan->stage, EXPANDED_SHARE_REFINED * scan->oversample * scan->stage);
+	if (q->ix->refine_codec != NULL)
+	{
+		double		ef = scan->column->metric == QV_METRIC_IP ? EXPANDED_REFINED_IP * q->ef : q->ef;
+
+		return (uint64) Max(ef + q->stage.rank, EXPANDED_SHARE_REFINED * q->oversample * q->stage.rank);
 	}
-	if (scan->rescore)
-		return (uint64) (EXPANDED_BESIDES * scan->ef + EXPANDED_SHARE * nfound);
-	return Max((uint64) scan->ef, nfound + candidates_behind(scan));
+	if (q->rescore)
+		return (uint64) (EXPANDED_BESIDES * q->ef + EXPANDED_SHARE * ncandidates);
+	return Max((uint64) q->ef, ncandidates + candidates_behind(scan));
 }
 
 /*
- * How many times the estimate of the rank-th nearest one may be of a node that is expanded, for ef of them to be expanded on average; 0 where estimates
- * are no distances.
+ * The factor of the estimate of the rank-th nearest node up to which nodes are expanded, for ef
+ * of them to be on average. 0 where estimates are not distances, and the budget cannot adapt to
+ * the query.
  */
 static double
 reach_for(QvMetric metric, double ef, double rank)
@@ -159,45 +232,63 @@ reach_for(QvMetric metric, double ef, double rank)
 	return 0;
 }
 
+/* Let the budget adapt to the query: fewer nodes for certain, and more where they are near. */
+static void
+adapt_budget(QhScan *scan, uint64 ef)
+{
+	const QhCandidateList *from_graph = &scan->q.from_graph;
+	QhStage    *stage = &scan->q.stage;
+	QhBudget   *budget = &stage->budget;
+
+	budget->rank = (uint64) stage->rank;
+	/* of an earlier stage, which has taken the candidate of this rank */
+	if (from_graph->n >= budget->rank && !from_graph->by_node)
+		budget->rank_dist = from_graph->cands[budget->rank - 1].dist;
+	budget->ef_total = Max((uint64) (EXPANDED_LEAST * ef), Min(ef, budget->rank));
+	budget->most_total = EXPANDED_MOST * ef;
+	if (scan->q.ix->refine_codec != NULL)
+		stage->max_near = budget->most_total;
+}
+
 /* What the graph search is to do for the stage. */
 static void
 set_budget(QhScan *scan)
 {
-	bool		sparing = scan->rs.store.place != NULL;
+	QhStage    *stage = &scan->q.stage;
+	QhBudget   *budget = &stage->budget;
+	bool		is_cold = scan->rs.store.place != NULL;
 	uint64		ef;
 
-	memset(&scan->budget, 0, sizeof(scan->budget));
-	scan->ncandidates = qh_scan_candidates(scan, scan->stage);
-	scan->most_near = 0;
-	if (scan->ncandidates == 0)
+	memset(budget, 0, sizeof(*budget));
+	stage->ncandidates = qh_budget_candidates(scan, stage->rank);
+	stage->max_near = 0;
+	if (stage->ncandidates == 0)
 		return;
-	ef = expanded_for_wanted(scan, (uint64) scan->ncandidates);
-	if (sparing)
+	ef = expanded_for_stage(scan, (uint64) stage->ncandidates);
+	if (is_cold)
 	{
-		ef = (uint64) (EXPANDED_SPARING * ef);
-		scan->budget.whole_total = (uint64) ceil(WHOLE_SHARE * scan->stage);
+		ef = (uint64) (EXPANDED_COLD * ef);
+		budget->whole_total = (uint64) ceil(NOT_DEFERRED * stage->rank);
 	}
-	scan->budget.ef_total = ef;
-	scan->budget.found_total = (uint64) scan->ncandidates;
-	scan->budget.reach = (float) reach_for(scan->column->metric, ef, scan->stage);
-	if (scan->budget.reach == 0)
-		return;
-	scan->budget.rank = (uint64) scan->stage;
-	if (scan->npulled >= scan->budget.rank && scan->source == QH_SOURCE_GRAPH)
-		scan->budget.rank_dist = scan->pulled[scan->budget.rank - 1].dist;
-	scan->budget.ef_total = Max((uint64) (EXPANDED_LEAST * ef), Min(ef, scan->budget.rank));
-	scan->budget.most_total = EXPANDED_MOST * ef;
-	if (scan->ix->refine_codec != NULL)
-		scan->most_near = scan->budget.most_total;
+	budget->ef_total = ef;
+	budget->found_total = (uint64) stage->ncandidates;
+	budget->reach = (float) reach_for(scan->column->metric, ef, stage->rank);
+	if (budget->reach != 0)
+		adapt_budget(scan, ef);
 }
 
-/* Where no plan tells: the first of 10, 15, 20, 30, 50, 70, 100, 150 and so on behind ntaken rows. */
+/* ---- stages ---- */
+
+/*
+ * Where no plan tells, stages end at 10, 15, 20, 30, 50, 70, 100, 150 and so on: at the first of
+ * these beyond ntaken rows.
+ */
 static uint64
-round_end(uint64 ntaken)
+unplanned_end(uint64 ntaken)
 {
 	static const double steps[] = {1, 1.5, 2, 3, 5, 7};
 
-	for (double scale = QH_LEAST_WANTED;; scale *= 10)
+	for (double scale = QH_MIN_STAGE;; scale *= 10)
 	{
 		for (int i = 0; i < lengthof(steps); i++)
 		{
@@ -207,52 +298,69 @@ round_end(uint64 ntaken)
 	}
 }
 
-/* Rows up to which the stage behind ntaken rows decides.  Those that the plan takes are a page, and those it passes over are the pages before. */
+/*
+ * The last rank of the stage that begins behind ntaken rows.  What LIMIT hands on is a page, and
+ * what OFFSET passes over are pages before it.
+ */
 static uint64
 stage_end(const QhScan *scan, uint64 ntaken)
 {
-	uint64		wanted = (uint64) scan->wanted;
-	uint64		page = (uint64) scan->page;
+	uint64		wanted = (uint64) scan->q.wanted;
+	uint64		page = (uint64) scan->q.page;
 
 	if (ntaken >= wanted || page == 0)
-		return round_end(ntaken);
+		return unplanned_end(ntaken);
 	return ntaken + page - (ntaken + page - wanted % page) % page;
 }
 
-bool
-qh_scan_takes_many(const QhScan *scan, double rank)
+/* Is the stage better decided by a pass over all codes than by the graph? */
+static bool
+stage_outgrows_graph(const QhScan *scan)
 {
-	return rank > QH_LEAST_WANTED && scan->ix->nslots <= FLAT_CODES_DEEP * qh_scan_candidates(scan, rank);
+	uint64		nslots = scan->q.ix->nslots;
+
+	if (qh_budget_prefers_flat(scan, scan->q.stage.rank))
+		return true;
+	return is_strict_and_unplanned(scan) &&
+		scan->q.ntaken >= Max(FLAT_STRICT_ROWS, nslots / FLAT_STRICT_FRACTION);
 }
 
 void
-qh_scan_next_stage(QhScan *scan)
+qh_budget_next_stage(QhScan *scan)
 {
-	scan->stage_end = stage_end(scan, Max(scan->ntaken, scan->stage_end));
-	scan->stage = Max(scan->stage_end, QH_LEAST_WANTED);
-	scan->planned = scan->wanted > scan->ntaken;
+	QhStage    *stage = &scan->q.stage;
+
+	stage->end = stage_end(scan, Max(scan->q.ntaken, stage->end));
+	stage->rank = Max(stage->end, QH_MIN_STAGE);
+	stage->planned = scan->q.wanted > scan->q.ntaken;
 	set_budget(scan);
-	if (qh_scan_takes_many(scan, scan->stage) ||
-		(qh_scan_is_deep_and_strict(scan) && scan->ntaken >= Max(DEEP_LEAST, scan->ix->nslots / DEEP_FRACTION)))
-		scan->leaves_graph = true;
+	if (stage_outgrows_graph(scan))
+		scan->q.leave_graph = true;
 }
 
 QhBudget
-qh_scan_next_budget(const QhScan *scan, int *max)
+qh_budget_next(const QhScan *scan, int *max)
 {
-	uint64		next = scan->npulled + 1;
-	uint64		known = Max((uint64) scan->ncandidates, scan->most_near);
-	QhBudget		budget = scan->budget;
+	const QhStage *stage = &scan->q.stage;
+	uint64		next = scan->q.from_graph.n + 1;
+	uint64		known = Max((uint64) stage->ncandidates, stage->max_near);
+	QhBudget	budget = stage->budget;
 
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF || next > known)
 		*max = 1;
 	if (qhnsw_iterative_scan == QH_ITERATIVE_OFF)
-		return (QhBudget) {.ef_total = scan->ef};
+		return (QhBudget) {.ef_total = scan->q.ef};
 	if (next > known)
-		/* the scan has gone beyond what it was known to want, as it does behind a filter: there may be much more to come */
-		return (QhBudget) {.ef_total = Max((uint64) scan->ef, next + candidates_behind(scan)), .found_total = next,
-			.whole_total = next <= SPARED * known ? budget.whole_total : 0};
-	*max = (int) Min((uint64) *max, known - scan->npulled);
+	{
+		/* the scan has gone beyond the candidates it was to look at, as it does behind a filter */
+		return (QhBudget)
+		{
+			.ef_total = Max((uint64) scan->q.ef, next + candidates_behind(scan)),
+				.found_total = next,
+				.whole_total = next <= DEFERRED_UNTIL * known ? budget.whole_total : 0
+		};
+	}
+	*max = (int) Min((uint64) *max, known - scan->q.from_graph.n);
 	budget.found_total = Max(next, budget.found_total);
 	return budget;
 }

@@ -2,9 +2,10 @@
  * recent.c
  *		Exact distances that this backend's last scan of an index computed.
  *
- * A page of a result (OFFSET, or a bound of the distance) has all pages before it to pass over.  A row whose distance is known from
- * there need not be read again for that.  Nothing is returned on the strength of what stands here: a row that is to be
- * returned is fetched.  README.md, section "Distances remembered".
+ * A page of a result (OFFSET, or a bound of the distance) passes over the rows of all pages
+ * before it.  A row whose distance is known from there need not be read for that.  Nothing is
+ * returned because of what is known here: a row that is to be returned is fetched.  Must not know
+ * scans.  README.md, section "Distances remembered".
  */
 #include "postgres.h"
 
@@ -34,27 +35,33 @@ typedef struct Known
 #define SH_DECLARE
 #include "lib/simplehash.h"
 
-/* Rows that there is room for at once: those of a LIMIT 10 at defaults. */
-#define FEW_ROWS		64
+/* Rows that there is room for at first: those of LIMIT 10 at defaults. */
+#define MIN_ROWS		64
 
-/* Rows are only noted while they come; a table of them is made when the next scan asks. */
+/*
+ * Rows are only added to a list while a scan finds them.  The hash table is made when the next
+ * scan asks.
+ */
 static struct
 {
-	MemoryContext cxt;			/* of the rest; NULL = never used */
+	MemoryContext cxt;			/* of what follows; NULL = never used */
 	Oid			index;			/* InvalidOid = nothing is known */
 	Oid			heap;
 	char	   *query;
 	Size		query_nbytes;
 	Size		query_size;		/* room for it */
-	Known	   *noted;
-	int			nnoted;
-	int			noted_size;
-	int			most_rows;
-	known_hash *rows;			/* the first nhashed of those noted; NULL = none yet */
+	Known	   *list;
+	int			nlist;
+	int			list_size;
+	int			max_rows;
+	known_hash *hash;			/* of the first nhashed of the list; NULL = not yet made */
 	int			nhashed;
 }			recent;
 
-/* Relation cache callback: vacuum may give row pointers to other rows, and tells so by this. */
+/*
+ * Relation cache callback.  Vacuum, after which row pointers may belong to other rows, sends this
+ * invalidation.
+ */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -85,25 +92,26 @@ keep_query(const char *bytes, Size nbytes)
 }
 
 void
-qh_recent_begin(Relation index, Oid heap, Datum query, int most_rows)
+qh_recent_begin(Relation index, Oid heap, Datum query, int max_rows)
 {
 	const char *bytes = (const char *) DatumGetPointer(query);
 	Size		nbytes = VARSIZE_ANY(bytes);
 
 	if (recent.cxt == NULL)
 	{
-		recent.cxt = AllocSetContextCreate(CacheMemoryContext, "qhnsw recent distances", ALLOCSET_DEFAULT_SIZES);
+		recent.cxt = AllocSetContextCreate(CacheMemoryContext, "qhnsw recent distances",
+										   ALLOCSET_DEFAULT_SIZES);
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	}
-	recent.most_rows = most_rows;
+	recent.max_rows = max_rows;
 	if (recent.index == RelationGetRelid(index) && recent.query_nbytes == nbytes &&
 		memcmp(recent.query, bytes, nbytes) == 0)
 		return;
 	recent.index = InvalidOid;
-	if (recent.rows != NULL)
-		known_destroy(recent.rows);
-	recent.rows = NULL;
-	recent.nnoted = recent.nhashed = 0;
+	if (recent.hash != NULL)
+		known_destroy(recent.hash);
+	recent.hash = NULL;
+	recent.nlist = recent.nhashed = 0;
 	keep_query(bytes, nbytes);
 	recent.heap = heap;
 	recent.index = RelationGetRelid(index);
@@ -112,37 +120,37 @@ qh_recent_begin(Relation index, Oid heap, Datum query, int most_rows)
 void
 qh_recent_put(const ItemPointerData *tid, float estimate, double dist)
 {
-	if (recent.index == InvalidOid || recent.nnoted >= recent.most_rows)
+	if (recent.index == InvalidOid || recent.nlist >= recent.max_rows)
 		return;
-	if (recent.nnoted == recent.noted_size)
+	if (recent.nlist == recent.list_size)
 	{
-		int			size = Max(FEW_ROWS, 2 * recent.noted_size);
+		int			size = Max(MIN_ROWS, 2 * recent.list_size);
 		Known	   *grown = MemoryContextAllocHuge(recent.cxt, sizeof(Known) * (Size) size);
 
-		if (recent.nnoted > 0)
-			memcpy(grown, recent.noted, sizeof(Known) * (Size) recent.nnoted);
-		if (recent.noted)
-			pfree(recent.noted);
-		recent.noted = grown;
-		recent.noted_size = size;
+		if (recent.nlist > 0)
+			memcpy(grown, recent.list, sizeof(Known) * (Size) recent.nlist);
+		if (recent.list)
+			pfree(recent.list);
+		recent.list = grown;
+		recent.list_size = size;
 	}
-	recent.noted[recent.nnoted++] = (Known) {.tid = key_of(tid), .dist = dist, .estimate = estimate};
+	recent.list[recent.nlist++] = (Known) {.tid = key_of(tid), .dist = dist, .estimate = estimate};
 }
 
-/* Put into the table what was noted since. */
+/* Put into the hash table what was added to the list since. */
 static void
-hash_noted(void)
+hash_list(void)
 {
-	if (recent.rows == NULL)
-		recent.rows = known_create(recent.cxt, Max(FEW_ROWS, recent.nnoted), NULL);
-	while (recent.nhashed < recent.nnoted)
+	if (recent.hash == NULL)
+		recent.hash = known_create(recent.cxt, Max(MIN_ROWS, recent.nlist), NULL);
+	while (recent.nhashed < recent.nlist)
 	{
-		const Known *noted = &recent.noted[recent.nhashed];
+		const Known *known = &recent.list[recent.nhashed];
 		bool		found;
-		Known	   *row = known_insert(recent.rows, noted->tid, &found);
+		Known	   *row = known_insert(recent.hash, known->tid, &found);
 
-		row->dist = noted->dist;
-		row->estimate = noted->estimate;
+		row->dist = known->dist;
+		row->estimate = known->estimate;
 		recent.nhashed++;
 	}
 }
@@ -152,11 +160,11 @@ qh_recent_get(const ItemPointerData *tid, float estimate, double *dist)
 {
 	Known	   *row;
 
-	if (recent.index == InvalidOid || recent.nnoted == 0)
+	if (recent.index == InvalidOid || recent.nlist == 0)
 		return false;
-	if (recent.nhashed < recent.nnoted)
-		hash_noted();
-	row = known_lookup(recent.rows, key_of(tid));
+	if (recent.nhashed < recent.nlist)
+		hash_list();
+	row = known_lookup(recent.hash, key_of(tid));
 	if (row == NULL || row->estimate != estimate)
 		return false;
 	*dist = row->dist;
@@ -170,7 +178,7 @@ qh_recent_count_before(double dist)
 
 	if (recent.index == InvalidOid)
 		return 0;
-	for (int i = 0; i < recent.nnoted; i++)
-		n += recent.noted[i].dist < dist;
+	for (int i = 0; i < recent.nlist; i++)
+		n += recent.list[i].dist < dist;
 	return n;
 }

@@ -1,6 +1,8 @@
 /*
  * recent.h
- *		Exact distances that this backend's last scan of an index computed, for the next page of the same query.
+ *		Exact distances that this backend's last scan computed, for the next page of the same query.
+ *
+ * README.md, section "Distances remembered".
  */
 #ifndef QH_RECENT_H
 #define QH_RECENT_H
@@ -11,16 +13,16 @@
 #include "utils/relcache.h"
 
 /*
- * Remember distances of this query from now on, at most most_rows of them: those that are known stay if it is the query of the scan before, and of
- * the same index.  query is a detoasted value.
+ * Remember distances of this query, a detoasted value, from now on: at most max_rows of them.
+ * Those that are known stay if the scan before had the same query and the same index.
  */
-extern void qh_recent_begin(Relation index, Oid heap, Datum query, int most_rows);
-/* Note the distance of a row that was found by a code of this estimate. */
+extern void qh_recent_begin(Relation index, Oid heap, Datum query, int max_rows);
+/* Remember the distance of a row that was found by a code of this estimate. */
 extern void qh_recent_put(const ItemPointerData *tid, float estimate, double dist);
 /* Is the distance of the row known, and was it found by the same code? */
 extern bool qh_recent_get(const ItemPointerData *tid, float estimate, double *dist);
 
-/* Of the rows whose distances are known, how many are nearer than dist. */
+/* How many of the rows whose distances are known are nearer than dist. */
 extern int	qh_recent_count_before(double dist);
 
 #endif							/* QH_RECENT_H */

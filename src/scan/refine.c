@@ -2,23 +2,21 @@
  * refine.c
  *		Candidates in the order of their finer codes.
  *
- * The traversal codes choose candidates; oversample times as many as are handed on are scored
- * by the finer code in the index, which costs a hundredth of a row from the heap.  See README.md,
- * section "Refining".
+ * The source chooses candidates by the code that the graph is searched by.  Several times as many
+ * as are handed on are scored by the finer code in the index, which costs a hundredth of a row of
+ * the table, and the nearest is handed on.  Must not know rows.  README.md, section "Refining".
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "scan/scan.h"
+#include "scan/source.h"
 
-/* Looked at beyond oversample times the rows wanted: more than in rescore.c, for it costs a hundredth.  Measured: README.md, section "Refining". */
-#define LOOKAHEAD		20
+/* Candidates refined at once: at most, and at least where it is not known how many will be. */
 #define REFINE_BATCH	64
-/* So many at once, where it is not known how many will be. */
 #define REFINE_FEW		8
 
-/* Node and first estimate of a candidate, as the queue keeps them. */
+/* Node and estimate of a candidate as the queue keeps them. */
 static inline uint64
 pack(QhNode node, float coarse)
 {
@@ -38,10 +36,11 @@ unpack(QhQueued row)
 	return cand;
 }
 
+/* The nearest max of a heap, by insertion: max is small. */
 int
 qh_refine_peek(const QhScan *scan, int max, QhNode *out)
 {
-	const QhQueue *queue = &scan->refined;
+	const QhQueue *queue = &scan->q.refining.queue;
 	uint64		keys[QH_ROWS_AHEAD];
 	int			n = 0;
 
@@ -65,38 +64,76 @@ qh_refine_peek(const QhScan *scan, int max, QhNode *out)
 	return n;
 }
 
+/* ---- errors ---- */
+
+/* Standard error of the code that a node was found by; 0 for bits, and where it is gone. */
+static float
+coarse_error(QhScan *scan, QhNode node)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	if (scan->column->kind == QV_CODE_BITS || !scan->q.source->has_estimates ||
+		!qh_read_code(&scan->rs, node, code))
+		return 0;
+	return qv_query_error(scan->q.prepared, code);
+}
+
+float
+qh_refine_error(QhScan *scan, QhNode node)
+{
+	uint8		code[QH_PAGE_NBYTES];
+
+	if (scan->q.refine_prepared == NULL)
+		return coarse_error(scan, node);
+	if (!qh_read_refine(&scan->rs, node, code))
+		return 0;
+	return qv_query_error(scan->q.refine_prepared, code);
+}
+
+/* ---- refining ---- */
+
+/* Take up to n candidates from the source; returns how many. */
+static int
+take_candidates(QhScan *scan, int n, QhCandidate *cands)
+{
+	int			ncands = 0;
+
+	while (ncands < n && !scan->q.refining.source_ended)
+	{
+		int			more = qh_source_next(scan, n - ncands, cands + ncands);
+
+		scan->q.refining.source_ended = more == 0;
+		ncands += more;
+	}
+	return ncands;
+}
+
 /* Score up to n more candidates by their finer codes. */
 static void
 refine_batch(QhScan *scan, int n)
 {
+	QhRefining *refining = &scan->q.refining;
+	uint64		rank = scan->q.stage.budget.rank;
 	QhCandidate cands[REFINE_BATCH];
 	QhNode		nodes[REFINE_BATCH] = {0};
 	float		dist[REFINE_BATCH];
-	int			ncands = 0;
+	int			ncands = take_candidates(scan, Min(n, REFINE_BATCH), cands);
 
-	n = Min(n, REFINE_BATCH);
-	while (ncands < n && !scan->no_candidates)
-	{
-		int			more = qh_scan_next_candidates(scan, n - ncands, cands + ncands);
-
-		scan->no_candidates = more == 0;
-		ncands += more;
-	}
 	for (int i = 0; i < ncands; i++)
 		nodes[i] = cands[i].node;
-	if (scan->nrefine_taken < scan->budget.rank && scan->nrefine_taken + ncands >= scan->budget.rank)
-		scan->refine_rank = cands[scan->budget.rank - 1 - scan->nrefine_taken].dist;
+	if (refining->ntaken < rank && refining->ntaken + ncands >= rank)
+		refining->rank_dist = cands[rank - 1 - refining->ntaken].dist;
 	qh_score_refine(&scan->rs, nodes, ncands, dist);
 	for (int i = 0; i < ncands; i++)
 	{
 		if (!isinf(dist[i]))
-			qh_queue_add(&scan->refined, dist[i], pack(cands[i].node, cands[i].dist));
+			qh_queue_add(&refining->queue, dist[i], pack(cands[i].node, cands[i].dist));
 	}
-	scan->nrefine_taken += ncands;
+	refining->ntaken += ncands;
 	if (ncands > 0)
 	{
-		scan->refine_front = cands[ncands - 1].dist;
-		scan->refine_front_node = cands[ncands - 1].node;
+		refining->last_dist = cands[ncands - 1].dist;
+		refining->last_node = cands[ncands - 1].node;
 	}
 }
 
@@ -104,59 +141,73 @@ refine_batch(QhScan *scan, int n)
 static bool
 is_doubtful(QhScan *scan, double margin)
 {
+	QhRefining *refining = &scan->q.refining;
 	QhQueued	first;
 
-	return margin > 0 && qh_queue_peek(&scan->refined, &first) &&
-		scan->refine_front - margin * scan->refine_error < first.dist;
+	return margin > 0 && qh_queue_peek(&refining->queue, &first) &&
+		refining->last_dist - margin * refining->last_error < first.dist;
 }
 
 /* May the next candidate be one of those that are refined because they are near? */
 static bool
 is_near(const QhScan *scan)
 {
-	return scan->nrefine_taken >= scan->budget.rank && scan->nrefine_taken < scan->most_near &&
-		scan->refine_front <= scan->budget.reach * (scan->budget.rank_dist > 0 ? scan->budget.rank_dist : scan->refine_rank);
+	const QhRefining *refining = &scan->q.refining;
+	const QhBudget *budget = &scan->q.stage.budget;
+
+	float		rank_dist = budget->rank_dist > 0 ? budget->rank_dist : refining->rank_dist;
+
+	return refining->ntaken >= budget->rank && refining->ntaken < scan->q.stage.max_near &&
+		refining->last_dist <= budget->reach * rank_dist;
 }
 
-double
-qh_refine_candidates(const QhScan *scan, double rank)
-{
-	return scan->oversample * rank + LOOKAHEAD;
-}
-
-/* Candidates to be scored before another is handed on: those for the rows of the stage, or for more where more were asked for. */
+/*
+ * Candidates to be refined before another is handed on: those for the rows of the stage, or for
+ * more where more were asked for.
+ */
 static double
 candidates_due(const QhScan *scan)
 {
-	double		more = scan->nrefine_given + 1 - qh_rescore_candidates(scan, scan->stage);
+	double		more = scan->q.refining.ngiven + 1 - qh_budget_rescored(scan, scan->q.stage.rank);
 
-	return qh_refine_candidates(scan, scan->stage + Max(more, 0));
+	return qh_budget_refined(scan, scan->q.stage.rank + Max(more, 0));
+}
+
+/* How many to refine next, of which due are due in all. */
+static int
+next_batch(const QhScan *scan, double due)
+{
+	const QhRefining *refining = &scan->q.refining;
+	uint64		max_near = scan->q.stage.max_near;
+	double		missing = ceil(due - refining->ntaken);
+
+	/* no more than those due, of which fewer are expanded, unless they are asked for one by one */
+	if (refining->ngiven > 0 || missing <= 0)
+		missing = Max(missing, REFINE_FEW);
+	if (refining->ntaken < max_near)
+		missing = Min(missing, max_near - refining->ntaken);
+	return (int) Min(missing, REFINE_BATCH);
 }
 
 bool
 qh_refine_next(QhScan *scan, QhRefined *out)
 {
-	double		wanted = candidates_due(scan);
-	double		margin = qh_scan_error_margin(scan);
+	QhRefining *refining = &scan->q.refining;
+	double		due = candidates_due(scan);
+	double		margin = qh_budget_error_margin(scan);
 	QhQueued	first;
 
-	while (!scan->no_candidates &&
-		   (scan->nrefine_taken < wanted || scan->refined.count == 0 || is_near(scan) || is_doubtful(scan, margin)))
+	while (!refining->source_ended &&
+		   (refining->ntaken < due || refining->queue.count == 0 ||
+			is_near(scan) || is_doubtful(scan, margin)))
 	{
-		double		missing = ceil(wanted - scan->nrefine_taken);
-
-		/* no more than those due, of which fewer are expanded, unless they are asked for one by one */
-		if (scan->nrefine_given > 0 || missing <= 0)
-			missing = Max(missing, REFINE_FEW);
-		if (scan->nrefine_taken < scan->most_near)
-			missing = Min(missing, scan->most_near - scan->nrefine_taken);
-		refine_batch(scan, (int) Min(missing, REFINE_BATCH));
+		refine_batch(scan, next_batch(scan, due));
 		if (margin > 0)
-			scan->refine_error = qh_scan_error(scan, scan->refine_front_node);
+			refining->last_error = coarse_error(scan, refining->last_node);
 	}
-	if (!qh_queue_pop(&scan->refined, &first))
+	if (!qh_queue_pop(&refining->queue, &first))
 		return false;
 	*out = unpack(first);
-	scan->nrefine_given++;
+	refining->ngiven++;
 	return true;
 }

@@ -2,8 +2,9 @@
  * row_queue.c
  *		Rows by distance in bounded memory.
  *
- * A heap in memory, or a sorted array as long as rows come in their order; when it is full its farther half goes to a
- * tuplesort, which becomes a sorted run when its rows are due.  Knows neither indexes nor scans.  README.md, section "Memory of a scan".
+ * A heap in memory, or a sorted array as long as rows come in their order.  When it is full, its
+ * farther half goes to a tuplesort, which becomes a sorted run when its nearest row is due.  Must
+ * not know indexes or scans.  README.md, section "Memory of a scan".
  */
 #include "postgres.h"
 
@@ -18,11 +19,12 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#define LEAST_ROWS		64
+/* Rows that there is room for at first, and at least. */
+#define MIN_ROWS		64
 #define SIGN			(UINT64CONST(1) << 63)
 
 /* The least memory that PostgreSQL sorts in, in kB. */
-#define LEAST_SORT_MEMORY 64
+#define MIN_SORT_MEMORY	64
 
 /* A distance as an integer that orders as floats do in PostgreSQL: NaN last, both zeros alike. */
 static inline uint64
@@ -49,7 +51,7 @@ dist_of(uint64 key)
 	return dist;
 }
 
-/* Without a jump, for which of two rows is nearer cannot be foreseen. */
+/* Without a branch, which could not be predicted. */
 static inline bool
 before(QhQueueEntry a, QhQueueEntry b)
 {
@@ -121,16 +123,16 @@ heap_pop(QhQueue *queue)
 	heap[i] = last;
 }
 
-/* Most rows that memory is meant to hold. */
+/* Rows that memory is to hold, at most. */
 static int
 most_in_memory(const QhQueue *queue)
 {
 	Size		n = queue->max_nbytes / sizeof(QhQueueEntry);
 
-	return (int) Max(Min(n, (Size) PG_INT32_MAX / 2), LEAST_ROWS);
+	return (int) Max(Min(n, (Size) PG_INT32_MAX / 2), MIN_ROWS);
 }
 
-/* Make room for a row in memory; false where there is to be no more. */
+/* Make room for a row in memory; false where memory is full. */
 static bool
 make_room(QhQueue *queue)
 {
@@ -138,12 +140,12 @@ make_room(QhQueue *queue)
 	int			size = queue->space_size;
 	QhQueueEntry *space = queue->space;
 
-	/* half of it at least was taken out, or moving what is left would not pay */
+	/* where less than half was taken out at the front, moving the rest there gains too little */
 	if (queue->nheap > size / 2 || size == 0)
 	{
 		if (size >= most)
 			return false;
-		size = Min(Max(LEAST_ROWS, 2 * size), most);
+		size = Min(Max(MIN_ROWS, 2 * size), most);
 		space = MemoryContextAllocHuge(queue->cxt, sizeof(QhQueueEntry) * (Size) size);
 	}
 	if (queue->nheap > 0)
@@ -164,7 +166,7 @@ begin_sort(QhQueue *queue)
 	Oid			operators[2] = {Float8LessOperator, Int8LessOperator};
 	Oid			collations[2] = {InvalidOid, InvalidOid};
 	bool		nulls_first[2] = {false, false};
-	int			kbytes = (int) Max(Min(queue->max_nbytes / 1024, (Size) MAX_KILOBYTES), LEAST_SORT_MEMORY);
+	int			kbytes = (int) Max(Min(queue->max_nbytes / 1024, (Size) MAX_KILOBYTES), MIN_SORT_MEMORY);
 
 	if (queue->desc == NULL)
 	{
@@ -217,7 +219,7 @@ spill_row(QhQueue *queue, QhQueueEntry row)
 	write_row(queue, queue->spill, row);
 }
 
-/* Memory is full: its farther half makes room. */
+/* Memory is full: write its farther half. */
 static void
 spill_half(QhQueue *queue)
 {
@@ -230,7 +232,7 @@ spill_half(QhQueue *queue)
 	queue->sorted = true;
 }
 
-/* What is left of all runs goes into what is being written, where there is no room for another run. */
+/* There is no room for another run: what is left of all runs goes into what is being written. */
 static void
 spill_runs(QhQueue *queue)
 {
@@ -246,7 +248,7 @@ spill_runs(QhQueue *queue)
 	queue->nruns = 0;
 }
 
-/* What was written is due: sort it, and read it from now on. */
+/* The nearest of the rows written is due: sort them, and read them from now on. */
 static void
 open_spill(QhQueue *queue)
 {
@@ -294,10 +296,14 @@ qh_queue_add(QhQueue *queue, double dist, uint64 what)
 	queue->count++;
 }
 
+/* Places of a row besides the runs, which have numbers. */
 #define IN_HEAP		(-1)
 #define NOWHERE		(-2)
 
-/* Which of the heap and the runs has the nearest row. */
+/*
+ * Which of the heap and the runs has the nearest row; runs that are not sorted yet are not looked
+ * at.
+ */
 static int
 nearest_of_open(const QhQueue *queue, QhQueueEntry *out)
 {
@@ -318,7 +324,7 @@ nearest_of_open(const QhQueue *queue, QhQueueEntry *out)
 	return place;
 }
 
-/* Where the nearest row is. */
+/* Where the nearest row is, in a queue that is not empty. */
 static int
 nearest(QhQueue *queue, QhQueueEntry *out)
 {

@@ -10,7 +10,9 @@
 #include "executor/tuptable.h"
 #include "utils/tuplesort.h"
 
-/* A row: its distance, and 63 bits that are its owner's.  Equal distances are put in the order of those. */
+/*
+ * A row: its distance, and 63 bits of the caller's, whose order decides between equal distances.
+ */
 typedef struct QhQueued
 {
 	double		dist;			/* NaN comes last */
@@ -24,10 +26,10 @@ typedef struct QhQueueEntry
 	uint64		what;
 } QhQueueEntry;
 
-/* Sorted runs that are read side by side before they are made one. */
+/* At most so many sorted runs are read side by side; then they are made one. */
 #define QH_QUEUE_MAX_RUNS	6
 
-/* A sorted run in temporary files, whose nearest row was taken out already. */
+/* A sorted run in temporary files, and the nearest row left in it, which was read. */
 typedef struct QhQueueRun
 {
 	Tuplesortstate *sort;
@@ -40,14 +42,14 @@ typedef struct QhQueue
 	Size		max_nbytes;
 	uint64		count;
 
-	QhQueueEntry *heap;			/* min-heap; in order from the first to the last where sorted */
+	QhQueueEntry *heap;			/* min-heap; where sorted, all of it in order */
 	int			nheap;
-	bool		sorted;			/* rows came in their order: the nearest is taken by moving heap on */
+	bool		sorted;			/* rows came in their order, so the nearest is taken by moving heap on */
 	QhQueueEntry *space;		/* that heap lies in */
 	int			space_size;
 
-	Tuplesortstate *spill;		/* being written; NULL where nothing is */
-	QhQueueEntry spill_first;	/* the nearest in there */
+	Tuplesortstate *spill;		/* rows that are being written, not sorted yet; NULL where there are none */
+	QhQueueEntry spill_first;	/* the nearest of them */
 	QhQueueRun	runs[QH_QUEUE_MAX_RUNS];
 	int			nruns;
 	TupleDesc	desc;			/* of the rows of spill and runs; made at need, as are the slots */
@@ -55,13 +57,16 @@ typedef struct QhQueue
 	TupleTableSlot *put_slot;
 } QhQueue;
 
-/* An empty queue in the context given, which is to be in memory for at most so many bytes (64 rows at least). */
+/*
+ * An empty queue in the context given, which is to take at most so many bytes of memory, but at
+ * least those of 64 rows.
+ */
 extern void qh_queue_init(QhQueue *queue, MemoryContext cxt, Size max_nbytes);
 extern void qh_queue_add(QhQueue *queue, double dist, uint64 what);
 /* The nearest row, taken out or left; false where there is none. */
 extern bool qh_queue_pop(QhQueue *queue, QhQueued *out);
 extern bool qh_queue_peek(QhQueue *queue, QhQueued *out);
-/* Give its files and memory back.  The queue may be thrown away with its context instead, but for the files. */
+/* Give back its files and memory.  Resetting its context gives back the memory, not the files. */
 extern void qh_queue_end(QhQueue *queue);
 
 #endif							/* QH_ROW_QUEUE_H */

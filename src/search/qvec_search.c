@@ -2,8 +2,8 @@
  * qvec_search.c
  *		qvec_search: a code column's index chooses candidates, the float column beside it decides.
  *
- * Writes one query and runs it as its caller would.  Knows names, types and settings, and
- * nothing of codes or pages.  See README.md.
+ * Writes one query and runs it as its caller would.  Knows names, types and settings; must not
+ * know codes or pages.  See README.md in this folder.
  */
 #include "compat.h"
 
@@ -27,14 +27,17 @@
 
 PG_FUNCTION_INFO_V1(qvec_search);
 
-/* First pass: oversample * k, but at least and at most this many (doc/decisions/0040). */
+/*
+ * The first pass takes oversample * k candidates, but at least and at most this many.  Chosen by
+ * hand; doc/decisions/0040.
+ */
 #define LEAST_FIRST_PASS	100
 #define MOST_FIRST_PASS		10000
 #define MAX_OVERSAMPLE		100.0
 
 /*
- * Codes a graph search visits for each candidate wanted, with room to spare (12 are usual,
- * cost.c), and bytes it remembers of each.
+ * Codes that a graph search scores for each candidate wanted (about 12, planner/cost.c, with room
+ * to spare), and bytes that it keeps of each.
  */
 #define CODES_PER_CANDIDATE 40
 #define NBYTES_PER_CODE		32
@@ -42,7 +45,7 @@ PG_FUNCTION_INFO_V1(qvec_search);
 typedef struct Metric
 {
 	const char *name;
-	const char *operator;		/* the same in qvec and in pgvector */
+	const char *operator;		/* the same for qvec's types and for pgvector's */
 } Metric;
 
 static const Metric metrics[] = {
@@ -53,7 +56,7 @@ static const Metric metrics[] = {
 	{"l1", "<+>"},
 };
 
-/* A column, and what is needed to measure from it. */
+/* A column, and what is needed to write a distance from it. */
 typedef struct Column
 {
 	const char *name;
@@ -63,6 +66,7 @@ typedef struct Column
 	const char *type_name;		/* qualified, for SQL */
 } Column;
 
+/* The arguments of qvec_search. */
 typedef struct Search
 {
 	Oid			relid;
@@ -119,6 +123,7 @@ find_table(FunctionCallInfo fcinfo)
 	return relid;
 }
 
+/* Fill in what the catalog says of the column. */
 static void
 find_column(Oid relid, const char *name, Column *column)
 {
@@ -136,8 +141,9 @@ find_column(Oid relid, const char *name, Column *column)
 	ReleaseSysCache(tuple);
 }
 
+/* The type of that name in a schema. */
 static Oid
-own_type(Oid schema, const char *name)
+type_in_schema(Oid schema, const char *name)
 {
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name), ObjectIdGetDatum(schema));
 }
@@ -155,7 +161,7 @@ type_schema(Oid type)
 	return schema;
 }
 
-/* Is this pgvector's type of that name, wherever it was installed? */
+/* Is this pgvector's type of that name?  pgvector may be installed in any schema. */
 static bool
 is_pgvector_type(Oid type, const char *name)
 {
@@ -163,9 +169,10 @@ is_pgvector_type(Oid type, const char *name)
 
 	return OidIsValid(extension) &&
 		getExtensionOfObject(TypeRelationId, type) == extension &&
-		type == own_type(type_schema(type), name);
+		type == type_in_schema(type_schema(type), name);
 }
 
+/* Always an error. */
 static void
 refuse_type(const Column *column, const char *role, const char *expected)
 {
@@ -175,13 +182,15 @@ refuse_type(const Column *column, const char *role, const char *expected)
 			 errdetail("The %s column must be of type %s.", role, expected)));
 }
 
+/* Check the types of both columns, and find the schemas of their operators. */
 static void
 check_types(Search *search)
 {
 	Column	   *code = &search->code;
 	Column	   *floats = &search->floats;
 
-	if (code->type != own_type(search->schema, "bitvec") && code->type != own_type(search->schema, "qvec8"))
+	if (code->type != type_in_schema(search->schema, "bitvec") &&
+		code->type != type_in_schema(search->schema, "qvec8"))
 		refuse_type(code, "code", "bitvec or qvec8");
 	code->schema = search->schema;
 
@@ -194,7 +203,7 @@ check_types(Search *search)
 	floats->type_name = format_type_extended(floats->type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-/* A modifier of these types is the dimension; real[] has none. */
+/* A type modifier states the dimension of these types; real[] has none. */
 static void
 check_dims(const Search *search, const Column *column)
 {
@@ -219,7 +228,7 @@ check_numbers(const Search *search)
 				 errmsg("oversample must be between 1 and %g, not %g", MAX_OVERSAMPLE, search->oversample)));
 }
 
-/* False where there is nothing to search for. */
+/* False if the query is NULL: there is nothing to search for. */
 static bool
 read_arguments(FunctionCallInfo fcinfo, Search *search)
 {
@@ -256,7 +265,10 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 
 #define FILTER_PREFIX	"SELECT "
 
-/* Show an error's place in the filter, not in the query that the caller never wrote. */
+/*
+ * Error context callback: show the place of an error in the filter, not in the query, which the
+ * caller did not write.
+ */
 static void
 filter_error(void *arg)
 {
@@ -274,8 +286,9 @@ filter_error(void *arg)
 }
 
 /*
- * Is this text one expression?  Put in parentheses, an expression stays within them; what
- * else the parser makes of the text (a list, further clauses, a second statement) does not.
+ * Is the text behind "SELECT" one expression?  An expression that is put in parentheses stays
+ * within them.  What else the parser may make of the text (a list, further clauses, a second
+ * statement) does not.
  */
 static bool
 is_expression(List *statements)
@@ -287,7 +300,7 @@ is_expression(List *statements)
 	if (list_length(statements) != 1)
 		return false;
 	statement = linitial_node(RawStmt, statements);
-	/* a length is known where a semicolon ended the statement */
+	/* a length is known only where a semicolon ended the statement */
 	if (statement->stmt_len != 0)
 		return false;
 	select = (SelectStmt *) statement->stmt;
@@ -302,6 +315,7 @@ is_expression(List *statements)
 	return target->name == NULL && target->indirection == NIL;
 }
 
+/* An error if the filter is not one expression. */
 static void
 check_filter(const char *filter)
 {
@@ -320,7 +334,7 @@ check_filter(const char *filter)
 
 /* ---- the query ---- */
 
-/* oversample * k in single precision, rounded up: 1.1 times 10 is 11. */
+/* The number of candidates.  In single precision, as oversample is: 1.1 times 10 is 11, not 12. */
 static int
 first_pass(const Search *search)
 {
@@ -338,14 +352,14 @@ append_operator(StringInfo sql, const char *table, const Column *column, const c
 }
 
 /*
- * The code of the query.  A qvec8 stands for the numbers it was made from, whatever its own scale and
- * offset are, and its distances are those of these numbers: so the query is quantized by its
- * own largest element even where the column was quantized over one interval.
+ * The distance of the code column from the query's code.  Distances of qvec8 are those of the
+ * numbers that the codes stand for, whatever their scale and offset.  So the query is quantized
+ * by its own largest element, even where the column was quantized over one interval for all rows.
  */
 static void
 append_code_distance(StringInfo sql, const char *table, const Search *search)
 {
-	bool		bits = search->code.type == own_type(search->schema, "bitvec");
+	bool		bits = search->code.type == type_in_schema(search->schema, "bitvec");
 
 	append_operator(sql, table, &search->code, bits ? "<~>" : search->metric->operator);
 	appendStringInfo(sql, "%s.%s($1)", quote_identifier(get_namespace_name(search->schema)),
@@ -353,9 +367,8 @@ append_code_distance(StringInfo sql, const char *table, const Search *search)
 }
 
 /*
- * The inner query passes on places and distances only: a row is put together, and what lies out
- * of line in it fetched, for the k that are left.  The filter sees no name but those
- * of the table.
+ * The inner query passes on places and distances only.  Whole rows, with what lies out of line in
+ * them, are fetched for the k that are left.  The filter sees no names but those of the table.
  */
 static char *
 write_query(const Search *search)
@@ -363,28 +376,33 @@ write_query(const Search *search)
 	StringInfoData sql;
 	const char *name = get_rel_name(search->relid);
 	const char *table = quote_identifier(name);
-	const char *qualified = quote_qualified_identifier(get_namespace_name(get_rel_namespace(search->relid)), name);
+	const char *schema = get_namespace_name(get_rel_namespace(search->relid));
+	const char *qualified = quote_qualified_identifier(schema, name);
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance FROM (SELECT f.place, f.part, f.distance FROM (SELECT %s.ctid AS place, %s.tableoid AS part, ",
+	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance FROM (SELECT f.place, f.part, f.distance FROM "
+					 "(SELECT %s.ctid AS place, %s.tableoid AS part, ",
 					 qualified, table, table);
 	append_operator(&sql, table, &search->floats, search->metric->operator);
 	appendStringInfo(&sql, "$1::%s AS distance FROM %s WHERE %s.%s IS NOT NULL AND %s.%s IS NOT NULL",
 					 search->floats.type_name, qualified,
 					 table, quote_identifier(search->code.name),
 					 table, quote_identifier(search->floats.name));
-	/* the line end closes a comment that the filter may end with */
+	/* the line end closes a comment at the end of the filter */
 	if (search->filter)
 		appendStringInfo(&sql, " AND (%s\n)", search->filter);
 	appendStringInfoString(&sql, " ORDER BY ");
 	append_code_distance(&sql, table, search);
-	appendStringInfo(&sql, " LIMIT %d) AS f ORDER BY f.distance LIMIT %d) AS c, %s AS t WHERE t.ctid OPERATOR(pg_catalog.=) c.place AND t.tableoid OPERATOR(pg_catalog.=) c.part ORDER BY c.distance",
+	appendStringInfo(&sql, " LIMIT %d) AS f ORDER BY f.distance LIMIT %d) AS c, %s AS t "
+					 "WHERE t.ctid OPERATOR(pg_catalog.=) c.place "
+					 "AND t.tableoid OPERATOR(pg_catalog.=) c.part ORDER BY c.distance",
 					 first_pass(search), search->k, qualified);
 	return sql.data;
 }
 
 /* ---- running it ---- */
 
+/* Set until the GUC nesting level ends. */
 static void
 set_locally(const char *name, const char *value)
 {
@@ -392,8 +410,9 @@ set_locally(const char *name, const char *value)
 }
 
 /*
- * Let a scan go on until it has found the first pass.  Its order does not matter, since
- * another one follows: so nothing is left out for coming late.
+ * Let an index scan go on until it has found all candidates of the first pass.  Their order does
+ * not matter, for they are sorted by the float column: in relaxed order none is put off for
+ * coming late.
  */
 static void
 widen_scans(int nwanted)
@@ -403,9 +422,11 @@ widen_scans(int nwanted)
 	set_locally("qhnsw.ef_search", psprintf("%d", Max(qhnsw_ef_search, nwanted)));
 	set_locally("qhnsw.iterative_scan", "relaxed_order");
 	set_locally("qhnsw.max_scan_tuples", psprintf("%d", INT_MAX));
-	set_locally("qhnsw.scan_mem_multiplier", psprintf("%g", Min(Max(qhnsw_scan_mem_multiplier, ceil(memory)), 1000)));
+	memory = Min(Max(qhnsw_scan_mem_multiplier, ceil(memory)), 1000);
+	set_locally("qhnsw.scan_mem_multiplier", psprintf("%g", memory));
 }
 
+/* Run the query, and put its rows into the result. */
 static void
 run(FunctionCallInfo fcinfo, const Search *search, const char *sql)
 {
@@ -426,7 +447,8 @@ run(FunctionCallInfo fcinfo, const Search *search, const char *sql)
 		bool		isnull[2];
 
 		for (int column = 0; column < 2; column++)
-			row[column] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column + 1, &isnull[column]);
+			row[column] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+										column + 1, &isnull[column]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);
 	}
 }

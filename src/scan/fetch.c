@@ -1,0 +1,194 @@
+/*
+ * fetch.c
+ *		Rows of the table, fetched to compute their exact distances and to drop what the query's filter drops.
+ *
+ * Rows are fetched in batches, in the order of the table.  What may be returned goes into the
+ * pool.  Must not know how many rows are wanted.  README.md, section "Rescoring".
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "scan/recent.h"
+#include "scan/rescore.h"
+#include "catalog/index.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "kernel/kernel.h"
+#include "utils/lsyscache.h"
+
+/* Bits of a sorted row pointer that say which of its batch it is. */
+#define PLACE_BITS		16
+
+/* Look up the function of the distance operator: once for all rescans. */
+static void
+find_distance(QhScan *scan)
+{
+	Relation	index = scan->desc->indexRelation;
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator;
+
+	if (OidIsValid(scan->distance.fn_oid))
+		return;
+	operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	fmgr_info_cxt(get_opcode(operator), &scan->distance, scan->cxt);
+	scan->collation = index->rd_indcollation[0];
+}
+
+void
+qh_fetch_begin(QhScan *scan)
+{
+	QhFetching *fetching = &scan->q.fetching;
+
+	find_distance(scan);
+	fetching->index_info = BuildIndexInfo(scan->desc->indexRelation);
+	fetching->estate = CreateExecutorState();
+	fetching->slot = table_slot_create(scan->q.heap, NULL);
+	GetPerTupleExprContext(fetching->estate)->ecxt_scantuple = fetching->slot;
+	fetching->fetch = qh_table_index_fetch_begin(scan->q.heap);
+}
+
+void
+qh_fetch_end(QhScan *scan)
+{
+	QhFetching *fetching = &scan->q.fetching;
+
+	if (fetching->fetch)
+		table_index_fetch_end(fetching->fetch);
+	if (fetching->slot)
+		ExecDropSingleTupleTableSlot(fetching->slot);
+	if (fetching->estate)
+		FreeExecutorState(fetching->estate);
+	memset(fetching, 0, sizeof(*fetching));
+}
+
+/* Distance of the row in the slot by the column's operator; false if its value is NULL. */
+static bool
+exact_distance(QhScan *scan, double *dist)
+{
+	QhFetching *fetching = &scan->q.fetching;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(fetching->estate));
+
+	FormIndexDatum(fetching->index_info, fetching->slot, fetching->estate, values, isnull);
+	if (fetching->index_info->ii_Expressions != NIL)
+		scan->q.stats.nrecomputed++;
+	scan->q.stats.nvalues++;
+	if (!isnull[0])
+		*dist = DatumGetFloat8(FunctionCall2Coll(&scan->distance, scan->collation,
+												 values[0], scan->q.value));
+	MemoryContextSwitchTo(old);
+	ResetPerTupleExprContext(fetching->estate);
+	return !isnull[0];
+}
+
+/* Remember the distance of a row, but one that was remembered already. */
+static inline void
+remember(QhScan *scan, const QhCandidateRow *row, double dist)
+{
+	if (scan->q.remembers && !isnan(row->estimate))
+		qh_recent_put(&row->tid, row->estimate, dist);
+}
+
+/*
+ * Put the row in the slot into the pool if it may be returned.  Within bounds of the distance
+ * that comes before the filter, which may cost more.
+ */
+static void
+judge_row(QhScan *scan, const QhCandidateRow *row)
+{
+	QhQueryState *q = &scan->q;
+	double		dist = row->code_dist;
+	bool		is_exact = false;
+
+	q->stats.nfetched++;
+	if (q->rescore && q->bounded)
+	{
+		if (!exact_distance(scan, &dist))
+			return;
+		is_exact = true;
+	}
+	if (qh_is_before(scan, dist))
+	{
+		q->nbefore++;
+		q->stats.nfiltered++;
+		qh_plan_count_dropped(&scan->plan);
+		remember(scan, row, dist);
+		return;
+	}
+	if (q->filter && !qh_is_beyond(scan, dist) && !qh_plan_passes(&scan->plan, q->fetching.slot))
+	{
+		q->stats.nfiltered++;
+		return;
+	}
+	if (q->rescore && !is_exact && !exact_distance(scan, &dist))
+		return;
+	remember(scan, row, dist);
+	qh_pool_add(scan, &row->tid, dist, 0);
+}
+
+/* Judge the row that a row pointer leads to under the scan's snapshot, if there is one. */
+static void
+fetch_row(QhScan *scan, const QhCandidateRow *row)
+{
+	QhFetching *fetching = &scan->q.fetching;
+	ItemPointerData root = row->tid;	/* the fetch moves it along the HOT chain */
+	bool		call_again = false;
+	bool		all_dead = false;
+
+	qh_heap_pin(&scan->rs, fetching->fetch, ItemPointerGetBlockNumber(&root));
+	if (!table_index_fetch_tuple(fetching->fetch, &root, scan->desc->xs_snapshot, fetching->slot,
+								 &call_again, &all_dead))
+		return;
+	judge_row(scan, row);
+	ExecClearTuple(fetching->slot);
+}
+
+/*
+ * The rows of a batch as they lie in the table: row pointers, each with its place in the batch in
+ * the lowest bits.
+ */
+static void
+sort_by_table(const QhCandidateRow *rows, int nrows, uint64 *sorted)
+{
+	uint64		keys[QH_FETCH_BATCH];
+
+	Assert(nrows <= QH_FETCH_BATCH);
+	for (int i = 0; i < nrows; i++)
+		keys[i] = qh_tid_to_queue(&rows[i].tid) << PLACE_BITS | i;
+	qv_kernels()->sort_u64(keys, nrows, sorted);
+}
+
+void
+qh_fetch_rows(QhScan *scan, const QhCandidateRow *rows, int nrows)
+{
+	ItemPointerData tids[QH_FETCH_BATCH];
+	uint64		sorted[QH_FETCH_BATCH];
+
+	scan->q.stats.nbatches++;
+	sort_by_table(rows, nrows, sorted);
+	for (int i = 0; i < nrows; i++)
+		qh_queue_to_tid(sorted[i] >> PLACE_BITS, &tids[i]);
+	qh_heap_prefetch(&scan->rs, scan->q.heap, tids, nrows);
+	for (int i = 0; i < nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fetch_row(scan, &rows[sorted[i] & ((1 << PLACE_BITS) - 1)]);
+	}
+}
+
+void
+qh_fetch_remembered(QhScan *scan, const QhQueued *queued)
+{
+	QhCandidateRow row = {.code_dist = queued->dist, .estimate = NAN};
+
+	qh_pool_to_tid(queued->what, &row.tid);
+	scan->q.npooled--;
+	fetch_row(scan, &row);
+}
