@@ -41,6 +41,7 @@ typedef struct QhVacuum
 	QhNode	   *revisit;		/* nodes whose lists a splice has changed */
 	uint64		nrevisit;
 	uint64		nsteps;			/* of splices and repairs, all together */
+	uint64		nsplices;		/* of these, splices that changed the tree */
 	uint64		max_revisit;
 
 	IndexBulkDeleteCallback callback;
@@ -51,10 +52,12 @@ typedef struct QhVacuum
 /*
  * Steps that splices and repairs may take together: some for each link of a dying node, some for
  * each link back, and some lost to inserts.  More are needed only where tree links form no tree:
- * then there is no end.  Chosen by hand.
+ * then there is no end.  Splices that were not lost are fewer: some for each link of a dying node,
+ * and for each node that an insert may have hung below one.  Chosen by hand.
  */
 #define STEPS_PER_LINK	16
 #define STEPS_TO_SPARE	1000000
+#define SPLICES_TO_SPARE 1000
 
 #define set_bit(bits, i)	((bits)[(i) / 8] |= 1 << ((i) % 8))
 #define get_bit(bits, i)	(((bits)[(i) / 8] & (1 << ((i) % 8))) != 0)
@@ -260,6 +263,16 @@ count_step(QhVacuum *vac, QhNode node)
 		report_no_tree(vac, node);
 }
 
+static void
+count_splice(QhVacuum *vac, QhNode node)
+{
+	uint64		most = (vac->ndying + 1) * vac->rs.store.max_degree * STEPS_PER_LINK +
+		vac->ix->nslots + SPLICES_TO_SPARE;
+
+	if (++vac->nsplices > most)
+		report_no_tree(vac, node);
+}
+
 /* A node that a splice gave a tree child, which may be dying itself: look at it again. */
 static void
 revisit(QhVacuum *vac, QhNode node)
@@ -337,6 +350,7 @@ apply_splice(QhVacuum *vac, const QhSplice *splice)
 	}
 	if (!qh_apply(&vac->rs, changes, splice->nsteps, NULL))
 		return;
+	count_splice(vac, splice->dead);
 	for (int i = 0; i < splice->nsteps; i++)
 	{
 		if (splice->steps[i].node != splice->parent && splice->steps[i].node != splice->dead)
