@@ -154,8 +154,8 @@ begin_scratch()
         RUN_USER=nobody
         if id postgres >/dev/null 2>&1; then RUN_USER=postgres; fi
     fi
-    for name in $(env | sed -n 's/^\(PG[A-Z_]*\)=.*/\1/p'); do
-        [ "$name" = PG_CONFIG ] || unset "$name"
+    for pg_variable in $(env | sed -n 's/^\(PG[A-Z_]*\)=.*/\1/p'); do
+        [ "$pg_variable" = PG_CONFIG ] || unset "$pg_variable"
     done
     # Short, because a socket's path may not be longer than 107 bytes.
     SCRATCH=$(mktemp -d "/tmp/$1.XXXXXX") || die "cannot write to /tmp"
