@@ -104,7 +104,7 @@ qv_rotation_apply(const float *rotation, uint32_t code_ndims, float *x)
 	/*
 	 * Halves are mixed once every coordinate went through a transform: mixed
 	 * before, a coordinate beyond the first transform escapes the second one with
-	 * half of its energy (README.md, "Rotation", has the measurement).
+	 * half of its energy (doc/decisions/0070 has the measurement).
 	 */
 	for (int round = 0; round < NROUNDS; round++)
 	{

@@ -13,8 +13,8 @@
 
 /*
  * Bits set in a word, by adding neighbours in parallel.  On x86 the builtin
- * without -mpopcnt is a call to a table look-up, and slower (README.md, "Tried
- * and rejected").
+ * without -mpopcnt is a call to a table look-up, and slower
+ * (doc/decisions/0075).
  */
 static inline uint32_t
 popcount_word(uint64_t x)

@@ -30,7 +30,7 @@ typedef enum QhPageKind
 	QH_PAGE_ROW = 4,
 	QH_PAGE_LINK = 5,			/* links, packed where there are pages of hubs */
 	QH_PAGE_CODE = 6,
-	QH_PAGE_REFINE = 7,			/* reserved: the finer code of each node */
+	QH_PAGE_REFINE = 7,			/* the finer code of each node */
 	QH_PAGE_FILTER = 8,			/* reserved: filter columns of each node */
 	QH_PAGE_HUB = 9				/* links of hubs, in a graph of low storage */
 } QhPageKind;

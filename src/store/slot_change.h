@@ -29,7 +29,8 @@ typedef struct QhRowChange
 	QhRowData	new_row;
 } QhRowChange;
 
-#define QH_MAX_SLOT_CHANGES 3
+/* With the row page a record has three pages at most; generic WAL allows four. */
+#define QH_MAX_SLOT_CHANGES 2
 
 /*
  * Make all these changes in one WAL record, or none: returns false, having changed nothing, if
