@@ -493,9 +493,12 @@ copy_tree_links(const QhLink *links, int max_degree, QhLink *out)
 	return n;
 }
 
-/* Choose from the candidates into out, which holds the list's n tree links. */
+/*
+ * Choose from the candidates into out, which holds the list's ntree tree links.  On a damaged page
+ * a list may hold a node twice: then more are chosen than there are places.
+ */
 static void
-choose_links(Repair *repair, int n, QhLink *out)
+choose_links(Repair *repair, int ntree, QhLink *out)
 {
 	const QhAlloc *alloc = repair->alloc;
 	QhStore    *store = repair->store;
@@ -505,25 +508,24 @@ choose_links(Repair *repair, int n, QhLink *out)
 	QhCandidate *cands = qh_take(alloc, count * sizeof(QhCandidate));
 	uint8_t    *kept = qh_take(alloc, count);
 	int		   *chosen = qh_take(alloc, count * sizeof(int));
+	int			n = ntree;
 	int			nchosen;
 
 	input.cands = cands;
 	input.kept = kept;
 	input.n = rank_candidates(repair, work, REPAIR_CANDIDATES(store->max_degree), cands, kept);
 	/* tree links to dead nodes are no candidates but keep their places */
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < ntree; i++)
 		input.max -= is_dead(repair, out[i]);
 	/* a list is left with m links at least, or heavy deletes would thin the graph out */
 	input.fill_to = input.max < store->max_degree / 2 ? input.max : store->max_degree / 2;
 	nchosen = qh_select_with(work, store, &input, chosen);
-	for (int i = 0; i < nchosen; i++)
+	for (int i = 0; i < nchosen && n < store->max_degree; i++)
 	{
 		QhNode		node = cands[chosen[i]].node;
 
-		if (kept[chosen[i]] && qh_list_has_tree(repair->links, repair->nlinks, node))
-			continue;
-		QV_ASSERT(n < store->max_degree);
-		out[n++] = node;
+		if (qh_list_find(out, ntree, node) < 0)
+			out[n++] = node;
 	}
 	qh_list_end(out, store->max_degree, qh_fit_links(&store->hubs, store->max_degree, repair->node, out, n));
 	qh_give(alloc, chosen);

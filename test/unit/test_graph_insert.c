@@ -290,6 +290,63 @@ test_repair_list(void)
 	world_free(&world);
 }
 
+static uint32_t
+below(uint64_t *random, uint32_t n)
+{
+	return (uint32_t) (check_random(random) % n);
+}
+
+/* Whatever lists say on a damaged page, nodes twice and themselves among them: nothing is written beyond a list's end. */
+static void
+test_damaged_lists(int max_degree, uint64_t seed)
+{
+	enum { NNODES = 60, CANARY = 0x5EED };
+	Code		codes[NNODES];
+	uint64_t	random = seed;
+	World		world;
+	QhDead		dead;
+	bool		beyond = false;
+
+	for (int i = 0; i < NNODES; i++)
+		codes[i] = code_random(&random);
+	world_init(&world, codes, NNODES, max_degree);
+	memset(world.mem.gone, 0, NNODES);
+	dead = (QhDead) {is_dead, &world};
+	for (int round = 0; round < 3000; round++)
+	{
+		QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][MOST_DEGREE + 1];
+		QhLinkChange changes[QH_MAX_SPLICE_CHANGES];
+		QhNode		heir = QH_INVALID_NODE;
+		QhNode		node = below(&random, NNODES);
+		QhNode		other = below(&random, NNODES);
+		uint32_t	few = 1 + below(&random, NNODES);
+
+		for (int i = 0; i < 2 * QH_MAX_SPLICE_CHANGES; i++)
+			lists[i][max_degree] = CANARY;
+		for (int i = 0; i < NNODES; i++)
+		{
+			QhLink	   *links = memory_links(&world.mem, (QhNode) i);
+			int			n = (int) below(&random, (uint32_t) max_degree + 1);
+
+			for (int k = 0; k < n; k++)
+				links[k] = below(&random, few) | (below(&random, 3) == 0 ? QH_TREE_LINK : 0);
+			qh_list_end(links, max_degree, n);
+			world.dead[i] = below(&random, 4) == 0;
+		}
+		for (int i = 0; i < QH_MAX_SPLICE_CHANGES; i++)
+			changes[i] = (QhLinkChange) {.old_links = lists[2 * i], .new_links = lists[2 * i + 1]};
+		(void) qh_repair_links(&world.alloc, &world.mem.store, node, memory_links(&world.mem, node), &dead, lists[0]);
+		(void) qh_link_back(&world.alloc, &world.mem.store, node, memory_links(&world.mem, node), other, lists[1]);
+		(void) qh_revise_links(&world.alloc, &world.mem.store, node, memory_links(&world.mem, node), other,
+							   (int) below(&random, (uint32_t) max_degree + 1), lists[2]);
+		(void) qh_plan_splice(&world.alloc, &world.mem.store, round % 2 ? other : QH_INVALID_NODE, node, changes, &heir);
+		for (int i = 0; i < 2 * QH_MAX_SPLICE_CHANGES; i++)
+			beyond = beyond || lists[i][max_degree] != CANARY;
+	}
+	ok(!beyond, "damaged lists of %d links at most: nothing is written beyond their ends", max_degree);
+	world_free(&world);
+}
+
 int
 main(void)
 {
@@ -298,6 +355,9 @@ main(void)
 				low = {.period = 300, .count = 6, .low_nbytes = 24};
 
 	test_repair_list();
+	test_damaged_lists(6, 1);
+	test_damaged_lists(8, 2);
+	test_damaged_lists(32, 3);
 	test_steps(10, 1, full);
 	test_steps(50, 2, full);
 	test_steps(95, 3, full);
