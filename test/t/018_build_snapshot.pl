@@ -44,7 +44,7 @@ is($node->safe_psql('postgres', q{SELECT pg_stat_force_next_flush(); SELECT n_tu
 build('alone', 'SET max_parallel_maintenance_workers = 0;', 0);
 # whoever reads the last page meets the chain: hardly ever the leader each time
 build("shared$_", 'SET max_parallel_maintenance_workers = 3;', 3) foreach (1 .. 5);
-chomp(my $seen = $old->query_safe($nearest));
+my $seen = answer($old, $nearest);
 is($seen, $moved, 'the old snapshot sees its row');
 $old->quit;
 

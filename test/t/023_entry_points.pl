@@ -73,7 +73,7 @@ sub damage
 my $search = q{SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> (SELECT v FROM source WHERE id = 7) LIMIT 10) AS found};
 my $insert = q{INSERT INTO t (v) SELECT v FROM source WHERE id = 7 RETURNING 'done'};
 my $old = $node->background_psql('postgres', on_error_stop => 1);
-sub try { return $old->query_safe("SELECT try(\$\$$_[0]\$\$)") }
+sub try { return answer($old, "SELECT try(\$\$$_[0]\$\$)") }
 
 foreach my $what ('added', 'dropped')
 {

@@ -68,7 +68,7 @@ sub cursor
 	$session->query_safe("SELECT take('c', 100)");
 	$node->safe_psql('postgres', q{INSERT INTO t (b) SELECT '0000111100001111' FROM generate_series(1, 100)});
 	$session->query_safe("SELECT take('c', 1000000)");
-	is($session->query_safe('SELECT count(*), count(*) FILTER (WHERE v.id IS NULL), count(*) FILTER (WHERE g.n IS NULL), max(g.n)
+	is(answer($session, 'SELECT count(*), count(*) FILTER (WHERE v.id IS NULL), count(*) FILTER (WHERE g.n IS NULL), max(g.n)
 			FROM visible AS v FULL JOIN (SELECT id, count(*) AS n FROM got GROUP BY id) AS g USING (id)'),
 		$node->safe_psql('postgres', 'SELECT count(*), 0, 0, 1 FROM visible'), "$what: each row came once");
 	$session->quit;

@@ -14,7 +14,17 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node vectors load_vectors sound finds_all server_survived
-  sql_state in_background strike_when cancel_when kill_when exact_tenth recall uses_graph);
+  sql_state answer in_background strike_when cancel_when kill_when exact_tenth recall uses_graph);
+
+# What a session of background_psql answers, without the end of its last line, which early modules of PostgreSQL 16 leave.
+sub answer
+{
+	my ($session, $sql) = @_;
+	my $text = $session->query_safe($sql);
+
+	chomp $text;
+	return $text;
+}
 
 # A running server with the extension in database postgres.
 sub new_node
