@@ -158,3 +158,19 @@ DROP TABLE shared;
 
 DROP TABLE changing, source, turned, sizes;
 DROP FUNCTION state();
+
+-- Known codes of a dimension that was taken back are forgotten: a map of codes of 1,900 dimensions must not be asked for one of 3.
+CREATE TABLE taken_back (id int, x int, e real[]);
+CREATE INDEX taken_back_e ON taken_back USING qhnsw (e real_l2_ops) WITH (compression = '1x');
+CREATE INDEX ON taken_back (x);
+BEGIN;
+SAVEPOINT a;
+INSERT INTO taken_back SELECT i, i, test_vector(i, 1900) FROM generate_series(1, 6) AS i;
+UPDATE taken_back SET x = x + 1;
+ROLLBACK TO a;
+INSERT INTO taken_back SELECT i, i, test_vector(i, 3) FROM generate_series(1, 8) AS i;
+UPDATE taken_back SET x = x + 1;
+COMMIT;
+SELECT dims FROM qhnsw_info('taken_back_e');
+SELECT count(*) AS rows, test_sound('taken_back_e') FROM taken_back;
+DROP TABLE taken_back;

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "storage/smgr.h"
 #include "store/slots.h"
 #include "utils/memutils.h"
@@ -598,6 +599,24 @@ begin(QhVacuum *vac, IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	}
 }
 
+/*
+ * Rows are gone, and the table may give their row pointers to others as soon as this vacuum of the
+ * index returns: tell backends that remember distances of them (scan/recent.c).  At once, for the
+ * invalidations of a transaction come when it ends, and where vacuum changes no statistics none
+ * does.
+ */
+static void
+announce_removal(const IndexVacuumInfo *info)
+{
+	SharedInvalidationMessage message = {.rc = {
+		.id = SHAREDINVALRELCACHE_ID,
+		.dbId = info->index->rd_rel->relisshared ? InvalidOid : MyDatabaseId,
+		.relId = RelationGetRelid(info->index)
+	}};
+
+	SendSharedInvalidMessages(&message, 1);
+}
+
 IndexBulkDeleteResult *
 qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				IndexBulkDeleteCallback callback, void *callback_state)
@@ -612,6 +631,7 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	stats->num_index_tuples = 0;
 	stats->estimated_count = info->estimated_count;
 	forget_rows(&vac);
+	announce_removal(info);
 	if (vac.ndying > 0 || vac.nleaked > 0)
 	{
 		wait_for_inserts(&vac);

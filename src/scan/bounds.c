@@ -77,7 +77,7 @@ qh_bounds_look(QhScan *scan, const QhCandidateRow *row)
 	double		estimate = row->code_dist;
 	double		dist;
 
-	if (scan->q.rescore && qh_recent_get(&row->tid, row->estimate, &dist))
+	if (scan->q.rescore && qh_recent_get(scan->q.recent, &row->tid, row->estimate, &dist))
 		return look_at_known(scan, row, dist);
 	if (!scan->q.bounded)
 		return QH_SIGHT_FETCH;

@@ -93,7 +93,7 @@ static inline void
 remember(QhScan *scan, const QhCandidateRow *row, double dist)
 {
 	if (scan->q.remembers && !isnan(row->estimate))
-		qh_recent_put(&row->tid, row->estimate, dist);
+		qh_recent_put(scan->q.recent, &row->tid, row->estimate, dist);
 }
 
 /*

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "scan/recent.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -44,6 +45,7 @@ typedef struct Known
  */
 static struct
 {
+	uint64		owner;			/* the scan that began last: to others nothing is known */
 	MemoryContext cxt;			/* of what follows; NULL = never used */
 	Oid			index;			/* InvalidOid = nothing is known */
 	Oid			heap;
@@ -60,7 +62,8 @@ static struct
 
 /*
  * Relation cache callback.  Vacuum, after which row pointers may belong to other rows, sends this
- * invalidation.
+ * invalidation before the table gives them away (am/vacuum.c).  A standby sees it too late: when
+ * vacuum's transaction ends.  So nothing is known there.
  */
 static void
 relation_changed(Datum arg, Oid relid)
@@ -91,7 +94,7 @@ keep_query(const char *bytes, Size nbytes)
 	recent.query_nbytes = nbytes;
 }
 
-void
+uint64
 qh_recent_begin(Relation index, Oid heap, Datum query, int max_rows)
 {
 	const char *bytes = (const char *) DatumGetPointer(query);
@@ -104,9 +107,10 @@ qh_recent_begin(Relation index, Oid heap, Datum query, int max_rows)
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	}
 	recent.max_rows = max_rows;
-	if (recent.index == RelationGetRelid(index) && recent.query_nbytes == nbytes &&
+	recent.owner++;
+	if (!RecoveryInProgress() && recent.index == RelationGetRelid(index) && recent.query_nbytes == nbytes &&
 		memcmp(recent.query, bytes, nbytes) == 0)
-		return;
+		return recent.owner;
 	recent.index = InvalidOid;
 	if (recent.hash != NULL)
 		known_destroy(recent.hash);
@@ -115,12 +119,13 @@ qh_recent_begin(Relation index, Oid heap, Datum query, int max_rows)
 	keep_query(bytes, nbytes);
 	recent.heap = heap;
 	recent.index = RelationGetRelid(index);
+	return recent.owner;
 }
 
 void
-qh_recent_put(const ItemPointerData *tid, float estimate, double dist)
+qh_recent_put(uint64 owner, const ItemPointerData *tid, float estimate, double dist)
 {
-	if (recent.index == InvalidOid || recent.nlist >= recent.max_rows)
+	if (owner != recent.owner || recent.index == InvalidOid || recent.nlist >= recent.max_rows)
 		return;
 	if (recent.nlist == recent.list_size)
 	{
@@ -156,11 +161,11 @@ hash_list(void)
 }
 
 bool
-qh_recent_get(const ItemPointerData *tid, float estimate, double *dist)
+qh_recent_get(uint64 owner, const ItemPointerData *tid, float estimate, double *dist)
 {
 	Known	   *row;
 
-	if (recent.index == InvalidOid || recent.nlist == 0)
+	if (owner != recent.owner || recent.index == InvalidOid || recent.nlist == 0)
 		return false;
 	if (recent.nhashed < recent.nlist)
 		hash_list();
@@ -172,11 +177,11 @@ qh_recent_get(const ItemPointerData *tid, float estimate, double *dist)
 }
 
 int
-qh_recent_count_before(double dist)
+qh_recent_count_before(uint64 owner, double dist)
 {
 	int			n = 0;
 
-	if (recent.index == InvalidOid)
+	if (owner != recent.owner || recent.index == InvalidOid)
 		return 0;
 	for (int i = 0; i < recent.nlist; i++)
 		n += recent.list[i].dist < dist;

@@ -58,10 +58,10 @@ qh_rescore_remember(QhScan *scan)
 	if (!q->rescore)
 		return;
 	q->remembers = true;
-	qh_recent_begin(scan->rs.index, RelationGetRelid(q->heap), q->value,
-					(int) Min(qh_scan_memory(QH_RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
+	q->recent = qh_recent_begin(scan->rs.index, RelationGetRelid(q->heap), q->value,
+								(int) Min(qh_scan_memory(QH_RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
 	if (q->bounded && q->bounds.has_lower)
-		q->nknown_before = qh_recent_count_before(q->bounds.lower);
+		q->nknown_before = qh_recent_count_before(q->recent, q->bounds.lower);
 }
 
 void

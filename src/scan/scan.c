@@ -24,6 +24,9 @@
 #define MOST_GUESSED		1000
 #define MOST_CANDIDATES		100000
 
+/* A table has no more rows than a row pointer has values; a LIMIT may say more. */
+#define MOST_ROWS			281474976710656.0
+
 QhScanStats qh_last_scan;
 
 /* ---- begin and end ---- */
@@ -88,6 +91,7 @@ consult_wanted(QhScan *scan, const QhWanted *wanted)
 	q->wanted = wanted->exact ? wanted->rows : Min(wanted->rows, MOST_GUESSED);
 	q->offset = wanted->exact ? qh_plan_offset(&scan->plan, &merged) : 0;
 	q->ties = wanted->with_ties;
+	q->wanted = Min(q->wanted, MOST_ROWS);
 	ncandidates = qh_budget_candidates(scan, q->wanted);
 	if (ncandidates > MOST_CANDIDATES && q->ix->nslots > MOST_CANDIDATES)
 		q->wanted = floor(q->wanted * MOST_CANDIDATES / ncandidates);

@@ -150,7 +150,8 @@ typedef struct QhQueryState
 	uint64		npooled_within;	/* of these, up to the last one that lay within the bounds; 0 = none did */
 	bool		reached_end;	/* the nearest row of the pool lies beyond the bounds */
 	uint64		nbefore;		/* candidates nearer than the bounds let pass */
-	bool		remembers;		/* distances are remembered for the next page */
+	bool		remembers;		/* distances are remembered for the next page, */
+	uint64		recent;			/* by the scan of this number */
 	int			nknown_before;	/* rows nearer than the lower bound that an earlier page has found */
 	float		typical_error;	/* standard error of recent estimates, where bounds ask for it */
 	uint64		nestimates;		/* estimates made since the query started, to take a sample of them */

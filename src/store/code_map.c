@@ -222,7 +222,16 @@ qh_code_map(const QhIndex *ix)
 {
 	Known	   *k = known == NULL ? NULL : find_known(ix);
 
-	return k == NULL ? NULL : k->map;
+	if (k == NULL)
+		return NULL;
+	/* the index was made empty and has decided its dimension anew since */
+	if (k->map != NULL && k->map->code_nbytes != ix->code_nbytes)
+	{
+		MemoryContextDelete(GetMemoryChunkContext(k->map));
+		k->map = NULL;
+		k->nrows = 0;
+	}
+	return k->map;
 }
 
 void
@@ -233,7 +242,7 @@ qh_code_map_expect(QhRelStore *rs)
 	if (k == NULL)
 		k = add_known(rs->ix);
 	k->nrows++;
-	if (k->map != NULL || k->too_large || k->nrows < LEAST_ROWS || k->nrows < rs->ix->nslots / NODES_PER_ROW)
+	if (qh_code_map(rs->ix) != NULL || k->too_large || k->nrows < LEAST_ROWS || k->nrows < rs->ix->nslots / NODES_PER_ROW)
 		return;
 	qh_index_refresh_size(rs->ix, rs->index);
 	k->too_large = sizeof(Place) * PLACES(rs->ix->nslots) > maintenance_work_mem * (Size) 1024;
