@@ -425,7 +425,12 @@ sub cursor
 		return;
 	}
 	my $changed = 0;
-	main_run('COMMIT'), $inside = 1 if $s->{hold} && !$inside;
+	if ($s->{hold} && !$inside)
+	{
+		# cancelled, it leaves no cursor
+		main_run('COMMIT') or return;
+		$inside = 1;
+	}
 	foreach my $n (@{ $s->{fetches} })
 	{
 		my $result = main_run('FETCH ' . ($n || 'ALL') . ' FROM c');
