@@ -114,13 +114,14 @@ foreach my $round (1 .. 3)
 	sound($node, 'many_v', "lists of rows, round $round");
 }
 $node->safe_psql('postgres', 'DELETE FROM many WHERE id > 20000');
-$node->safe_psql('postgres', 'VACUUM many');
+# few pages hold dead rows: PostgreSQL would leave the indexes alone
+$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP on) many');
 is($node->safe_psql('postgres', "SELECT posting_slots FROM qhnsw_info('many_v')"), 200,
 	'of fifty rows one is left, in two slots: one alone would look like a list that was never longer');
 cmp_ok(size('many_v'), '<=', 2 * $many, 'and the space of lists was used again');
 sound($node, 'many_v', 'lists of one row');
 $node->safe_psql('postgres', 'DELETE FROM many');
-$node->safe_psql('postgres', 'VACUUM many');
+$node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP on) many');
 is($node->safe_psql('postgres', "SELECT nodes, posting_slots, dying_slots, free_slots < 40 FROM qhnsw_info('many_v')"), '0|0|0|t', 'and then none, and no slots');
 
 # ---- others in the index: vacuum does not wait, and does it the next time
