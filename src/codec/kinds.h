@@ -91,7 +91,7 @@ typedef struct QvCodeOps
 	float		(*error) (const QvQuery *query, const uint8_t *slot);
 } QvCodeOps;
 
-/* sweep.c: sweep by score, for kinds that have nothing better. */
+/* sweep_codes.c: sweep by score, for kinds that have nothing better. */
 extern uint32_t qv_sweep_by_score(QvScore *score, const QvQuery *query, const QvSlotRun *run, float limit,
 								  uint32_t *near, float *dist);
 

@@ -1,5 +1,5 @@
 /*
- * sweep.c
+ * sweep_codes.c
  *		All slots of a run that are near enough, by scoring each.
  *
  * Must not know what any kind keeps in its slots.  src/store/README.md, "Sweeps".
