@@ -281,13 +281,8 @@ revisit(QhVacuum *vac, QhNode node)
 	if (vac->nrevisit == vac->max_revisit)
 	{
 		uint64		max = Max(64, 2 * vac->max_revisit);
-		QhNode	   *grown = MemoryContextAllocHuge(vac->cxt, sizeof(QhNode) * max);
 
-		if (vac->nrevisit > 0)
-			memcpy(grown, vac->revisit, sizeof(QhNode) * vac->nrevisit);
-		if (vac->revisit)
-			pfree(vac->revisit);
-		vac->revisit = grown;
+		vac->revisit = qh_alloc_more(vac->cxt, vac->revisit, sizeof(QhNode) * max);
 		vac->max_revisit = max;
 	}
 	Assert(vac->nrevisit < vac->max_revisit);

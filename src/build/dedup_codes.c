@@ -52,9 +52,7 @@ typedef struct CodeEntry
 static void *
 grow(MemoryContext cxt, void *p, uint32 n, Size each)
 {
-	Size		nbytes = qh_build_array_nbytes(n, each);
-
-	return p == NULL ? MemoryContextAllocHuge(cxt, nbytes) : repalloc_huge(p, nbytes);
+	return qh_alloc_more(cxt, p, qh_build_array_nbytes(n, each));
 }
 
 /* Room for max nodes. */

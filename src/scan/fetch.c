@@ -11,12 +11,12 @@
 
 #include "access/relscan.h"
 #include "access/tableam.h"
-#include "scan/recent.h"
-#include "scan/rescore.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "kernel/kernel.h"
+#include "scan/recent.h"
+#include "scan/rescore.h"
 #include "utils/lsyscache.h"
 
 /* Bits of a sorted row pointer that say which of its batch it is. */
@@ -92,7 +92,7 @@ exact_distance(QhScan *scan, double *dist)
 static inline void
 remember(QhScan *scan, const QhCandidateRow *row, double dist)
 {
-	if (scan->q.remembers && !isnan(row->estimate))
+	if (!isnan(row->estimate))
 		qh_recent_put(scan->q.recent, &row->tid, row->estimate, dist);
 }
 

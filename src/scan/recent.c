@@ -10,9 +10,11 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "scan/recent.h"
 #include "common/hashfn.h"
 #include "compat.h"
+#include "scan/recent.h"
+#include "scan/row_queue.h"
+#include "store/memory.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -72,12 +74,6 @@ relation_changed(Datum arg, Oid relid)
 		recent.index = InvalidOid;
 }
 
-static uint64
-key_of(const ItemPointerData *tid)
-{
-	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 | ItemPointerGetOffsetNumberNoCheck(tid);
-}
-
 static void
 keep_query(const char *bytes, Size nbytes)
 {
@@ -130,16 +126,11 @@ qh_recent_put(uint64 owner, const ItemPointerData *tid, float estimate, double d
 	if (recent.nlist == recent.list_size)
 	{
 		int			size = Max(MIN_ROWS, 2 * recent.list_size);
-		Known	   *grown = MemoryContextAllocHuge(recent.cxt, sizeof(Known) * (Size) size);
 
-		if (recent.nlist > 0)
-			memcpy(grown, recent.list, sizeof(Known) * (Size) recent.nlist);
-		if (recent.list)
-			pfree(recent.list);
-		recent.list = grown;
+		recent.list = qh_alloc_more(recent.cxt, recent.list, sizeof(Known) * (Size) size);
 		recent.list_size = size;
 	}
-	recent.list[recent.nlist++] = (Known) {.tid = key_of(tid), .dist = dist, .estimate = estimate};
+	recent.list[recent.nlist++] = (Known) {.tid = qh_tid_to_queue(tid), .dist = dist, .estimate = estimate};
 }
 
 /* Put into the hash table what was added to the list since. */
@@ -169,7 +160,7 @@ qh_recent_get(uint64 owner, const ItemPointerData *tid, float estimate, double *
 		return false;
 	if (recent.nhashed < recent.nlist)
 		hash_list();
-	row = known_lookup(recent.hash, key_of(tid));
+	row = known_lookup(recent.hash, qh_tid_to_queue(tid));
 	if (row == NULL || row->estimate != estimate)
 		return false;
 	*dist = row->dist;

@@ -57,7 +57,6 @@ qh_rescore_remember(QhScan *scan)
 
 	if (!q->rescore)
 		return;
-	q->remembers = true;
 	q->recent = qh_recent_begin(scan->rs.index, RelationGetRelid(q->heap), q->value,
 								(int) Min(qh_scan_memory(QH_RECENT_MEMORY) / RECENT_NBYTES, PG_INT32_MAX / 2));
 	if (q->bounded && q->bounds.has_lower)
@@ -106,7 +105,7 @@ next_candidate(QhScan *scan, QhCandidateRow *row)
 	row->estimate = estimate;
 
 	/* without bounds, remembered distances are of use only for rows that OFFSET passes over */
-	if (q->source->has_estimates && (q->bounded || (q->remembers && q->offset > 0)))
+	if (q->source->has_estimates && (q->bounded || (q->recent != 0 && q->offset > 0)))
 		return qh_bounds_look(scan, row);
 	return QH_SIGHT_FETCH;
 }

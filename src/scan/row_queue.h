@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "executor/tuptable.h"
+#include "storage/itemptr.h"
 #include "utils/tuplesort.h"
 
 /*
@@ -68,5 +69,20 @@ extern bool qh_queue_pop(QhQueue *queue, QhQueued *out);
 extern bool qh_queue_peek(QhQueue *queue, QhQueued *out);
 /* Give back its files and memory.  Resetting its context gives back the memory, not the files. */
 extern void qh_queue_end(QhQueue *queue);
+
+/*
+ * A row pointer as a number, in the order of the table: so that equal distances in a queue are, too.
+ */
+static inline uint64
+qh_tid_to_queue(const ItemPointerData *tid)
+{
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 | ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static inline void
+qh_queue_to_tid(uint64 what, ItemPointer tid)
+{
+	ItemPointerSet(tid, (BlockNumber) (what >> 16), (OffsetNumber) (what & 0xFFFF));
+}
 
 #endif							/* QH_ROW_QUEUE_H */

@@ -11,9 +11,9 @@
 #include <float.h>
 #include <math.h>
 
-#include "scan/source.h"
 #include "compat.h"
 #include "pgstat.h"
+#include "scan/source.h"
 #include "store/heap_prefetch.h"
 
 /*

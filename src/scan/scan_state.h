@@ -150,8 +150,7 @@ typedef struct QhQueryState
 	uint64		npooled_within;	/* of these, up to the last one that lay within the bounds; 0 = none did */
 	bool		reached_end;	/* the nearest row of the pool lies beyond the bounds */
 	uint64		nbefore;		/* candidates nearer than the bounds let pass */
-	bool		remembers;		/* distances are remembered for the next page, */
-	uint64		recent;			/* by the scan of this number */
+	uint64		recent;			/* distances are remembered under this number; 0 = none are */
 	int			nknown_before;	/* rows nearer than the lower bound that an earlier page has found */
 	float		typical_error;	/* standard error of recent estimates, where bounds ask for it */
 	uint64		nestimates;		/* estimates made since the query started, to take a sample of them */
@@ -188,19 +187,6 @@ qh_scan_memory(double share)
 
 	/* settings may ask for more than an address has bits for */
 	return (Size) Min(nbytes, (double) (MaxAllocHugeSize / 2));
-}
-
-/* A row pointer as a queue keeps it, so that equal distances are in the order of the table. */
-static inline uint64
-qh_tid_to_queue(const ItemPointerData *tid)
-{
-	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 | ItemPointerGetOffsetNumberNoCheck(tid);
-}
-
-static inline void
-qh_queue_to_tid(uint64 what, ItemPointer tid)
-{
-	ItemPointerSet(tid, (BlockNumber) (what >> 16), (OffsetNumber) (what & 0xFFFF));
 }
 
 /* ---- budget.c: how many candidates and expansions the rows wanted take ---- */

@@ -62,13 +62,8 @@ note_given(QhScan *scan, const QhCandidate *cands, int n)
 	if (list->n + n > list->max)
 	{
 		uint64		max = Max(64, 2 * (list->n + n));
-		QhCandidate *grown = MemoryContextAllocHuge(scan->query_cxt, sizeof(QhCandidate) * max);
 
-		if (list->n > 0)
-			memcpy(grown, list->cands, sizeof(QhCandidate) * list->n);
-		if (list->cands)
-			pfree(list->cands);
-		list->cands = grown;
+		list->cands = qh_alloc_more(scan->query_cxt, list->cands, sizeof(QhCandidate) * max);
 		list->max = max;
 	}
 	Assert(list->n + n <= list->max);

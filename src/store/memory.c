@@ -29,6 +29,12 @@ qh_context_alloc(MemoryContext cxt)
 }
 
 void *
+qh_alloc_more(MemoryContext cxt, void *p, Size nbytes)
+{
+	return p == NULL ? MemoryContextAllocHuge(cxt, nbytes) : repalloc_huge(p, nbytes);
+}
+
+void *
 qh_alloc_aligned(MemoryContext cxt, Size nbytes, Size alignment)
 {
 	return (void *) TYPEALIGN(alignment, MemoryContextAllocHuge(cxt, nbytes + alignment));

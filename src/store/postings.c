@@ -10,6 +10,7 @@
 
 #include "common/hashfn.h"
 #include "store/links.h"
+#include "store/memory.h"
 #include "store/postings.h"
 #include "store/slot_pin.h"
 #include "utils/memutils.h"
@@ -45,13 +46,8 @@ qh_list_add(QhRowList *list, const void *tids, int ntids)
 	if (list->ntids + ntids > list->max)
 	{
 		int			max = Max(64, 2 * (list->ntids + ntids));
-		ItemPointerData *grown = MemoryContextAllocHuge(list->cxt, sizeof(ItemPointerData) * (Size) max);
 
-		if (list->ntids > 0)
-			memcpy(grown, list->tids, sizeof(ItemPointerData) * list->ntids);
-		if (list->tids)
-			pfree(list->tids);
-		list->tids = grown;
+		list->tids = qh_alloc_more(list->cxt, list->tids, sizeof(ItemPointerData) * (Size) max);
 		list->max = max;
 	}
 	memcpy(list->tids + list->ntids, tids, sizeof(ItemPointerData) * ntids);

@@ -9,6 +9,7 @@
 
 #include "port/pg_bitutils.h"
 #include "store/index_cache.h"
+#include "store/memory.h"
 #include "utils/memutils.h"
 
 /* Make room for the recent buffer of each of nblocks blocks. */
@@ -16,18 +17,12 @@ static void
 grow_recent(QhIndex *ix, BlockNumber nblocks)
 {
 	BlockNumber max;
-	Buffer	   *grown;
 
 	if (nblocks <= ix->nrecent)
 		return;
 	max = Max(nblocks, ix->nrecent + ix->nrecent / 2);
-	grown = MemoryContextAllocHuge(ix->cxt, sizeof(Buffer) * (Size) max);
-	if (ix->nrecent > 0)
-		memcpy(grown, ix->recent, sizeof(Buffer) * (Size) ix->nrecent);
-	memset(grown + ix->nrecent, 0, sizeof(Buffer) * (Size) (max - ix->nrecent));
-	if (ix->recent)
-		pfree(ix->recent);
-	ix->recent = grown;
+	ix->recent = qh_alloc_more(ix->cxt, ix->recent, sizeof(Buffer) * (Size) max);
+	memset(ix->recent + ix->nrecent, 0, sizeof(Buffer) * (Size) (max - ix->nrecent));
 	ix->nrecent = max;
 }
 

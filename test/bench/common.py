@@ -89,6 +89,26 @@ def copy_vectors(cursor, table, vectors):
 
 # -------------------------------------------------------------------- server
 
+def timing_function(name, body, did='NULL'):
+    """The statement that makes a function which answers all queries and says how long each took; did is what else it tells of each."""
+    for column in QUERY_COLUMNS:
+        body = body.replace('$' + column, 'query.' + column)
+    return f'''
+        CREATE OR REPLACE FUNCTION {name}() RETURNS TABLE (number integer, ms float8, ids integer[], did json)
+        LANGUAGE plpgsql AS $$
+        DECLARE query record; started timestamptz;
+        BEGIN
+            FOR query IN SELECT * FROM queries ORDER BY queries.id LOOP
+                started := clock_timestamp();
+                SELECT array_agg(s.id) INTO ids FROM ({body}) s;
+                ms := 1000 * extract(epoch FROM clock_timestamp() - started);
+                number := query.id;
+                did := {did};
+                RETURN NEXT;
+            END LOOP;
+        END $$'''
+
+
 class Server:
     def __init__(self, args, dims):
         self.args = args
@@ -166,23 +186,7 @@ class Server:
         """One of measure()'s runs: milliseconds and row numbers of every query."""
         settings = dict(settings)
         fill = {**fill, 'dims': self.dims}
-        body = statement.format(**fill)
-        for column in QUERY_COLUMNS:
-            body = body.replace('$' + column, 'query.' + column)
-        self.run(f'''
-            CREATE OR REPLACE FUNCTION measure() RETURNS TABLE (number integer, ms float8, ids integer[], did json)
-            LANGUAGE plpgsql AS $$
-            DECLARE query record; started timestamptz;
-            BEGIN
-                FOR query IN SELECT * FROM queries ORDER BY queries.id LOOP
-                    started := clock_timestamp();
-                    SELECT array_agg(s.id) INTO ids FROM ({body}) s;
-                    ms := 1000 * extract(epoch FROM clock_timestamp() - started);
-                    number := query.id;
-                    did := (SELECT to_json(d) FROM qhnsw_last_scan() d);
-                    RETURN NEXT;
-                END LOOP;
-            END $$''')
+        self.run(timing_function('measure', statement.format(**fill), '(SELECT to_json(d) FROM qhnsw_last_scan() d)'))
         self.run('SET enable_seqscan = off')
         self.run("SET plan_cache_mode = force_generic_plan")
         for setting, value in settings.items():

@@ -15,7 +15,7 @@ import sys
 import numpy
 import psycopg2
 
-from common import Server, get_set, parser, print_columns, print_heading, progress, say, truths
+from common import Server, get_set, parser, print_columns, print_heading, progress, say, timing_function, truths
 
 BY_CODE = 'SELECT id FROM q ORDER BY code <~> $code LIMIT {k}'
 BY_COSINE = 'SELECT id FROM q ORDER BY embedding <=> $embedding LIMIT {k}'
@@ -62,19 +62,8 @@ class Turns:
         for setting, value in settings.items():
             cursor.execute('SELECT qvec_simd()')    # loads the library, which knows the settings
             cursor.execute(f"SET {setting} = '{value}'")
-        body = statement.format(k=k).replace('$', 'query.')
-        cursor.execute(f'''
-            CREATE FUNCTION pg_temp.turn() RETURNS TABLE (number integer, ms float8, ids integer[]) LANGUAGE plpgsql AS $$
-            DECLARE query record; started timestamptz;
-            BEGIN
-                FOR query IN SELECT * FROM queries ORDER BY queries.id LOOP
-                    started := clock_timestamp();
-                    SELECT array_agg(s.id) INTO ids FROM ({body}) s;
-                    ms := 1000 * extract(epoch FROM clock_timestamp() - started);
-                    number := query.id;
-                    RETURN NEXT;
-                END LOOP;
-            END $$''')
+        # not what qhnsw_last_scan() says: its columns may differ between the builds
+        cursor.execute(timing_function('pg_temp.turn', statement.format(k=k)))
         fastest = None
         for _ in range(1 + self.args.repeat):       # the first warms up
             cursor.execute('SELECT ms, ids FROM pg_temp.turn() ORDER BY number')
