@@ -96,6 +96,8 @@ sub maintain_next
 	my $name = pick(@indexes);
 	my $what = chance(0.55) ? 'VACUUM (INDEX_CLEANUP on) t' : chance(0.8) ? 'CHECKPOINT' : pick("REINDEX INDEX $name", "REINDEX INDEX CONCURRENTLY $name");
 
+	$count{'reindexed concurrently'} += $what =~ /CONCURRENTLY/;
+
 	$count{vacuums}++ if $what =~ /VACUUM/;
 	return [ wal_settings(), $what, 'SELECT pg_sleep(' . pick(0.05, 0.2, 0.5) . ')' ];
 }
@@ -144,6 +146,16 @@ sub is_conflict
 	return $one->{standby} && ($result->{message} // '') =~ /conflict with recovery/ && $result->{state} =~ /^(40001|40P01|57P0\d)$/;
 }
 
+# REINDEX INDEX CONCURRENTLY waits for the primary's transactions before it drops the old index, but not for a standby's: a query
+# there that has listed the indexes of its table and not yet opened them meets one that is gone.  That is PostgreSQL's own.
+sub met_dropped_index
+{
+	my ($one, $result) = @_;
+
+	return $one->{standby} && ($result->{message} // '') =~ /could not open relation with OID (\d+)/ &&
+		$count{'reindexed concurrently'} && !$control->value("SELECT count(*) FROM pg_class WHERE oid = $1");
+}
+
 sub take_answer
 {
 	my ($one, $result) = @_;
@@ -159,6 +171,7 @@ sub take_answer
 		}
 	}
 	elsif (is_conflict($one, $result)) { $count{conflicts}++ }
+	elsif (met_dropped_index($one, $result)) { $count{'queries that met an index just dropped by REINDEX CONCURRENTLY'}++ }
 	elsif (!$one->{restarted}) { fault("$one->{name}: $result->{state} " . ($result->{message} // 'the connection went'), $one->{parts}[ $one->{at} ]) }
 	$one->{asked} = 0;
 	if ($result->{lost}) { $one->{session} = undef }
