@@ -219,3 +219,11 @@ qv_codec_norm2(const QvCodec *codec, const uint8_t *slot)
 
 	return ops->norm2 == NULL ? 0.0f : ops->norm2(slot, codec->nbytes);
 }
+
+uint32_t
+qv_codec_centre(const QvCodec *codec, const uint8_t *slot)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	return ops->centre == NULL ? 0 : ops->centre(slot, codec->nbytes);
+}

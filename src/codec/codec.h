@@ -48,9 +48,16 @@ typedef struct QvCodecParams
 	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ */
 	QvCodecPurpose purpose;
 	uint64_t	seed;			/* of the rotation */
-	float		max_norm;		/* inner product only: largest norm in the sample, else 0 */
-	const float *centroid;		/* ndims floats, or NULL for the origin; unused for BITS.  Cosine: mean of normalised vectors */
+	const float *centroid;		/* ndims floats, or NULL for the origin; only for L2 and cosine.  Cosine: mean of normalised vectors */
+	uint32_t	ncentres;		/* besides the centroid, at most QV_MAX_CENTRES; 0 for BITS */
+	const float *centres;		/* ncentres times ndims floats, in the space of the centroid */
 } QvCodecParams;
+
+/*
+ * A code is measured from the centre nearest to its value.  Centre 0 is the centroid (under inner product the origin), the
+ * others are numbered from 1.  Codes stay valid when centres are added behind those that are there.
+ */
+#define QV_MAX_CENTRES			255
 
 #define QV_BITS_MAX_NDIMS		64000	/* as the type bitvec */
 #define QV_RABITQ_MAX_NDIMS		16000	/* as the types qvec8 and vector; fewer where nbits > 4 */
@@ -71,7 +78,7 @@ extern const char *qv_codec_params_fault(const QvCodecParams *params);
  * object holds no pointer: it may be kept, shared and freed as one block.
  */
 extern size_t qv_codec_sizeof(const QvCodecParams *params);
-extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies the centroid */
+extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies centroid and centres */
 
 /*
  * Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and of 1 for
@@ -133,16 +140,17 @@ extern uint32_t qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 
 /*
- * Distance between codes, symmetric, finite, in the unit of the estimates (inner product: the
- * squared augmented L2 that turns MIPS into L2).  Coarser than a query's estimate: both sides are signs,
- * whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
+ * Distance between codes, symmetric, finite, in the unit of the estimates.  Coarser than a query's estimate: both sides are
+ * signs, whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
  */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);
 /* The same of each of nrows slots and each of nslots, both stride bytes apart; dist holds a row of nslots for each of the former. */
 extern void qv_codec_pair_block(const QvCodec *codec, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int nslots, float *dist);
 
-/* Squared distance of the value to the centroid (cosine: of the value normalised); 0 for BITS.  Requires the purpose TRAVERSE. */
+/* Squared distance of the value to its own centre (cosine: of the value normalised); 0 for BITS.  Requires the purpose TRAVERSE. */
 extern float qv_codec_norm2(const QvCodec *codec, const uint8_t *slot);
+/* The number of that centre, which may be one that the codec does not know; 0 for BITS.  Requires the purpose TRAVERSE. */
+extern uint32_t qv_codec_centre(const QvCodec *codec, const uint8_t *slot);
 
 #endif							/* QV_CODEC_H */

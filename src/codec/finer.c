@@ -12,14 +12,14 @@
 typedef struct WidthLimit
 {
 	uint32_t	nbits;
-	uint32_t	max_ndims[2];	/* by purpose: the slot of an inner product fits QV_SLOT_MAX_NBYTES */
+	uint32_t	max_ndims[2];	/* by purpose: the slot fits QV_SLOT_MAX_NBYTES */
 	const char *fault[2];
 } WidthLimit;
 
 static const WidthLimit limits[] = {
 	{2, {QV_RABITQ_MAX_NDIMS, QV_RABITQ_MAX_NDIMS}, {NULL, NULL}},
 	{4, {QV_RABITQ_MAX_NDIMS, QV_RABITQ_MAX_NDIMS}, {NULL, NULL}},
-	{8, {7232, 8128}, {"codes of 8 bits a dimension hold at most 7232 dimensions",
+	{8, {7168, 8128}, {"codes of 8 bits a dimension hold at most 7168 dimensions",
 	"refining codes of 8 bits a dimension hold at most 8128 dimensions"}},
 	{16, {3776, 4032}, {"codes of 16 bits a dimension hold at most 3776 dimensions",
 	"refining codes of 16 bits a dimension hold at most 4032 dimensions"}},
@@ -45,7 +45,7 @@ finer_params_fault(const QvCodecParams *params)
 static size_t
 finer_slot_nbytes(const QvCodecParams *params)
 {
-	return qv_finer_map(params->purpose, params->metric, params->nbits, qv_rotation_ndims(params->ndims)).nbytes;
+	return qv_finer_map(params->purpose, params->nbits, qv_rotation_ndims(params->ndims)).nbytes;
 }
 
 /* The rotated vector, its normalised magnitudes, and the code made of it; of a query less. */
@@ -96,6 +96,7 @@ const QvCodeOps qv_finer_ops = {
 	.pair = finer_pair,
 	.pair_block = finer_pair_block,
 	.norm2 = qv_rabitq_norm2,
+	.centre = qv_rabitq_centre,
 	.residual = qv_rabitq_residual,
 	.same_residual = qv_rabitq_same_residual,
 	.query_nbytes = qv_finer_query_nbytes,

@@ -8,6 +8,8 @@
 #ifndef QV_CODEC_FINER_H
 #define QV_CODEC_FINER_H
 
+#include <string.h>
+
 #include "codec/rabitq.h"
 
 /* The numbers of a slot that belong to its finer code; members and order are the format. */
@@ -24,7 +26,8 @@ _Static_assert(sizeof(QvFinerFactors) == 12, "QvFinerFactors is an on-disk layou
 typedef struct QvFinerMap
 {
 	uint32_t	norm;
-	uint32_t	xc;				/* only under inner product */
+	uint32_t	anchor;			/* QvAnchor: the number of the centre */
+	uint32_t	offset;			/* of the finer code from it; where slots only refine, that of the anchor */
 	uint32_t	factors;
 	uint32_t	nfactor_nbytes; /* of QvFinerFactors so many are there */
 	uint32_t	top_plane;		/* the sign plane, where planes hold the code */
@@ -45,10 +48,11 @@ typedef struct QvFinerQuery
 	float		step;
 	float		low;
 	QvWeights	weights;
-	/* sigma^2 = error_code * error^2 + error_round * (norm^2 + (D - 1) error^2) + (rounding of floats)^2 */
+	/* sigma^2 = error_code * |q' - slope g|^2 * error^2 + error_round * (norm^2 + (D - 1) error^2) + (rounding of floats)^2 */
 	float		error_code;
 	float		error_round;
 	float		norm;			/* |q'| */
+	QvTerms		terms;
 	_Alignas(64) uint8_t bytes[];	/* planes, two runs of signed bytes, or floats */
 } QvFinerQuery;
 
@@ -59,21 +63,25 @@ qv_finer_has_planes(uint32_t nbits)
 }
 
 static inline QvFinerMap
-qv_finer_map(QvCodecPurpose purpose, QvMetric metric, uint32_t nbits, uint32_t code_ndims)
+qv_finer_map(QvCodecPurpose purpose, uint32_t nbits, uint32_t code_ndims)
 {
 	QvFinerMap	map = {0};
 	uint32_t	plane_nbytes = code_ndims / 8;
-	uint32_t	xc_nbytes = metric == QV_METRIC_IP ? sizeof(float) : 0;
 
 	map.nfactor_nbytes = qv_finer_has_planes(nbits) ? 12 : nbits <= 16 ? 8 : 0;
 	if (purpose == QV_PURPOSE_TRAVERSE)
 	{
 		map.norm = plane_nbytes + offsetof(QvFactors, norm);
-		map.xc = plane_nbytes + sizeof(QvFactors);
+		map.anchor = plane_nbytes + sizeof(QvFactors);
+		map.offset = plane_nbytes + QV_SIGN_FACTORS_NBYTES;
+		map.factors = map.offset + sizeof(float);
 	}
 	else
-		map.xc = sizeof(float);
-	map.factors = map.xc + xc_nbytes;
+	{
+		map.anchor = sizeof(float);
+		map.offset = map.anchor + offsetof(QvAnchor, offset);
+		map.factors = map.anchor + sizeof(QvAnchor);
+	}
 	map.code = map.factors + map.nfactor_nbytes;
 	map.nbytes = map.code + plane_nbytes * nbits;
 	if (qv_finer_has_planes(nbits) && purpose == QV_PURPOSE_TRAVERSE)
@@ -89,7 +97,17 @@ qv_finer_map(QvCodecPurpose purpose, QvMetric metric, uint32_t nbits, uint32_t c
 static inline QvFinerMap
 qv_finer_map_of(const QvRabitq *codec)
 {
-	return qv_finer_map(codec->purpose, codec->head.metric, codec->head.nbits, codec->code_ndims);
+	return qv_finer_map(codec->purpose, codec->head.nbits, codec->code_ndims);
+}
+
+static inline QvAnchor
+qv_finer_anchor(const QvFinerMap *map, const uint8_t *slot)
+{
+	QvAnchor	anchor;
+
+	memcpy(&anchor, slot + map->anchor, sizeof(anchor));
+	memcpy(&anchor.offset, slot + map->offset, sizeof(anchor.offset));
+	return anchor;
 }
 
 /* As the operations of kinds.h have them. */

@@ -11,6 +11,14 @@
 #include "codec/finer.h"
 #include "kernel/kernel.h"
 
+/* The vector to encode. */
+typedef struct Residual
+{
+	const float *r;				/* P(x - c), D floats */
+	uint32_t	centre;			/* the number of c */
+	const float *g;				/* P(c - c0); NULL of centre 0 */
+} Residual;
+
 /*
  * |r_i| in units of |r| / sqrt(D), so that they are those of a Gaussian vector
  * whatever the length; returns the inverse of the unit.  What is no number
@@ -237,22 +245,52 @@ set_factors(QvFinerFactors *factors, double dot, double square, double a_square,
 	factors->error = float_of(unit * sqrt(a_square) * sqrt((variance > 0.0 ? variance : 0.0) / (n - 1)));
 }
 
+/* <y,v> of the grid point that levels stand for; lanes as above. */
+static double
+grid_dot(const uint8_t *level, const float *v, uint32_t n, uint32_t nbits)
+{
+	double		middle = 0.5 * ((1 << nbits) - 1);
+	double		lane[8] = {0};
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		for (int j = 0; j < 8; j++)
+			lane[j] += (level[i + j] - middle) * v[i + j];
+	}
+	for (int j = 0; j < 8; j++)
+		sum += lane[j];
+	return sum;
+}
+
+/* What is kept of the centre; y_g is <y,g>, of what scale makes an estimate of <r,g>. */
+static void
+set_anchor(const QvRabitq *codec, const QvFinerMap *map, const Residual *residual, double y_g, uint8_t *slot)
+{
+	QvAnchor	anchor = qv_centres_anchor(codec, residual->centre, residual->r, y_g);
+
+	if (codec->purpose == QV_PURPOSE_REFINE)
+		memcpy(slot + map->anchor, &anchor, sizeof(anchor));
+	memcpy(slot + map->offset, &anchor.offset, sizeof(anchor.offset));
+}
+
 /* Planes or signed bytes: levels in scratch, then to their place. */
 static void
-encode_grid(const QvRabitq *codec, const QvFinerMap *map, const float *r, float *a, uint8_t *level, uint8_t *slot)
+encode_grid(const QvRabitq *codec, const QvFinerMap *map, const Residual *residual, float *a, uint8_t *level, uint8_t *slot)
 {
 	uint32_t	n = codec->code_ndims;
 	uint32_t	nbits = codec->head.nbits;
 	const QvKernels *kernels = qv_kernels();
-	double		per_unit = normalise(r, n, a);
+	double		per_unit = normalise(residual->r, n, a);
 	float		step = choose_step(a, n, nbits);
 	GridSums	sums = grid_sums(a, n, step, (1 << (nbits - 1)) - 1);
 	QvFinerFactors factors = {0};
 
-	factors.excess = grid_levels(r, a, n, step, nbits, level);
+	factors.excess = grid_levels(residual->r, a, n, step, nbits, level);
 	if (per_unit > 0.0)
 		set_factors(&factors, 0.5 * sums.dot, 0.25 * sums.square, kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
 	memcpy(slot + map->factors, &factors, map->nfactor_nbytes);
+	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : factors.scale * grid_dot(level, residual->g, n, nbits), slot);
 	if (!qv_finer_has_planes(nbits))
 	{
 		for (uint32_t i = 0; i < n; i++)
@@ -266,52 +304,39 @@ encode_grid(const QvRabitq *codec, const QvFinerMap *map, const float *r, float 
 }
 
 static void
-encode_halves(const QvRabitq *codec, const QvFinerMap *map, const float *r, float *a, float *y, uint8_t *slot)
+encode_halves(const QvRabitq *codec, const QvFinerMap *map, const Residual *residual, float *a, float *y, uint8_t *slot)
 {
 	const QvKernels *kernels = qv_kernels();
 	uint32_t	n = codec->code_ndims;
-	double		per_unit = normalise(r, n, a);
+	double		per_unit = normalise(residual->r, n, a);
 	QvFinerFactors factors = {0};
 
+	for (uint32_t i = 0; i < n; i++)
+		y[i] = round_to_half(a[i]);
+	if (per_unit > 0.0)
+		set_factors(&factors, kernels->dot_f32(y, a, n), kernels->dot_f32(y, y, n), kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		uint16_t	half;
 
-		y[i] = round_to_half(a[i]);
-		half = half_bits(r[i] > 0 ? y[i] : -y[i]);
+		y[i] = residual->r[i] > 0 ? y[i] : -y[i];
+		half = half_bits(y[i]);
 		memcpy(slot + map->code + 2 * (size_t) i, &half, sizeof(half));
 	}
-	if (per_unit > 0.0)
-		set_factors(&factors, kernels->dot_f32(y, a, n), kernels->dot_f32(y, y, n), kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
 	memcpy(slot + map->factors, &factors, map->nfactor_nbytes);
+	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : factors.scale * kernels->dot_f32(y, residual->g, n), slot);
 }
 
 /* Components near 1e38 may have left the range of float in the rotation; a slot holds finite numbers. */
 static void
-encode_floats(const QvRabitq *codec, const QvFinerMap *map, const float *r, uint8_t *slot)
+encode_floats(const QvRabitq *codec, const QvFinerMap *map, const Residual *residual, float *y, uint8_t *slot)
 {
-	for (uint32_t i = 0; i < codec->code_ndims; i++)
-	{
-		float		x = isnan(r[i]) ? 0.0f : qv_clamp_finite(r[i]);
+	uint32_t	n = codec->code_ndims;
 
-		memcpy(slot + map->code + 4 * (size_t) i, &x, sizeof(x));
-	}
-}
-
-/* What stands in place of the sign plane and its factors where a slot is never paired. */
-static void
-encode_head(const QvRabitq *codec, const QvFinerMap *map, const float *value, const float *r, uint8_t *slot)
-{
-	double		norm = sqrt(qv_kernels()->dot_f32(r, r, codec->code_ndims));
-	float		stored = float_of(norm);
-
-	memcpy(slot + map->norm, &stored, sizeof(stored));
-	if (codec->head.metric == QV_METRIC_IP)
-	{
-		float		xc = (float) qv_kernels()->dot_f32(value, qv_centroid_of(codec), codec->head.ndims);
-
-		memcpy(slot + map->xc, &xc, sizeof(xc));
-	}
+	for (uint32_t i = 0; i < n; i++)
+		y[i] = isnan(residual->r[i]) ? 0.0f : qv_clamp_finite(residual->r[i]);
+	memcpy(slot + map->code, y, sizeof(float) * n);
+	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : qv_kernels()->dot_f32(y, residual->g, n), slot);
 }
 
 void
@@ -322,16 +347,23 @@ qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scr
 	float	   *r = scratch;
 	float	   *a = r + codec->code_ndims;
 	float	   *y = a + codec->code_ndims;
+	Residual	residual = {.r = r};
 
 	qv_rabitq_rotate(codec, value, r);
+	residual.centre = qv_centres_leave(codec, r);
+	residual.g = residual.centre > 0 ? qv_centre_at(codec, residual.centre) : NULL;
 	if (codec->purpose == QV_PURPOSE_TRAVERSE)
-		qv_rabitq_encode_signs(codec, value, r, slot);
+		qv_rabitq_encode_signs(codec, r, residual.centre, slot);
 	else
-		encode_head(codec, &map, value, r, slot);
+	{
+		float		norm = float_of(sqrt(qv_kernels()->dot_f32(r, r, codec->code_ndims)));
+
+		memcpy(slot + map.norm, &norm, sizeof(norm));
+	}
 	if (head->nbits <= 8)
-		encode_grid(codec, &map, r, a, (uint8_t *) y, slot);
+		encode_grid(codec, &map, &residual, a, (uint8_t *) y, slot);
 	else if (head->nbits == 16)
-		encode_halves(codec, &map, r, a, y, slot);
+		encode_halves(codec, &map, &residual, a, y, slot);
 	else
-		encode_floats(codec, &map, r, slot);
+		encode_floats(codec, &map, &residual, y, slot);
 }

@@ -68,17 +68,16 @@ qv_finer_slot_fault(const QvCodec *head, const uint8_t *slot)
 	QvFinerFactors factors = {0};
 	const char *fault = NULL;
 	float		norm;
-	float		xc = 0.0f;
 
 	if (codec->purpose == QV_PURPOSE_TRAVERSE)
 		fault = qv_rabitq_slot_fault(head, slot);
 	if (fault != NULL)
 		return fault;
 	memcpy(&norm, slot + map.norm, sizeof(norm));
-	if (head->metric == QV_METRIC_IP)
-		memcpy(&xc, slot + map.xc, sizeof(xc));
 	memcpy(&factors, slot + map.factors, map.nfactor_nbytes);
-	if (!qv_is_finite_at_least_zero(norm) || isnan(xc) ||
+	if (!qv_rabitq_anchor_is_sound(slot + map.anchor) || isnan(qv_finer_anchor(&map, slot).offset))
+		return "centre is not one a vector can have";
+	if (!qv_is_finite_at_least_zero(norm) ||
 		!qv_is_finite_at_least_zero(factors.scale) || !qv_is_finite_at_least_zero(factors.error))
 		return "factor is not a number a vector can have";
 	if (!qv_finer_has_planes(head->nbits))

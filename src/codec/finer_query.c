@@ -90,9 +90,11 @@ qv_finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value,
 	else
 		memcpy(query->bytes, residual->rotated, n * sizeof(float));
 
-	query->weights = qv_rabitq_weights(codec, value, residual->sq);
+	(void) value;
+	qv_centres_terms(codec, residual, &query->terms);
+	query->weights = qv_rabitq_weights(head->metric);
 	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
-	query->error_code = (float) (weight * residual->sq);
+	query->error_code = (float) weight;
 	query->error_round = (float) (weight * step * step / 12.0);
 	query->norm = (float) sqrt(residual->sq);
 }
@@ -206,16 +208,15 @@ qv_finer_score(const QvQuery *head, QvSlots run, int n, float *dist)
 	for (int i = 0; i < n; i++)
 	{
 		const uint8_t *slot = qv_slot_at(run, i);
+		QvAnchor	anchor = qv_finer_anchor(map, slot);
+		const QvTerm *term = qv_term_of(&query->terms, anchor.centre);
 		float		norm;
 		float		scale = 1.0f;
-		float		xc = 0.0f;
 
 		memcpy(&norm, slot + map->norm, sizeof(norm));
 		if (map->nfactor_nbytes != 0)
 			memcpy(&scale, slot + map->factors, sizeof(scale));
-		if (head->metric == QV_METRIC_IP)
-			memcpy(&xc, slot + map->xc, sizeof(xc));
-		dist[i] = qv_distance_of(&query->weights, norm, scale * dot[i] + xc);
+		dist[i] = qv_distance_of(&query->weights, norm, scale * dot[i] + (term->addend + term->slope * anchor.offset));
 	}
 }
 
@@ -225,9 +226,11 @@ qv_finer_error(const QvQuery *head, const uint8_t *slot)
 	const QvFinerQuery *query = (const QvFinerQuery *) head;
 	const QvFinerMap *map = &query->map;
 	const QvWeights *weights = &query->weights;
+	QvAnchor	anchor = qv_finer_anchor(map, slot);
+	const QvTerm *term = qv_term_of(&query->terms, anchor.centre);
 	QvFinerFactors factors = {0};
 	float		norm;
-	float		xc = 0.0f;
+	double		added = fabs((double) term->addend) + fabs((double) term->slope * anchor.offset);
 	double		error_sq;
 	double		norm_sq;
 	double		rounding;
@@ -235,12 +238,9 @@ qv_finer_error(const QvQuery *head, const uint8_t *slot)
 
 	memcpy(&factors, slot + map->factors, map->nfactor_nbytes);
 	memcpy(&norm, slot + map->norm, sizeof(norm));
-	if (head->metric == QV_METRIC_IP)
-		memcpy(&xc, slot + map->xc, sizeof(xc));
 	error_sq = (double) factors.error * factors.error;
 	norm_sq = (double) norm * norm;
-	rounding = FLOAT_ROUNDING * (weights->norm_weight * norm_sq + fabs((double) weights->constant) +
-								 fabs((double) weights->ip_weight) * (fabs((double) norm) * query->norm + fabs((double) xc)));
-	variance = query->error_code * error_sq + query->error_round * (norm_sq + (query->code_ndims - 1) * error_sq) + rounding * rounding;
+	rounding = FLOAT_ROUNDING * (weights->norm_weight * norm_sq + fabs((double) weights->ip_weight) * (fabs((double) norm) * query->norm + added));
+	variance = (double) query->error_code * term->sq * error_sq + query->error_round * (norm_sq + (query->code_ndims - 1) * error_sq) + rounding * rounding;
 	return qv_clamp_finite((float) sqrt(variance));
 }

@@ -80,6 +80,7 @@ typedef struct QvCodeOps
 	void		(*pair_block) (const QvCodec *codec, const QvSlotBlock *block, float *dist, size_t dist_stride);
 
 	float		(*norm2) (const uint8_t *slot, uint32_t nbytes);	/* NULL: 0 */
+	uint32_t	(*centre) (const uint8_t *slot, uint32_t nbytes);	/* NULL: 0 */
 
 	/* what queries of a value have in common whatever the width, into scratch; does another codec of this kind make the same?  NULL: nothing */
 	void		(*residual) (const QvCodec *codec, const void *value, void *scratch);

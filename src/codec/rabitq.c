@@ -16,24 +16,25 @@
 
 #define INV_X0_TYPICAL	1.2533	/* sqrt(pi/2), that of a Gaussian vector */
 
-#define QUERY_MAX_LEVEL 15		/* of a 4-bit query */
+/*
+ * A query of 4 bits is as good as any where it is about as far from codes' centres as from the centroid; nearer to a centre
+ * than NEAR_CENTRE times that, it is rounded too coarsely and takes 8 bits.  doc/decisions/0160.
+ */
+#define QUERY_NPLANES		4
+#define QUERY_NPLANES_NEAR	8
+#define NEAR_CENTRE			0.5f
 
 typedef struct QvRabitqQuery
 {
 	QvQuery		head;
 	QvEstimate	estimate;
-	/* sigma = norm * sqrt(error_sign * (inv_x0^2 - 1) + error_round * inv_x0^2) */
+	int			nplanes;		/* 4 or 8 */
+	/* sigma = norm * sqrt(error_sign * |q' - slope g|^2 * (inv_x0^2 - 1) + error_round * inv_x0^2) */
 	float		error_sign;
 	float		error_round;
+	QvTerms		terms;
 	_Alignas(64) uint8_t planes[];
 } QvRabitqQuery;
-
-/* What of a batch of slots pairs need, one array a factor. */
-typedef struct FactorBatch
-{
-	float		norm[QV_BATCH];
-	float		xc[QV_BATCH];	/* <x,c>; inner product only, else 0 */
-} FactorBatch;
 
 /* ---- the codec object ---- */
 
@@ -48,24 +49,29 @@ qv_rabitq_params_fault(const QvCodecParams *params)
 		return "unknown purpose of codes";
 	if (params->purpose == QV_PURPOSE_REFINE && params->nbits == 1)
 		return "codes of one bit a dimension refine nothing";
-	if (!qv_is_finite_at_least_zero(params->max_norm))
-		return "largest norm is not a finite number of at least zero";
+	if (params->ncentres > QV_MAX_CENTRES)
+		return "number of centres is out of range";
 	for (uint32_t i = 0; params->centroid != NULL && i < params->ndims; i++)
 	{
 		if (!isfinite(params->centroid[i]))
 			return "centroid is not finite";
 	}
+	for (size_t i = 0; i < (size_t) params->ncentres * params->ndims; i++)
+	{
+		if (!isfinite(params->centres[i]))
+			return "centre is not finite";
+	}
 	return NULL;
 }
 
-/* Centroid (D floats, zero padded), rotation, cosines (D + 1 floats), in this order. */
+/* Centroid (D floats, zero padded), rotation, cosines (D + 1 floats), what belongs to the centres, in this order. */
 size_t
 qv_rabitq_codec_nbytes(const QvCodecParams *params)
 {
 	uint32_t	code_ndims = qv_rotation_ndims(params->ndims);
 
 	return sizeof(QvRabitq) +
-		(code_ndims + qv_rotation_nfloats(code_ndims) + code_ndims + 1) * sizeof(float);
+		(code_ndims + qv_rotation_nfloats(code_ndims) + code_ndims + 1) * sizeof(float) + qv_centres_nbytes(params, code_ndims);
 }
 
 uint32_t
@@ -77,8 +83,7 @@ qv_rabitq_code_nbits(const QvCodecParams *params)
 size_t
 qv_rabitq_slot_nbytes(const QvCodecParams *params)
 {
-	return qv_rotation_ndims(params->ndims) / 8 + sizeof(QvFactors) +
-		(params->metric == QV_METRIC_IP ? sizeof(float) : 0);
+	return qv_rotation_ndims(params->ndims) / 8 + QV_SIGN_FACTORS_NBYTES;
 }
 
 void
@@ -94,14 +99,14 @@ qv_rabitq_init(QvCodec *head, const QvCodecParams *params)
 	codec->purpose = params->purpose;
 	codec->seed = params->seed;
 	memset(centroid, 0, code_ndims * sizeof(float));
-	if (params->centroid != NULL)
+	/* an inner product is measured from the origin, so that a short query is rounded as a long one is */
+	if (params->centroid != NULL && params->metric != QV_METRIC_IP)
 		memcpy(centroid, params->centroid, params->ndims * sizeof(float));
-	codec->centroid_sq = (float) qv_kernels()->dot_f32(centroid, centroid, code_ndims);
-	codec->max_norm_sq = params->max_norm * params->max_norm;
 	qv_rotation_init((float *) qv_rotation_of(codec), code_ndims, params->seed);
 	cosines = (float *) qv_cosines_of(codec);
 	for (uint32_t h = 0; h <= code_ndims; h++)
 		cosines[h] = (float) cos(pi * h / code_ndims);
+	qv_centres_init(codec, params);
 }
 
 /* ---- from values to codes ---- */
@@ -171,48 +176,78 @@ factors_of(const float *r, uint32_t code_ndims, uint32_t nset)
 	return factors;
 }
 
+/* The sum over i of g_i with the sign of r_i; lanes as above. */
+static double
+signed_sum(const float *r, const float *g, uint32_t n)
+{
+	double		lane[8] = {0};
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		for (int j = 0; j < 8; j++)
+			lane[j] += r[i + j] > 0 ? g[i + j] : -g[i + j];
+	}
+	for (int j = 0; j < 8; j++)
+		sum += lane[j];
+	return sum;
+}
+
 void
-qv_rabitq_encode_signs(const QvRabitq *codec, const void *value, const float *r, uint8_t *slot)
+qv_rabitq_encode_signs(const QvRabitq *codec, const float *r, uint32_t centre, uint8_t *slot)
 {
 	const QvKernels *kernels = qv_kernels();
 	uint32_t	nbytes = codec->head.nbytes;
+	uint32_t	n = codec->code_ndims;
+	double		y_g = 0.0;
 	QvFactors	factors;
+	QvAnchor	anchor;
 
-	kernels->signs_f32(r, codec->code_ndims, slot);
-	factors = factors_of(r, codec->code_ndims, kernels->popcount(slot, nbytes));
+	kernels->signs_f32(r, n, slot);
+	factors = factors_of(r, n, kernels->popcount(slot, nbytes));
+	/* the weight that an estimate gives the signs, as stored */
+	if (centre > 0)
+		y_g = factors.norm * ((double) factors.inv_x0 / INV_X0_STEPS) / sqrt((double) n) *
+			signed_sum(r, qv_centre_at(codec, centre), n);
+	anchor = qv_centres_anchor(codec, centre, r, y_g);
 	memcpy(slot + nbytes, &factors, sizeof(factors));
-	if (codec->head.metric == QV_METRIC_IP)
-	{
-		float		xc = (float) kernels->dot_f32(value, qv_centroid_of(codec), codec->head.ndims);
-
-		memcpy(slot + nbytes + sizeof(factors), &xc, sizeof(xc));
-	}
+	memcpy(slot + nbytes + sizeof(factors), &anchor, sizeof(anchor));
 }
 
 static void
 rabitq_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
+	uint32_t	centre;
 
 	qv_rabitq_rotate(codec, value, scratch);
-	qv_rabitq_encode_signs(codec, value, scratch, slot);
+	centre = qv_centres_leave(codec, scratch);
+	qv_rabitq_encode_signs(codec, scratch, centre, slot);
+}
+
+bool
+qv_rabitq_anchor_is_sound(const uint8_t *from)
+{
+	QvAnchor	anchor;
+
+	memcpy(&anchor, from, sizeof(anchor));
+	return !isnan(anchor.offset) && anchor.centre <= QV_MAX_CENTRES && anchor.zero == 0;
 }
 
 const char *
 qv_rabitq_slot_fault(const QvCodec *head, const uint8_t *slot)
 {
 	QvFactors	factors;
-	float		xc = 0.0f;
 
 	memcpy(&factors, slot + head->nbytes, sizeof(factors));
-	if (head->metric == QV_METRIC_IP)
-		memcpy(&xc, slot + head->nbytes + sizeof(factors), sizeof(xc));
 	if (factors.nset != qv_kernels()->popcount(slot, head->nbytes))
 		return "count of set bits does not match the bits";
-	if (!qv_is_finite_at_least_zero(factors.norm) || isnan(xc))
+	if (!qv_is_finite_at_least_zero(factors.norm))
 		return "factor is not a number a vector can have";
 	if (factors.inv_x0 < INV_X0_STEPS)
 		return "factor is smaller than any vector's";
+	if (!qv_rabitq_anchor_is_sound(slot + head->nbytes + sizeof(factors)))
+		return "centre is not one a vector can have";
 	return NULL;
 }
 
@@ -244,35 +279,34 @@ qv_rabitq_same_residual(const QvCodec *head, const QvCodec *other_head)
 static size_t
 rabitq_query_nbytes(const QvCodec *head)
 {
-	return sizeof(QvRabitqQuery) + 4 * (size_t) head->nbytes;
+	return sizeof(QvRabitqQuery) + QUERY_NPLANES_NEAR * (size_t) head->nbytes;
 }
 
-/* What the metric makes of norms and inner products (README.md, "Estimates"). */
+/* README.md, "Estimates". */
 QvWeights
-qv_rabitq_weights(const QvRabitq *codec, const float *value, double residual_sq)
+qv_rabitq_weights(QvMetric metric)
 {
-	QvWeights	weights;
-
-	switch (codec->head.metric)
+	switch (metric)
 	{
 		case QV_METRIC_COSINE:
-			weights.norm_weight = 0.5f;
-			weights.ip_weight = -1.0f;
-			weights.constant = (float) (0.5 * residual_sq);
-			break;
+			return (QvWeights) {0.5f, -1.0f};
 		case QV_METRIC_IP:
-			weights.norm_weight = 0.0f;
-			weights.ip_weight = -1.0f;
-			weights.constant = (float) (codec->centroid_sq -
-										qv_kernels()->dot_f32(value, qv_centroid_of(codec), codec->head.ndims));
-			break;
+			return (QvWeights) {0.0f, -1.0f};
 		default:				/* QV_METRIC_L2 */
-			weights.norm_weight = 1.0f;
-			weights.ip_weight = -2.0f;
-			weights.constant = (float) residual_sq;
-			break;
+			return (QvWeights) {1.0f, -2.0f};
 	}
-	return weights;
+}
+
+/* Planes of bits that a query takes: more where it is much nearer to some centre than to the centroid. */
+static int
+nplanes_of(const QvTerms *terms)
+{
+	for (uint32_t k = 1; k < terms->n; k++)
+	{
+		if (terms->of[k].sq < NEAR_CENTRE * NEAR_CENTRE * terms->of[0].sq)
+			return QUERY_NPLANES_NEAR;
+	}
+	return QUERY_NPLANES;
 }
 
 static void
@@ -285,78 +319,88 @@ rabitq_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, v
 	const QvKernels *kernels = qv_kernels();
 	const QvResidual *residual = scratch;
 	uint8_t    *level = (uint8_t *) scratch + sizeof(QvResidual) + n * sizeof(float);
+	QvWeights	weights = qv_rabitq_weights(head->metric);
 	float		low = residual->low;
-	float		step = (residual->high - low) / QUERY_MAX_LEVEL;
 	double		unit = INV_X0_STEPS * sqrt((double) n);
-	QvWeights	weights;
+	int			max_level;
+	float		step;
 	double		weight;
+
+	(void) value;
+	qv_centres_terms(codec, residual, &query->terms);
+	query->nplanes = nplanes_of(&query->terms);
+	max_level = (1 << query->nplanes) - 1;
+	step = (residual->high - low) / (float) max_level;
 
 	/* All numbers equal (a query at the centroid), or beyond float: the grid is one point. */
 	if (step >= FLT_MIN && step <= FLT_MAX)
-		estimate->level_sum = kernels->levels_f32(residual->rotated, n, low, 1.0f / step, QUERY_MAX_LEVEL, level);
+		estimate->level_sum = kernels->levels_f32(residual->rotated, n, low, 1.0f / step, max_level, level);
 	else
 	{
 		memset(level, 0, n);
 		estimate->level_sum = 0;
 		step = 0.0f;
 	}
-	for (int j = 0; j < 4; j++)
+	for (int j = 0; j < query->nplanes; j++)
 		kernels->bits_u8(level, n, j, query->planes + (size_t) j * (n / 8));
 
-	weights = qv_rabitq_weights(codec, value, residual->sq);
-	estimate->constant = weights.constant;
+	estimate->constant = 0.0f;	/* it is in the terms */
 	estimate->norm_weight = weights.norm_weight;
 	estimate->ip_weight = weights.ip_weight;
 	estimate->nbits = (int32_t) n;
 	estimate->step = (float) (step / unit);
 	estimate->low = (float) (low / unit);
 	weight = (double) weights.ip_weight * weights.ip_weight;
-	query->error_sign = (float) (weight * residual->sq / (n - 1));
+	query->error_sign = (float) (weight / (n - 1));
 	query->error_round = (float) (weight * step * step / 12.0);
 }
 
 /* ---- distances ---- */
 
+/* The sums over the planes of the query of what they share with each code. */
 static void
-load_factors(QvMetric metric, size_t nbytes, QvSlots run, int n, FactorBatch *batch)
+count_planes(const QvRabitqQuery *query, QvSlots run, int n, uint32_t *sum)
 {
-	for (int i = 0; i < n; i++)
-	{
-		QvFactors	factors;
+	const QvKernels *kernels = qv_kernels();
+	size_t		nbytes = query->head.nbytes;
+	uint32_t	high[QV_BATCH];
 
-		memcpy(&factors, qv_slot_at(run, i) + nbytes, sizeof(factors));
-		batch->norm[i] = factors.norm;
-		batch->xc[i] = 0.0f;
-	}
-	if (metric == QV_METRIC_IP)
+	for (int j = 0; j < query->nplanes; j += 4)
 	{
-		for (int i = 0; i < n; i++)
-			memcpy(&batch->xc[i], qv_slot_at(run, i) + nbytes + sizeof(QvFactors), sizeof(float));
+		const uint8_t *planes = query->planes + (size_t) j * nbytes;
+		uint32_t   *out = j == 0 ? sum : high;
+
+		if (run.slots != NULL)
+			kernels->planes4_many(planes, run.slots, n, nbytes, out);
+		else
+			kernels->planes4_strided(planes, run.base, run.stride, n, nbytes, out);
 	}
+	for (int i = 0; query->nplanes > 4 && i < n; i++)
+		sum[i] += 16 * high[i];
 }
 
 static void
 rabitq_score(const QvQuery *head, QvSlots run, int n, float *dist)
 {
 	const QvRabitqQuery *query = (const QvRabitqQuery *) head;
-	const QvKernels *kernels = qv_kernels();
 	QvFactors	factors[QV_BATCH];
-	float		xc[QV_BATCH];
+	float		added[QV_BATCH];
 	uint32_t	sum[QV_BATCH];
 
 	QV_ASSERT(n >= 0 && n <= QV_BATCH);
 	for (int i = 0; i < n; i++)
-		memcpy(&factors[i], qv_slot_at(run, i) + head->nbytes, sizeof(QvFactors));
-	if (head->metric == QV_METRIC_IP)
 	{
-		for (int i = 0; i < n; i++)
-			memcpy(&xc[i], qv_slot_at(run, i) + head->nbytes + sizeof(QvFactors), sizeof(float));
+		const uint8_t *from = qv_slot_at(run, i) + head->nbytes;
+		QvAnchor	anchor;
+		const QvTerm *term;
+
+		memcpy(&factors[i], from, sizeof(QvFactors));
+		memcpy(&anchor, from + sizeof(QvFactors), sizeof(anchor));
+		term = qv_term_of(&query->terms, anchor.centre);
+		added[i] = term->addend + term->slope * anchor.offset;
 	}
-	if (run.slots != NULL)
-		kernels->planes4_many(query->planes, run.slots, n, head->nbytes, sum);
-	else
-		kernels->planes4_strided(query->planes, run.base, run.stride, n, head->nbytes, sum);
-	kernels->estimate(&query->estimate, sum, factors, head->metric == QV_METRIC_IP ? xc : NULL, n, dist);
+	count_planes(query, run, n, sum);
+	qv_kernels()->estimate(&query->estimate, sum, factors, added, n, dist);
 }
 
 static float
@@ -366,84 +410,12 @@ rabitq_error(const QvQuery *head, const uint8_t *slot)
 	QvFactors	factors;
 	double		inv_x0_sq;
 	double		variance;
+	float		sq = qv_term_of(&query->terms, qv_rabitq_centre(slot, head->nbytes))->sq;
 
 	memcpy(&factors, slot + head->nbytes, sizeof(factors));
 	inv_x0_sq = (double) factors.inv_x0 * factors.inv_x0 / ((double) INV_X0_STEPS * INV_X0_STEPS);
-	variance = query->error_sign * (inv_x0_sq - 1.0) + query->error_round * inv_x0_sq;
+	variance = (double) query->error_sign * sq * (inv_x0_sq - 1.0) + query->error_round * inv_x0_sq;
 	return qv_clamp_finite((float) (factors.norm * sqrt(variance > 0.0 ? variance : 0.0)));
-}
-
-/* sqrt(M^2 - |x|^2), the coordinate that gives every vector the norm M; 0 for those beyond the sample's largest. */
-static inline float
-augment(const QvRabitq *codec, float norm, float xc)
-{
-	float		left = codec->max_norm_sq - (norm * norm + 2.0f * xc - codec->centroid_sq);
-
-	return sqrtf(left > 0.0f ? left : 0.0f);
-}
-
-/* Distances of one slot, number at of a batch of factors, to others at known Hamming distances. */
-static void
-pair_distances(const QvRabitq *codec, const FactorBatch *one, int at, const FactorBatch *others, int n, const uint32_t *hamming, float *dist)
-{
-	QvMetric	metric = codec->head.metric;
-	const float *cosines = qv_cosines_of(codec);
-	float		scale = metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
-	float		norm = one->norm[at];
-
-	for (int i = 0; i < n; i++)
-	{
-		float		other = others->norm[i];
-
-		QV_ASSERT(hamming[i] <= codec->code_ndims);
-		dist[i] = scale * (norm * norm + other * other) - 2.0f * scale * cosines[hamming[i]] * (norm * other);
-	}
-	if (metric == QV_METRIC_IP)
-	{
-		float		extra = augment(codec, norm, one->xc[at]);
-
-		for (int i = 0; i < n; i++)
-		{
-			float		d = extra - augment(codec, others->norm[i], others->xc[i]);
-
-			dist[i] += d * d;
-		}
-	}
-	for (int i = 0; i < n; i++)
-		dist[i] = qv_clamp_finite(dist[i]);
-}
-
-void
-qv_rabitq_pair(const QvCodec *head, const uint8_t *slot, QvSlots run, int n, float *dist)
-{
-	const QvKernels *kernels = qv_kernels();
-	FactorBatch one;
-	FactorBatch batch;
-	uint32_t	hamming[QV_BATCH];
-
-	QV_ASSERT(n >= 0 && n <= QV_BATCH);
-	if (run.slots != NULL)
-		kernels->hamming_many(slot, run.slots, n, head->nbytes, hamming);
-	else
-		kernels->hamming_strided(slot, run.base, run.stride, n, head->nbytes, hamming);
-	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, slot, 0}, 1, &one);
-	load_factors(head->metric, head->nbytes, run, n, &batch);
-	pair_distances((const QvRabitq *) head, &one, 0, &batch, n, hamming, dist);
-}
-
-void
-qv_rabitq_pair_block(const QvCodec *head, const QvSlotBlock *block, float *dist, size_t dist_stride)
-{
-	FactorBatch rows;
-	FactorBatch batch;
-	uint32_t	hamming[QV_BLOCK_NROWS * QV_BATCH];
-
-	QV_ASSERT(block->nrows <= QV_BLOCK_NROWS && block->n >= 0 && block->n <= QV_BATCH);
-	qv_kernels()->hamming_block(block->rows, block->nrows, block->base, block->stride, block->n, head->nbytes, hamming);
-	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->rows, block->stride}, block->nrows, &rows);
-	load_factors(head->metric, head->nbytes, (QvSlots) {NULL, block->base, block->stride}, block->n, &batch);
-	for (int i = 0; i < block->nrows; i++)
-		pair_distances((const QvRabitq *) head, &rows, i, &batch, block->n, hamming + i * block->n, dist + dist_stride * (size_t) i);
 }
 
 float
@@ -453,6 +425,15 @@ qv_rabitq_norm2(const uint8_t *slot, uint32_t nbytes)
 
 	memcpy(&factors, slot + nbytes, sizeof(factors));
 	return qv_clamp_finite(factors.norm * factors.norm);
+}
+
+uint32_t
+qv_rabitq_centre(const uint8_t *slot, uint32_t nbytes)
+{
+	QvAnchor	anchor;
+
+	memcpy(&anchor, slot + nbytes + sizeof(QvFactors), sizeof(anchor));
+	return anchor.centre;
 }
 
 const QvCodeOps qv_rabitq_ops = {
@@ -467,6 +448,7 @@ const QvCodeOps qv_rabitq_ops = {
 	.pair = qv_rabitq_pair,
 	.pair_block = qv_rabitq_pair_block,
 	.norm2 = qv_rabitq_norm2,
+	.centre = qv_rabitq_centre,
 	.residual = qv_rabitq_residual,
 	.same_residual = qv_rabitq_same_residual,
 	.query_nbytes = rabitq_query_nbytes,

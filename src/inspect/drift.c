@@ -65,7 +65,6 @@ pair_codec(const QhIndex *ix)
 	qh_meta_params(&ix->meta, &params);
 	params.metric = QV_METRIC_L2;
 	params.nbits = 1;
-	params.max_norm = 0;
 	return qv_codec_init(qh_alloc_aligned(CurrentMemoryContext, qv_codec_sizeof(&params), 64), &params);
 }
 

@@ -29,7 +29,6 @@ qh_meta_params(const QhMetaData *meta, QvCodecParams *params)
 	params->ndims = meta->ndims;
 	params->nbits = meta->code_nbits;
 	params->seed = meta->seed;
-	params->max_norm = meta->max_norm;
 }
 
 void
