@@ -24,7 +24,6 @@ typedef struct Rotated
 	double		r[2048];		/* P(x - c) */
 	double		sq;				/* |r|^2 */
 	double		magnitudes;		/* |r|_1 */
-	double		dot_centroid;	/* <x, c>, x not normalised */
 	double		low;			/* range of r and 0 */
 	double		high;
 } Rotated;
@@ -36,16 +35,14 @@ rotate_naively(const QvCodecParams *params, const float *x, Rotated *out)
 	float	   *rotation = float_memory(qv_rotation_nfloats(code_ndims));
 	float	   *r = float_memory(code_ndims);
 	double		norm = 0.0;
+	bool		centred = params->metric != QV_METRIC_IP;	/* inner products are measured from the origin */
 
 	memset(out, 0, sizeof(*out));
 	for (uint32_t i = 0; i < params->ndims; i++)
-	{
 		norm += (double) x[i] * x[i];
-		out->dot_centroid += (double) x[i] * params->centroid[i];
-	}
 	norm = params->metric == QV_METRIC_COSINE ? sqrt(norm) : 1.0;
 	for (uint32_t i = 0; i < params->ndims; i++)
-		r[i] = (float) (x[i] / norm - params->centroid[i]);
+		r[i] = (float) (x[i] / norm - (centred ? params->centroid[i] : 0.0f));
 	qv_rotation_init(rotation, code_ndims, params->seed);
 	qv_rotation_apply(rotation, code_ndims, r);
 	for (uint32_t i = 0; i < code_ndims; i++)
@@ -58,6 +55,15 @@ rotate_naively(const QvCodecParams *params, const float *x, Rotated *out)
 	}
 	free(rotation);
 	free(r);
+}
+
+/* Measured from its centroid under any metric: inner products have it as a centre. */
+static inline QvCodecParams
+centred_params(QvCodecParams params)
+{
+	params.ncentres = params.metric == QV_METRIC_IP;
+	params.centres = params.centroid;
+	return params;
 }
 
 /* ---- bias and error ---- */

@@ -15,10 +15,10 @@ static const uint32_t widths[] = {2, 4, 8, 16, 32};
 
 /* What test_format found when the format was fixed: a change here breaks every index on disk. */
 static const uint64_t format_hashes[2][5] = {
-	{UINT64_C(0x4c99ae62b703961a), UINT64_C(0x53239ccd83bfca51), UINT64_C(0xacde8be00111c146),
-	UINT64_C(0x4452a19f772289c1), UINT64_C(0x54566e2d24108463)},
-	{UINT64_C(0xba098069a41f9dad), UINT64_C(0x803ea3bab129ee62), UINT64_C(0xdb772cf1c268ae91),
-	UINT64_C(0x41967b39df503d22), UINT64_C(0x8b54642df32dd1d4)},
+	{UINT64_C(0x4cf4244191998a0a), UINT64_C(0x21d8355ed641b481), UINT64_C(0x9ba2fb4f7eb10596),
+	UINT64_C(0x6e4ecde9e7c31f91), UINT64_C(0xc093c33e937230b3)},
+	{UINT64_C(0x87db54d109bb322d), UINT64_C(0xd12f5929ed0679e2), UINT64_C(0xaa759a09268f5b11),
+	UINT64_C(0x8258f976536a5ca2), UINT64_C(0x268f60b60fdeda54)},
 };
 
 static QvCodecParams
@@ -71,8 +71,7 @@ decode(const CodecFixture *fx, const uint8_t *slot, Decoded *out)
 	memset(out, 0, sizeof(*out));
 	out->scale = 1.0f;
 	memcpy(&out->norm, p, 4);
-	p += paired ? 8 : 4;
-	p += fx->params.metric == QV_METRIC_IP ? 4 : 0;
+	p += paired ? 16 + 4 : 4 + 8;	/* the factors and the centre of the signs, and an offset; or the norm and the centre */
 	if (nbits <= 16)
 	{
 		memcpy(&out->scale, p, 4);
@@ -219,7 +218,6 @@ compare_estimate(const CodecFixture *fx, const Rotated *x, const Rotated *q, con
 	double		weight = params->metric == QV_METRIC_L2 ? 2.0 : 1.0;
 	double		ip = 0.0;
 	double		square = 0.0;
-	double		centroid_sq = 0.0;
 	double		constant = 0.5 * weight * q->sq;
 	double		want;
 	double		rounding;
@@ -231,13 +229,10 @@ compare_estimate(const CodecFixture *fx, const Rotated *x, const Rotated *q, con
 		ip += code->scale * code->y[i] * q->r[i];
 		square += code->y[i] * code->y[i];
 	}
-	for (uint32_t i = 0; i < params->ndims; i++)
-		centroid_sq += (double) params->centroid[i] * params->centroid[i];
 	if (params->metric == QV_METRIC_IP)
 	{
-		constant = centroid_sq - q->dot_centroid;
-		want = constant - ip - x->dot_centroid;
-		rounding = fabs(constant) + fabs(x->dot_centroid);
+		want = -ip;
+		rounding = 0.0;
 	}
 	else
 	{
@@ -379,7 +374,6 @@ test_same_everywhere(void)
 				QvCodecParams params = finer_params(metrics[m], 1000, widths[w], (QvCodecPurpose) p, 8, centroid);
 				char		name[64];
 
-				params.max_norm = 20.0f;
 				snprintf(name, sizeof(name), "%u bits, %s, %s", widths[w], metric_names[m], purpose_name((QvCodecPurpose) p));
 				same_at_every_level(&params, data, name);
 			}
@@ -530,7 +524,7 @@ test_at_centroid(void)
 		{
 			/* of one vector: the mean is that vector itself, its direction under cosine */
 			float	   *centroid = mean_of(data, 1, 64, metrics[m]);
-			CodecFixture fx = fixture_open(finer_params(metrics[m], 64, widths[w], QV_PURPOSE_REFINE, 1, centroid));
+			CodecFixture fx = fixture_open(centred_params(finer_params(metrics[m], 64, widths[w], QV_PURPOSE_REFINE, 1, centroid)));
 			uint8_t    *slots = fixture_encode(&fx, data, 3);
 			double		worst = 0.0;
 			float		got[3];
@@ -540,7 +534,8 @@ test_at_centroid(void)
 			worst = fabs(got[0] - exact_distance(metrics[m], data, data + 64, 64));
 			fixture_query(&fx, data);
 			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, 3, got);
-			for (int i = 0; i < 3; i++)
+			/* of inner products, those of codes that are measured from there */
+			for (int i = 0; i < (metrics[m] == QV_METRIC_IP ? 1 : 3); i++)
 				worst = fmax(worst, fabs(got[i] - exact_distance(metrics[m], data + 64 * i, data, 64)));
 			ok(worst < 1e-4 && qv_codec_slot_fault(fx.codec, slots) == NULL,
 			   "%u bits, %s: estimates at the centroid are exact (worst %.2g)", widths[w], metric_names[m], worst);
@@ -611,7 +606,6 @@ test_hostile(void)
 		bool		sound = true;
 		bool		finite = true;
 
-		params.max_norm = FLT_MAX;
 		fx = fixture_open(params);
 		slots = fixture_encode(&fx, data, NCODES);
 		for (int i = 0; i < 3; i++)
@@ -667,8 +661,8 @@ check_limit(uint32_t nbits, QvCodecPurpose purpose, uint32_t max_ndims)
 static void
 test_params(void)
 {
-	static const uint32_t max_ndims[2][5] = {{16000, 16000, 7232, 3776, 1920}, {16000, 16000, 8128, 4032, 1984}};
-	static const size_t nbytes[2][5] = {{212, 404, 880, 1648, 3176}, {208, 400, 780, 1548, 3076}};
+	static const uint32_t max_ndims[2][5] = {{16000, 16000, 7168, 3776, 1920}, {16000, 16000, 8128, 4032, 1984}};
+	static const size_t nbytes[2][5] = {{224, 416, 892, 1660, 3188}, {216, 408, 788, 1556, 3084}};
 	QvCodecParams params;
 	int			nright = 0;
 	int			naccepted[2] = {0, 0};
@@ -681,7 +675,7 @@ test_params(void)
 			params = finer_params(QV_METRIC_COSINE, 768, widths[w], (QvCodecPurpose) p, 1, NULL);
 			nright += qv_codec_slot_nbytes(&params) == nbytes[p][w] && qv_codec_code_nbits(&params) == 768;
 			params.metric = QV_METRIC_IP;
-			nright += qv_codec_slot_nbytes(&params) == nbytes[p][w] + 4;
+			nright += qv_codec_slot_nbytes(&params) == nbytes[p][w];
 		}
 		for (uint32_t nbits = 0; nbits < 100; nbits++)
 			naccepted[p] += !refused(finer_params(QV_METRIC_L2, 4, nbits, (QvCodecPurpose) p, 1, NULL));
@@ -711,7 +705,7 @@ finds_fault(const CodecFixture *fx, const uint8_t *sound, size_t at, const void 
 static void
 test_slot_fault(void)
 {
-	static const size_t code_at[2][5] = {{32 + 12 + 12, 32 + 12 + 12, 32 + 12 + 8, 32 + 12 + 8, 32 + 12}, {20, 20, 16, 16, 8}};
+	static const size_t code_at[2][5] = {{32 + 20 + 12, 32 + 20 + 12, 32 + 20 + 8, 32 + 20 + 8, 32 + 20}, {24, 24, 20, 20, 12}};
 	const float nan = NAN;
 	const float minus = -1.0f;
 	const uint16_t half_infinity = 0x7C00;
@@ -724,14 +718,17 @@ test_slot_fault(void)
 			CodecFixture fx = fixture_open(finer_params(QV_METRIC_IP, 128, widths[w], (QvCodecPurpose) p, 1, NULL));
 			uint8_t    *slot = fixture_encode(&fx, data, 1);
 			size_t		norm_at = p == 0 ? 32 : 0;
-			size_t		factors_at = p == 0 ? 44 : 8;
+			size_t		factors_at = p == 0 ? 52 : 12;
+			size_t		offset_at = p == 0 ? 48 : 4;
+			uint16_t	far_centre = QV_MAX_CENTRES + 1;
 			size_t		at = code_at[p][w];
 			uint8_t		flipped[4];
 			int			nfound = 0;
-			int			nwanted = 2;
+			int			nwanted = 3;
 
 			nfound += finds_fault(&fx, slot, norm_at, &nan, 4);
-			nfound += finds_fault(&fx, slot, factors_at - 4, &nan, 4);
+			nfound += finds_fault(&fx, slot, offset_at, &nan, 4);
+			nfound += finds_fault(&fx, slot, p == 0 ? 44 : 8, &far_centre, 2);
 			if (widths[w] <= 16)
 			{
 				nwanted += 4;
@@ -744,7 +741,7 @@ test_slot_fault(void)
 				nwanted += 2;
 				flipped[0] ^= 0x10;
 				nfound += finds_fault(&fx, slot, at, flipped, 1);
-				memcpy(flipped, slot + at - 4, 4);
+				memcpy(flipped, slot + at - 4, 4);	/* excess, the last of the factors */
 				flipped[1] ^= 1;
 				nfound += finds_fault(&fx, slot, at - 4, flipped, 4);
 			}
