@@ -115,7 +115,7 @@ extern QvQuery *qv_query_init_second(void *mem, const QvCodec *codec, const QvCo
 
 /*
  * Estimated distance of the query to codes by pointer, or laid out stride bytes apart.  Always
- * finite, whatever the slots hold; an L2 or cosine estimate may be below zero (README.md, "Estimates").
+ * finite, whatever the slots hold; an L2 or cosine estimate may be below zero (ESTIMATES.md, "Estimates").
  * BITS: the distance itself, rounded to float.
  */
 extern void qv_query_score(const QvQuery *query, const uint8_t *const *slots, int nslots, float *dist);

@@ -3,7 +3,7 @@
  *		From values to codes of 2, 4, 8, 16 and 32 bits a dimension.
  *
  * Source: extended RaBitQ (arXiv 2409.09913).  Formulas and where we differ from the paper:
- * README.md, "More bits".  Must not know how a code is scored.
+ * ESTIMATES.md, "More bits".  Must not know how a code is scored.
  */
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * finer_query.c
  *		Queries, estimates and their error for codes of 2, 4, 8, 16 and 32 bits a dimension.
  *
- * README.md, "Estimates" and "More bits", has the formulas.  Must not know where a slot lies.
+ * ESTIMATES.md, "Estimates" and "More bits", has the formulas.  Must not know where a slot lies.
  */
 #include <math.h>
 #include <string.h>

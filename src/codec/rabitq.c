@@ -282,7 +282,7 @@ rabitq_query_nbytes(const QvCodec *head)
 	return sizeof(QvRabitqQuery) + QUERY_NPLANES_NEAR * (size_t) head->nbytes;
 }
 
-/* README.md, "Estimates". */
+/* ESTIMATES.md, "Estimates". */
 QvWeights
 qv_rabitq_weights(QvMetric metric)
 {

@@ -3,7 +3,7 @@
  *		Distances between codes of kind RABITQ, both known by their sign planes and factors.
  *
  * Codes of one centre are compared by the angle between their signs.  Those of two are seen from
- * both: README.md, "Pairs".  Must not know what a slot has behind its signs and their factors.
+ * both: ESTIMATES.md, "Pairs".  Must not know what a slot has behind its signs and their factors.
  */
 #include <math.h>
 #include <string.h>

@@ -73,7 +73,7 @@ typedef struct QvFactors
 } QvFactors;
 
 /*
- * How counted bits and factors make a distance (src/codec/README.md, "Estimates"):
+ * How counted bits and factors make a distance (src/codec/ESTIMATES.md, "Estimates"):
  *		ip = norm * inv_x0 * (step * (2 * sum - level_sum) + low * (2 * nset - nbits)) + xc
  *		distance = constant + norm_weight * norm * norm + ip_weight * ip
  */
