@@ -4,7 +4,7 @@
  *		the factors that turn counted bits into an unbiased estimate.
  *
  * Source: RaBitQ (arXiv 2405.12497).  Formulas, the slot's layout and where we
- * differ from the paper: README.md, "Slots" and "Estimates".  Must not know
+ * differ from the paper: README.md, "Slots", and ESTIMATES.md.  Must not know
  * pages, graphs or where a vector comes from.
  */
 #include <math.h>
