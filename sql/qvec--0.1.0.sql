@@ -785,7 +785,7 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer,
     OUT trained_spread double precision, OUT spread double precision, OUT drift double precision, OUT inserted_spread double precision,
     OUT reindex_advised boolean,
-    OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint)
+    OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint, OUT centres integer, OUT centre_slots bigint)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';

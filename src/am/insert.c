@@ -401,8 +401,8 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 }
 
 /*
- * One insert in a few moves the mean by which qhnsw_info tells whether rows still come near the
- * centroid. Not every insert: all would wait for each other at the metapage.
+ * One insert in a few moves the mean by which qhnsw_info tells whether rows still come near their
+ * centres. Not every insert: all would wait for each other at the metapage.
  */
 static void
 note_drift(Relation index, QhIndex *ix, const QhCode *code)
@@ -470,6 +470,11 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}
 		code = qh_encode(ix, value.data);
+		if (origin == QH_ROW_NEW && qh_learn(index, ix, &value, &code))
+		{
+			ix = qh_index_acquire(index, cxt);
+			code = qh_encode(ix, value.data);
+		}
 		insert_code(index, ix, value.data, &code, heap_tid, origin);
 		note_drift(index, ix, &code);
 	}

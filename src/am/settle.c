@@ -92,12 +92,13 @@ make_empty(Relation index)
 	QhEntry		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, entry_buf, 0));
 
 	meta->ndims = 0;
-	meta->max_norm = 0;
 	meta->code_nbytes = meta->refine_nbytes = 0;
 	meta->group_nslots = meta->group_npages = meta->group_nhubs = 0;
 	meta->built_nnodes = meta->built_nrows = 0;
 	meta->sample_spread = meta->inserted_norm2 = 0;
 	meta->ninserts_sampled = 0;
+	meta->ncentres = meta->ncentres_built = 0;
+	meta->added_head = QH_INVALID_NODE;
 	entry->nentries = 0;
 	entry->nchanges++;
 	GenericXLogFinish(xlog);

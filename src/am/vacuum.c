@@ -20,6 +20,7 @@
 #include "storage/lmgr.h"
 #include "storage/sinval.h"
 #include "storage/smgr.h"
+#include "store/added_centres.h"
 #include "store/slots.h"
 #include "utils/memutils.h"
 
@@ -33,7 +34,8 @@ typedef struct QhVacuum
 	QhAlloc		alloc;
 	uint32		nslots;			/* when we began: what came later has no dead rows to forget */
 	uint8	   *dying;			/* bit a slot */
-	uint8	   *leaked;			/* bit a slot: RESERVED when we began */
+	uint8	   *leaked;			/* bit a slot: RESERVED when we began, or CENTRE and of none */
+	uint8	   *centres;		/* bit a slot: part of a centre */
 	uint64		ndying;
 	uint64		nleaked;
 	QhNode		current;		/* node whose rows are looked at */
@@ -140,7 +142,7 @@ forget_rows_of_page(QhVacuum *vac, QhNode first, uint32 count, const uint8 *stat
 			set_bit(vac->dying, first + i);
 			vac->ndying++;
 		}
-		else if (states[i] == QH_SLOT_RESERVED)
+		else if (states[i] == QH_SLOT_RESERVED || (states[i] == QH_SLOT_CENTRE && !get_bit(vac->centres, first + i)))
 		{
 			set_bit(vac->leaked, first + i);
 			vac->nleaked++;
@@ -182,10 +184,7 @@ find_entry(const QhEntryData *entry, uint32 nentries, QhNode node)
 	return -1;
 }
 
-/*
- * Replace an entry point by its heir, or drop it where there is none or the heir is an entry point
- * already.
- */
+/* Replace an entry point by its heir; drop it where there is none or that is one already. */
 static void
 replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 {
@@ -216,19 +215,23 @@ replace_entry(QhVacuum *vac, QhNode old, QhNode heir)
 /* ---- step 2: wait for inserts that may know nodes from before ---- */
 
 /*
- * While no insert runs, a RESERVED slot was left by a crash or an error.  Before and after this
- * instant it may be an insert's, even one that was noted as RESERVED when we began.
+ * While no insert runs, a RESERVED slot was left by a crash or an error, and so was a CENTRE slot
+ * that the metapage does not lead to.  Before and after this instant it may be an insert's.
  */
 static void
 free_leaked(QhVacuum *vac)
 {
 	QhLink		slot[2 * QH_MAX_M];
 
+	qh_added_mark(&vac->rs, vac->centres, vac->nslots);
 	for (QhNode node = 0; node < vac->nslots; node++)
 	{
 		QhSlotChange change = {node, QH_SLOT_RESERVED, QH_SLOT_FREE, NULL, NULL};
 
-		if (!get_bit(vac->leaked, node) || qh_read_slot(&vac->rs, node, slot) != QH_SLOT_RESERVED)
+		if (!get_bit(vac->leaked, node))
+			continue;
+		change.old_state = qh_read_slot(&vac->rs, node, slot);
+		if (change.old_state != QH_SLOT_RESERVED && (change.old_state != QH_SLOT_CENTRE || get_bit(vac->centres, node)))
 			continue;
 		replace_entry(vac, node, QH_INVALID_NODE);
 		if (qh_apply(&vac->rs, &change, 1, NULL))
@@ -591,6 +594,8 @@ begin(QhVacuum *vac, IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		nbytes = vac->nslots / 8 + 1;
 		vac->dying = MemoryContextAllocZero(vac->cxt, nbytes);
 		vac->leaked = MemoryContextAllocZero(vac->cxt, nbytes);
+		vac->centres = MemoryContextAllocZero(vac->cxt, nbytes);
+		qh_added_mark(&vac->rs, vac->centres, vac->nslots);
 	}
 }
 

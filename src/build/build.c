@@ -40,7 +40,7 @@ begin_build(QhBuild *build)
 	if (ndims > 0)
 		build->meta.ndims = ndims;
 	if (build->column->kind != QV_CODE_BITS)
-		qh_sample_centroid(build);
+		qh_sample_centres(build);
 	if (ndims > 0)
 		qh_build_set_ndims(build, ndims);
 }
@@ -116,6 +116,8 @@ qhnswbuildphasename(int64 phasenum)
 			return "initializing";
 		case QH_SUBPHASE_SAMPLE:
 			return "sampling table";
+		case QH_SUBPHASE_TRAIN:
+			return "training centres";
 		case QH_SUBPHASE_SCAN:
 			return "encoding rows";
 		case QH_SUBPHASE_PARTITION:

@@ -24,6 +24,7 @@
 typedef enum QhSubphase
 {
 	QH_SUBPHASE_SAMPLE = 2,
+	QH_SUBPHASE_TRAIN,
 	QH_SUBPHASE_SCAN,
 	QH_SUBPHASE_PARTITION,
 	QH_SUBPHASE_CANDIDATES,
@@ -46,7 +47,7 @@ typedef struct QhBuild
 	IndexInfo  *info;
 	const QhColumn *column;
 	QhMetaData	meta;
-	float	   *centroid;		/* NULL = origin */
+	float	   *centroid;		/* and the centres of the metapage behind it; NULL = origin and no centres */
 	QvCodecParams params;
 	QvCodec    *codec;			/* NULL until the dimension is known */
 	QvCodecParams refine_params;
@@ -122,8 +123,11 @@ typedef struct QhSample
 	double		nrows;			/* of the whole table, estimated */
 } QhSample;
 
-/* The centroid is the mean of rows all over the table; none is set where there are no rows. */
-extern void qh_sample_centroid(QhBuild *build);
+/*
+ * Learn from rows all over the table what codes are measured from: the centroid, which is their
+ * mean, and centres.  None is set where there are no rows.
+ */
+extern void qh_sample_centres(QhBuild *build);
 /* Codes of rows all over the table, as many as a share of memory holds. */
 extern void qh_sample_codes(QhBuild *build, QhSample *sample);
 

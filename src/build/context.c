@@ -67,6 +67,7 @@ qh_meta_init(QhMeta meta, Relation index, const QhColumn *column)
 	meta->hub_fraction = qh_option_hub_fraction(index);
 	meta->m_low = qh_option_m_low(index);
 	meta->seed = QH_SEED;
+	meta->added_head = QH_INVALID_NODE;
 }
 
 void
@@ -80,20 +81,29 @@ qh_build_set_params(QhBuild *build)
 	};
 }
 
+/* Let codes be measured from what was learned. */
+static void
+set_centres(const QhBuild *build, QvCodecParams *params)
+{
+	params->centroid = build->centroid;
+	params->ncentres = build->meta.ncentres_built;
+	params->centres = params->ncentres > 0 ? build->centroid + build->meta.ndims : NULL;
+}
+
 void
 qh_build_set_codecs(QhBuild *build)
 {
 	Size		scratch_nbytes;
 
 	qh_meta_params(&build->meta, &build->params);
-	build->params.centroid = build->centroid;
+	set_centres(build, &build->params);
 	build->codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->params), 64),
 								 &build->params);
 	scratch_nbytes = qv_codec_scratch_nbytes(build->codec);
 	if (build->meta.refine_nbits != 0)
 	{
 		qh_meta_refine_params(&build->meta, &build->refine_params);
-		build->refine_params.centroid = build->centroid;
+		set_centres(build, &build->refine_params);
 		build->refine_codec = qv_codec_init(qh_alloc_aligned(build->cxt, qv_codec_sizeof(&build->refine_params), 64),
 											&build->refine_params);
 		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(build->refine_codec));
@@ -107,9 +117,12 @@ qh_build_set_ndims(QhBuild *build, uint32 ndims)
 {
 	qh_meta_set_ndims(&build->meta, ndims);
 	if (build->sample_ndims != ndims)
+	{
 		build->centroid = NULL;
+		build->meta.ncentres = build->meta.ncentres_built = 0;
+	}
 	if (build->centroid != NULL)
-		build->meta.nparam_pages = (ndims + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS;
+		build->meta.nparam_pages = qh_meta_param_pages(&build->meta);
 	qh_build_set_codecs(build);
 }
 

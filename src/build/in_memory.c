@@ -110,7 +110,7 @@ qh_build_in_memory(QhBuild *build)
 	if (dedup == NULL)
 	{
 		/* no rows: the index has no centroid, and no dimension unless type or option says it */
-		build->meta.nparam_pages = 0;
+		build->meta.nparam_pages = build->meta.ncentres = build->meta.ncentres_built = 0;
 		qh_write_empty(build->index, MAIN_FORKNUM, &build->meta);
 		return;
 	}

@@ -178,10 +178,11 @@ allocate(ParallelContext *pcxt, uint64 key, Size nbytes)
 	return p;
 }
 
+/* Centroid and centres. */
 static Size
 centroid_nbytes(const QhBuild *build)
 {
-	return build->centroid != NULL ? sizeof(float) * build->meta.ndims : 0;
+	return build->centroid != NULL ? sizeof(float) * (Size) qh_meta_param_nfloats(&build->meta) : 0;
 }
 
 static Size

@@ -1,7 +1,7 @@
 /*
  * sample.c
- *		A look at some rows of the table before it is indexed: the centroid, and codes that shards
- *		are made from.
+ *		A look at some rows of the table before it is indexed: the centroid and centres, and codes
+ *		that shards are made from.
  *
  * Rows come from blocks chosen at random.  Must not know what the sample is used for.  See
  * README.md, section "Sample".
@@ -12,6 +12,7 @@
 
 #include "access/tableam.h"
 #include "build/build.h"
+#include "codec/training.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -19,10 +20,15 @@
 
 /*
  * Rows whose mean is the centroid: its error is 1/sqrt of this many of the spread;
- * doc/decisions/0037.
+ * doc/decisions/0037.  Centres are learned from them as well, as far as a share of memory holds
+ * them.
  */
 #define SAMPLE_NROWS	4096
 #define SAMPLE_NBLOCKS	512
+#define ROWS_SHARE		4
+
+/* Rows of the table for each centre, at least; doc/decisions/0150. */
+#define ROWS_PER_CENTRE 256
 
 /*
  * Codes that shards are made from, and the share of memory that they may take; doc/decisions/0037.
@@ -75,25 +81,60 @@ sample_blocks(Sampling *sampling, uint64 seed, IndexBuildCallback callback)
 	}
 }
 
-/* ---- the centroid ---- */
+/* ---- centroid and centres ---- */
 
-typedef struct CentroidSample
+typedef struct RowSample
 {
 	Sampling	sampling;		/* first: the callback casts */
 	double	   *sum;
 	double		sum_norm2;
-	double		max_norm2;
-} CentroidSample;
+	float	   *rows;			/* to learn centres from: the first of them */
+	uint32		max_rows;
+	uint32		nrows;
+} RowSample;
+
+/* Rows that are kept to learn centres from: no more than a share of memory holds. */
+static uint32
+kept_rows(const QhBuild *build, uint32 ndims)
+{
+	return (uint32) Min(SAMPLE_NROWS, build->memory_limit / ROWS_SHARE / (ndims * sizeof(float)));
+}
+
+/* Take a row into the sums, and if there is room, as it is. */
+static void
+add_row(RowSample *sample, const QhValue *value)
+{
+	QhBuild    *build = sample->sampling.build;
+	const float *x = value->data;
+	double		factor = build->column->metric == QV_METRIC_COSINE ? 1 / sqrt(value->norm2) : 1;
+
+	if (sample->sum == NULL)
+	{
+		build->sample_ndims = value->ndims;
+		sample->sum = MemoryContextAllocZero(build->cxt, sizeof(double) * value->ndims);
+		sample->max_rows = kept_rows(build, value->ndims);
+		sample->rows = MemoryContextAllocHuge(build->cxt, sizeof(float) * value->ndims * (Size) Max(sample->max_rows, 1));
+	}
+	for (uint32 i = 0; i < value->ndims; i++)
+		sample->sum[i] += factor * x[i];
+	sample->sum_norm2 += factor * factor * value->norm2;
+	sample->sampling.ntaken++;
+	if (sample->nrows < sample->max_rows)
+	{
+		float	   *row = sample->rows + (Size) value->ndims * sample->nrows++;
+
+		for (uint32 i = 0; i < value->ndims; i++)
+			row[i] = (float) (factor * x[i]);
+	}
+}
 
 static void
-sample_for_centroid(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
+sample_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
 {
-	CentroidSample *sample = (CentroidSample *) state;
+	RowSample  *sample = (RowSample *) state;
 	QhBuild    *build = sample->sampling.build;
 	MemoryContext old;
 	QhValue		value;
-	double		factor = 1;
-	const float *x;
 
 	if (isnull[0] || !alive)
 		return;
@@ -103,47 +144,79 @@ sample_for_centroid(Relation index, ItemPointer tid, Datum *values, bool *isnull
 	/* a dimension that differs is reported when the row is indexed, if it is */
 	if ((sample->sum == NULL || value.ndims == build->sample_ndims) &&
 		qh_column_indexable(build->column, &value, build->meta.ndims))
-	{
-		if (sample->sum == NULL)
-		{
-			build->sample_ndims = value.ndims;
-			sample->sum = MemoryContextAllocZero(build->cxt, sizeof(double) * value.ndims);
-		}
-		x = value.data;
-		if (build->column->metric == QV_METRIC_COSINE)
-			factor = 1 / sqrt(value.norm2);
-		for (uint32 i = 0; i < value.ndims; i++)
-			sample->sum[i] += factor * x[i];
-		sample->sum_norm2 += factor * factor * value.norm2;
-		sample->max_norm2 = Max(sample->max_norm2, value.norm2);
-		sample->sampling.ntaken++;
-	}
+		add_row(sample, &value);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_cxt);
 }
 
-void
-qh_sample_centroid(QhBuild *build)
+static void
+train_progress(void *arg)
 {
-	CentroidSample sample = {{build, SAMPLE_NROWS}};
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* The most centres that a table of this size is to have. */
+static uint32
+max_centres(const RowSample *sample)
+{
+	const Sampling *sampling = &sample->sampling;
+	double		nrows = (double) sampling->ntaken / sampling->nblocks * RelationGetNumberOfBlocks(sampling->build->heap);
+
+	return (uint32) Min(nrows / ROWS_PER_CENTRE, QV_TRAIN_MANY_MAX);
+}
+
+/*
+ * Learn centres, which go behind the centroid.  How far rows are from what they are measured from
+ * is noted in the metapage.
+ */
+static void
+train(QhBuild *build, const RowSample *sample)
+{
+	uint32		ndims = build->sample_ndims;
+	uint32		max = max_centres(sample);
+	float	   *norm2 = palloc(sizeof(float) * Max(sample->nrows, 1));
+	QvTraining	training = {.rows = sample->rows, .nrows = sample->nrows, .ndims = ndims, .seed = QH_SEED, .interrupt = train_progress};
+	double		sum = 0;
+
+	qh_build_report(QH_SUBPHASE_TRAIN, 0, 0);
+	build->centroid = qh_alloc_more(build->cxt, build->centroid, sizeof(float) * (1 + max) * (Size) ndims);
+	training.scratch = MemoryContextAllocHuge(build->cxt, qv_train_scratch_nbytes(sample->nrows, ndims, max));
+	build->meta.ncentres_built = qv_train_many(&training, build->centroid, max, build->centroid + ndims, norm2);
+	build->meta.ncentres = build->meta.ncentres_built;
+	for (uint32 i = 0; i < sample->nrows; i++)
+		sum += norm2[i];
+	if (build->meta.ncentres > 0)
+		build->meta.sample_spread = sum / sample->nrows;
+	elog(DEBUG1, "index \"%s\": %u centres learned from %u rows", RelationGetRelationName(build->index), build->meta.ncentres, sample->nrows);
+	pfree(training.scratch);
+	pfree(norm2);
+}
+
+void
+qh_sample_centres(QhBuild *build)
+{
+	RowSample	sample = {{build, SAMPLE_NROWS}};
+	bool		is_ip = build->column->metric == QV_METRIC_IP;
 	uint32		ntaken;
 
-	sample_blocks(&sample.sampling, QH_SEED, sample_for_centroid);
+	sample_blocks(&sample.sampling, QH_SEED, sample_row);
 	ntaken = sample.sampling.ntaken;
 	if (ntaken == 0)
 		return;
 
-	build->centroid = MemoryContextAlloc(build->cxt, sizeof(float) * build->sample_ndims);
+	/* inner products are measured from the origin */
+	build->centroid = MemoryContextAllocZero(build->cxt, sizeof(float) * build->sample_ndims);
 	build->meta.sample_spread = sample.sum_norm2 / ntaken;
-	for (uint32 i = 0; i < build->sample_ndims; i++)
+	for (uint32 i = 0; i < build->sample_ndims && !is_ip; i++)
 	{
 		double		mean = sample.sum[i] / ntaken;
 
 		build->centroid[i] = mean;
 		build->meta.sample_spread -= mean * mean;
 	}
-	if (build->column->metric == QV_METRIC_IP)
-		build->meta.max_norm = sqrt(sample.max_norm2);
+	train(build, &sample);
+	pfree(sample.rows);
+	pfree(sample.sum);
 }
 
 /* ---- codes ---- */

@@ -128,7 +128,7 @@ qh_shards_complete(QhBuild *build)
 	build->meta.built_nrows = pg_atomic_read_u64(&shared->nrows);
 	if (build->meta.built_nnodes == 0)
 	{
-		build->meta.nparam_pages = 0;
+		build->meta.nparam_pages = build->meta.ncentres = build->meta.ncentres_built = 0;
 		qh_write_empty(build->index, MAIN_FORKNUM, &build->meta);
 		return;
 	}

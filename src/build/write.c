@@ -65,12 +65,13 @@ write_head(Relation index, ForkNumber fork, const QhMetaData *meta, const float 
 
 	for (uint32 i = 0; i < meta->nparam_pages; i++)
 	{
-		uint32		from = i * QH_PARAM_NFLOATS;
+		uint64		from = (uint64) i * QH_PARAM_NFLOATS;
 
+		CHECK_FOR_INTERRUPTS();
 		buf = new_page(index, fork, QH_FIRST_PARAM_BLKNO + i);
 		qh_page_init(BufferGetPage(buf), QH_PAGE_PARAM, 0);
 		memcpy(PageGetContents(BufferGetPage(buf)), centroid + from,
-			   sizeof(float) * Min(QH_PARAM_NFLOATS, meta->ndims - from));
+			   sizeof(float) * Min(QH_PARAM_NFLOATS, qh_meta_param_nfloats(meta) - from));
 		MarkBufferDirty(buf);
 		UnlockReleaseBuffer(buf);
 	}

@@ -229,7 +229,7 @@ check_slot(Check *check, QhNode node)
 	BlockNumber row_blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_ROW, node).blkno;
 	const char *fault;
 
-	if (state > QH_SLOT_POSTING)
+	if (state > QH_SLOT_LAST)
 	{
 		report(check, link_blkno, node, "slot has unknown state %d", (int) state);
 		return;

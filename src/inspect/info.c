@@ -76,7 +76,7 @@ metric_name(int metric)
 
 typedef struct Counts
 {
-	int64		slots[QH_SLOT_POSTING + 1];
+	int64		slots[QH_SLOT_LAST + 1];
 	int64		rows;
 	int64		links;
 	int64		hubs;
@@ -93,7 +93,7 @@ count_link_page(QhRelStore *rs, QhNode first, uint32 count, Counts *counts)
 	{
 		QhSlotState state = qh_read_slot(rs, first + i, slot);
 
-		if (state > QH_SLOT_POSTING)
+		if (state > QH_SLOT_LAST)
 			continue;			/* qhnsw_check names it */
 		counts->slots[state]++;
 		if (state == QH_SLOT_POSTING)
@@ -146,6 +146,7 @@ set_parameters(QhNamedRow *row, const QhIndex *ix)
 	qh_named_row_set(row, "code_bytes", Int32GetDatum(meta->code_nbytes));
 	qh_named_row_set(row, "link_bytes", Int32GetDatum(qh_meta_link_nbytes(meta)));
 	qh_named_row_set(row, "trained", BoolGetDatum(meta->nparam_pages > 0));
+	qh_named_row_set(row, "centres", Int32GetDatum(meta->ncentres));
 	qh_named_row_set(row, "refine_bits", Int32GetDatum(meta->refine_nbits));
 	qh_named_row_set(row, "hub_fraction", Float4GetDatum(meta->hub_fraction));
 	qh_named_row_set(row, "m_low", Int32GetDatum(meta->m_low));
@@ -164,6 +165,7 @@ set_counts(QhNamedRow *row, const QhIndex *ix, const Counts *counts, BlockNumber
 	qh_named_row_set(row, "reserved_slots", Int64GetDatum(counts->slots[QH_SLOT_RESERVED]));
 	qh_named_row_set(row, "dying_slots", Int64GetDatum(counts->slots[QH_SLOT_DYING]));
 	qh_named_row_set(row, "posting_slots", Int64GetDatum(counts->slots[QH_SLOT_POSTING]));
+	qh_named_row_set(row, "centre_slots", Int64GetDatum(counts->slots[QH_SLOT_CENTRE]));
 	qh_named_row_set(row, "blocks", Int64GetDatum(nblocks));
 	qh_named_row_set(row, "code_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_CODE]));
 	qh_named_row_set(row, "link_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_LINK]));

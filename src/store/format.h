@@ -26,7 +26,7 @@ typedef enum QhPageKind
 {
 	QH_PAGE_META = 1,
 	QH_PAGE_ENTRY = 2,
-	QH_PAGE_PARAM = 3,			/* the trained centroid */
+	QH_PAGE_PARAM = 3,			/* the trained centroid, and the centres of the build */
 	QH_PAGE_ROW = 4,
 	QH_PAGE_LINK = 5,			/* links, packed where there are pages of hubs */
 	QH_PAGE_CODE = 6,
@@ -84,8 +84,8 @@ typedef struct QhMetaData
 	uint32		ndims;			/* 0 = not known yet: no row was ever indexed */
 	uint32		flags;			/* 0; reserved */
 	uint64		seed;			/* of the rotation */
-	float4		max_norm;		/* inner product: largest norm in the sample */
-	uint32		nparam_pages;	/* pages of the centroid; 0 = centroid is the origin */
+	uint32		added_head;		/* first slot of the centre added last, or QH_INVALID_NODE */
+	uint32		nparam_pages;	/* pages of centroid and centres; 0 = centroid is the origin */
 	uint32		code_nbytes;	/* one slot of each array */
 	uint32		refine_nbytes;
 	uint32		filter_nbytes;
@@ -94,13 +94,15 @@ typedef struct QhMetaData
 	uint32		group_nhubs;	/* of these, hubs; 0 = all nodes have room for 2m links */
 	uint64		built_nnodes;	/* nodes the last build wrote */
 	uint64		built_nrows;
-	float4		sample_spread;	/* mean squared distance of the sample to its centroid */
+	float4		sample_spread;	/* mean squared distance of the sample's rows to their centres */
 	uint32		ninserts_sampled;	/* since the build; saturates at QH_DRIFT_MEMORY */
-	float4		inserted_norm2; /* moving mean of their squared distance to the centroid */
+	float4		inserted_norm2; /* moving mean of their squared distance to their centres */
 	float4		hub_fraction;	/* share of nodes that are hubs; 0 = no graph of low storage */
 	uint16		m_low;			/* 4-byte words of the other nodes' link slots; 0 likewise */
+	uint16		ncentres_built; /* centres besides the centroid, behind it on its pages */
+	uint16		ncentres;		/* the same and those added since */
 	uint16		reserved0;
-	uint32		reserved[3];
+	uint32		reserved[2];
 } QhMetaData;
 
 typedef QhMetaData *QhMeta;
@@ -137,6 +139,20 @@ StaticAssertDecl(sizeof(uint32) * (QH_MAX_ENTRIES + 2) <= QH_PAGE_NBYTES, "entry
 /* A centroid page holds this many floats. */
 #define QH_PARAM_NFLOATS	(QH_PAGE_NBYTES / sizeof(float4))
 
+/* Floats on them: centroid and centres of the build, one behind the other. */
+static inline uint64
+qh_meta_param_nfloats(const QhMetaData *meta)
+{
+	return (uint64) (1 + meta->ncentres_built) * meta->ndims;
+}
+
+/* Their pages, where there is a centroid. */
+static inline uint32
+qh_meta_param_pages(const QhMetaData *meta)
+{
+	return (uint32) ((qh_meta_param_nfloats(meta) + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS);
+}
+
 /* State of a slot: one byte a slot, behind the slots of its link page or hub page. */
 typedef enum QhSlotState
 {
@@ -144,8 +160,11 @@ typedef enum QhSlotState
 	QH_SLOT_RESERVED = 1,		/* taken by an insert that has not linked it yet */
 	QH_SLOT_LIVE = 2,			/* a node */
 	QH_SLOT_DYING = 3,			/* a node without rows: searches still pass through */
-	QH_SLOT_POSTING = 4			/* not a node: row pointers of a node with several rows */
+	QH_SLOT_POSTING = 4,		/* not a node: row pointers of a node with several rows */
+	QH_SLOT_CENTRE = 5			/* not a node: part of a centre that was added after the build */
 } QhSlotState;
+
+#define QH_SLOT_LAST		QH_SLOT_CENTRE
 
 /*
  * One element of the row array.  A node with one row holds its TID; a node with
@@ -174,6 +193,21 @@ typedef struct QhPostingData
 
 typedef QhPostingData *QhPosting;
 
+/*
+ * A centre slot likewise uses its place in the link array (or hub array): for words of a centre
+ * that was added after the build.  These are, over the slots of its chain: the first slot of the
+ * centre added before it, or QH_INVALID_NODE; then ndims floats.
+ */
+typedef struct QhCentreData
+{
+	uint32		next;			/* next slot of the same centre, or QH_INVALID_NODE */
+	uint16		nwords;
+	uint16		number;			/* of the centre */
+	uint32		words[FLEXIBLE_ARRAY_MEMBER];
+} QhCentreData;
+
+typedef QhCentreData *QhCentre;
+
 #define QH_MIN_M			2
 #define QH_MAX_M			100
 #define QH_MIN_EF_CONSTRUCTION 4
@@ -182,6 +216,7 @@ typedef QhPostingData *QhPosting;
 #define QH_MIN_M_LOW		4
 #define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */
 #define QH_POSTING_NTIDS(nbytes) (((nbytes) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
+#define QH_CENTRE_NWORDS(nbytes) (((nbytes) - offsetof(QhCentreData, words)) / sizeof(uint32))
 
 /*
  * Bytes of a slot in the array of links, which posting slots share: of every node's unless some
@@ -196,5 +231,6 @@ qh_meta_link_nbytes(const QhMetaData *meta)
 StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN,
 				 "slots of low storage are the smallest");
 StaticAssertDecl(QH_POSTING_NTIDS(QH_LINK_NBYTES_MIN) >= 1, "a posting slot holds a row pointer");
+StaticAssertDecl(QH_CENTRE_NWORDS(QH_LINK_NBYTES_MIN) >= 1, "a centre slot holds a word");
 
 #endif							/* QH_FORMAT_H */

@@ -172,8 +172,8 @@ qh_geometry_init(QhGeometry *geo, const QhMetaData *meta)
 		(meta->hub_fraction > 0) != (meta->group_nhubs > 0) || meta->group_nhubs > meta->group_nslots ||
 		meta->group_npages != count_pages(geo, meta->group_nslots, meta->group_nhubs))
 		return "group size does not match the slot sizes";
-	if (meta->nparam_pages > 64)
-		return "too many centroid pages";
+	if (meta->nparam_pages != 0 && meta->nparam_pages != qh_meta_param_pages(meta))
+		return "number of centroid pages does not match the centres";
 
 	geo->first_blkno = QH_FIRST_PARAM_BLKNO + meta->nparam_pages;
 	geo->group_nslots = meta->group_nslots;

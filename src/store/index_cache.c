@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "miscadmin.h"
 #include "store/index_cache.h"
 #include "store/index_load.h"
 #include "store/memory.h"
@@ -155,15 +156,10 @@ acquire_known(Relation index, MemoryContext owner)
 	if (ix == NULL)
 		return NULL;
 	hold(ix, MemoryContextAllocZero(owner, sizeof(Holder)), owner);
-	if (!qh_index_entries_changed(ix, index))
+	if (!qh_index_entries_changed(ix, index) || qh_index_load_entries(ix, index))
 		return ix;
-	if (qh_index_was_emptied(ix, index))
-	{
-		ix->stale = true;		/* released with its owner */
-		return NULL;
-	}
-	qh_index_load_entries(ix, index);
-	return ix;
+	ix->stale = true;			/* released with its owner, and with all that use it now */
+	return NULL;
 }
 
 /*
@@ -174,12 +170,17 @@ acquire_known(Relation index, MemoryContext owner)
 static QhIndex *
 acquire_unread(Relation index, MemoryContext owner)
 {
-	Holder	   *holder = MemoryContextAllocZero(owner, sizeof(Holder));
-	QhIndex    *ix = make_unread(index);
+	for (;;)
+	{
+		Holder	   *holder = MemoryContextAllocZero(owner, sizeof(Holder));
+		QhIndex    *ix = make_unread(index);
 
-	hold(ix, holder, owner);
-	qh_index_load(ix, index);
-	return ix;
+		hold(ix, holder, owner);
+		if (qh_index_load(ix, index))
+			return ix;
+		CHECK_FOR_INTERRUPTS();
+		ix->stale = true;		/* released with its owner */
+	}
 }
 
 QhIndex *

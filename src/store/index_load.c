@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
+#include "store/added_centres.h"
 #include "store/index_load.h"
 #include "store/memory.h"
 #include "store/page.h"
@@ -39,28 +40,21 @@ qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params)
 	params->purpose = QV_PURPOSE_REFINE;
 }
 
-/* The centroid from its pages, or NULL for the origin. */
-static float *
-read_centroid(Relation index, const QhMetaData *meta)
+/* Centroid and centres of the build from their pages, one behind the other. */
+static void
+read_params(Relation index, const QhMetaData *meta, float *params)
 {
-	float	   *centroid;
+	uint64		nfloats = qh_meta_param_nfloats(meta);
 
-	if (meta->nparam_pages == 0)
-		return NULL;
-	if ((uint64) meta->nparam_pages * QH_PARAM_NFLOATS < meta->ndims)
-		qh_report_corrupt(index, QH_META_BLKNO, "too few centroid pages");
-	centroid = palloc(sizeof(float) * meta->ndims);
 	for (uint32 i = 0; i < meta->nparam_pages; i++)
 	{
-		uint32		from = i * QH_PARAM_NFLOATS;
-		uint32		count = Min(QH_PARAM_NFLOATS, meta->ndims - Min(from, meta->ndims));
+		uint64		from = (uint64) i * QH_PARAM_NFLOATS;
 		Buffer		buf = qh_page_read(index, MAIN_FORKNUM, QH_FIRST_PARAM_BLKNO + i,
 									   QH_PAGE_PARAM, 0, BUFFER_LOCK_SHARE);
 
-		memcpy(centroid + from, PageGetContents(BufferGetPage(buf)), count * sizeof(float));
+		memcpy(params + from, PageGetContents(BufferGetPage(buf)), Min(QH_PARAM_NFLOATS, nfloats - from) * sizeof(float));
 		UnlockReleaseBuffer(buf);
 	}
-	return centroid;
 }
 
 /*
@@ -74,24 +68,75 @@ meta_fault(const QhMetaData *meta)
 		return "ef_construction is out of range";
 	if (!isfinite(meta->sample_spread) || !isfinite(meta->inserted_norm2))
 		return "a mean of squared distances is not finite";
+	if (meta->ncentres > QV_MAX_CENTRES || meta->ncentres_built > meta->ncentres ||
+		(meta->ncentres_built > 0 && meta->nparam_pages == 0) ||
+		(meta->ncentres > 0 && meta->code_kind == QV_CODE_BITS) ||
+		(meta->ncentres > meta->ncentres_built) != (meta->added_head != QH_INVALID_NODE))
+		return "numbers of centres do not match";
 	return NULL;
 }
 
 /* A mean of indexed vectors is not longer than they are. */
 static void
-check_centroid(const QvCodecParams *params, Relation index)
+check_centres(const float *centres, uint32 n, uint32 ndims, Relation index)
 {
-	const float *centroid = params->centroid;
+	for (uint32 i = 0; i < n; i++)
+	{
+		const float *centre = centres + (Size) i * ndims;
 
-	/* NaN fails this too */
-	if (centroid != NULL && !(qv_kernels()->dot_f32(centroid, centroid, params->ndims) <= FLT_MAX))
-		qh_report_corrupt(index, QH_FIRST_PARAM_BLKNO, "centroid is not that of vectors");
+		/* NaN fails this too */
+		if (!(qv_kernels()->dot_f32(centre, centre, ndims) <= FLT_MAX))
+			qh_report_corrupt(index, QH_FIRST_PARAM_BLKNO, "centre is not that of vectors");
+	}
+}
+
+/*
+ * What codes are measured from: the centroid, or the origin; the centres of the build; those added
+ * since.  The parameters point to it until both codecs have their copies.
+ */
+static float *
+read_centres(QhIndex *ix, Relation index)
+{
+	const QhMetaData *meta = &ix->meta;
+	uint32		ndims = meta->ndims;
+	float	   *centres;
+
+	if (meta->nparam_pages == 0 && meta->ncentres == 0)
+		return NULL;
+	centres = palloc0(sizeof(float) * (1 + meta->ncentres) * (Size) ndims);
+	read_params(index, meta, centres);
+	if (meta->ncentres > meta->ncentres_built)
+	{
+		QhRelStore	rs;
+
+		qh_relstore_init(&rs, index, ix);
+		qh_added_read(&rs, centres + (1 + meta->ncentres_built) * (Size) ndims);
+	}
+	check_centres(centres, 1 + meta->ncentres, ndims, index);
+	return centres;
+}
+
+/* A codec over these centres; the parameters do not point to them afterwards. */
+static QvCodec *
+make_codec(QhIndex *ix, QvCodecParams *params, const float *centres)
+{
+	QvCodec    *codec;
+
+	if (ix->meta.nparam_pages > 0)
+		params->centroid = centres;
+	params->ncentres = ix->meta.ncentres;
+	params->centres = params->ncentres > 0 ? centres + ix->meta.ndims : NULL;
+	codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(params), 64), params);
+	params->centroid = params->centres = NULL;
+	params->ncentres = 0;
+	return codec;
 }
 
 static void
 load_codec(QhIndex *ix, Relation index)
 {
 	const char *fault = meta_fault(&ix->meta);
+	float	   *centres;
 
 	qh_meta_params(&ix->meta, &ix->params);
 	if (fault == NULL)
@@ -109,17 +154,16 @@ load_codec(QhIndex *ix, Relation index)
 		fault = qh_geometry_init(&ix->geo, &ix->meta);
 	if (fault != NULL)
 		qh_report_corrupt(index, QH_META_BLKNO, fault);
-	ix->params.centroid = read_centroid(index, &ix->meta);
-	check_centroid(&ix->params, index);
-	ix->codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->params), 64), &ix->params);
+	centres = read_centres(ix, index);
+	ix->codec = make_codec(ix, &ix->params, centres);
 	ix->code_nbytes = ix->meta.code_nbytes;
 	if (ix->meta.refine_nbits != 0)
 	{
-		ix->refine_params.centroid = ix->params.centroid;
-		ix->refine_codec = qv_codec_init(qh_alloc_aligned(ix->cxt, qv_codec_sizeof(&ix->refine_params), 64),
-										 &ix->refine_params);
+		ix->refine_codec = make_codec(ix, &ix->refine_params, centres);
 		ix->refine_nbytes = ix->meta.refine_nbytes;
 	}
+	if (centres != NULL)
+		pfree(centres);
 }
 
 /* Entry points stand all over the index: read their pages as one batch. */
@@ -163,7 +207,21 @@ read_entry_codes(QhIndex *ix, Relation index, const QhNode *nodes, int n)
 	return codes;
 }
 
-void
+/* Has the index another dimension or other centres than when its metapage was read? */
+static bool
+meta_changed(const QhIndex *ix, Relation index)
+{
+	QhMetaData	meta;
+
+	qh_meta_read(index, &meta);
+	return meta.ndims != ix->meta.ndims || meta.ncentres != ix->meta.ncentres || meta.added_head != ix->meta.added_head;
+}
+
+/*
+ * The list, and then whether the rest is as it was: what changes dimension or centres moves the
+ * counter in the same record.  So either it is seen here, or the counter differs next time.
+ */
+bool
 qh_index_load_entries(QhIndex *ix, Relation index)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw entry points",
@@ -178,6 +236,12 @@ qh_index_load_entries(QhIndex *ix, Relation index)
 
 	memcpy(nodes, entry->nodes, sizeof(QhNode) * n);
 	UnlockReleaseBuffer(buf);
+	if (meta_changed(ix, index))
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+		return false;
+	}
 	codes = read_entry_codes(ix, index, nodes, n);
 	MemoryContextSwitchTo(old);
 
@@ -190,6 +254,7 @@ qh_index_load_entries(QhIndex *ix, Relation index)
 	ix->nentries = n;
 	ix->entries = nodes;
 	ix->entry_codes = codes;
+	return true;
 }
 
 /*
@@ -216,7 +281,7 @@ read_meta(Relation index, QhMetaData *meta)
 		qh_report_corrupt(index, QH_META_BLKNO, "there are entry points, and no dimension");
 }
 
-void
+bool
 qh_index_load(QhIndex *ix, Relation index)
 {
 	MemoryContext old = MemoryContextSwitchTo(ix->cxt);
@@ -225,10 +290,12 @@ qh_index_load(QhIndex *ix, Relation index)
 	if (ix->meta.ndims > 0)
 	{
 		load_codec(ix, index);
-		qh_index_load_entries(ix, index);
+		ix->loaded = qh_index_load_entries(ix, index);
 	}
+	else
+		ix->loaded = true;
 	MemoryContextSwitchTo(old);
-	ix->loaded = true;
+	return ix->loaded;
 }
 
 /*
@@ -265,13 +332,4 @@ qh_index_entries_changed(QhIndex *ix, Relation index)
 	nchanges = QhPageGetEntry(BufferGetPage(buf))->nchanges;
 	UnlockReleaseBuffer(buf);
 	return nchanges != ix->nentry_changes;
-}
-
-bool
-qh_index_was_emptied(const QhIndex *ix, Relation index)
-{
-	QhMetaData	meta;
-
-	qh_meta_read(index, &meta);
-	return meta.ndims != ix->meta.ndims;
 }

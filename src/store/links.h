@@ -10,8 +10,8 @@
 #include "store/relstore.h"
 
 /*
- * State of a slot and its links, a whole list of 2m words (or a posting slot's content), under
- * a short share lock.
+ * State of a slot and its links, a whole list of 2m words (or the content of a posting or centre
+ * slot), under a short share lock.
  */
 extern QhSlotState qh_read_slot(QhRelStore *rs, QhNode node, QhLink *links);
 
@@ -38,7 +38,7 @@ extern void qh_store_prefetch(QhStore *store, const QhNode *nodes, int n);
 static inline bool
 qh_slot_is_packed(QhRelStore *rs, QhNode node, QhSlotState state)
 {
-	return qh_link_packed(&rs->ix->geo, node) && state != QH_SLOT_POSTING;
+	return qh_link_packed(&rs->ix->geo, node) && state != QH_SLOT_POSTING && state != QH_SLOT_CENTRE;
 }
 
 /* Copy what a slot holds, unpacked; false where a packed list is damaged. */
