@@ -61,6 +61,9 @@ FROM (VALUES ('32x', 0), ('16x', 96), ('8x', 3 * 96), ('4x', 7 * 96), ('2x', 15 
 SELECT refine, round((qhnsw_estimate_size(100000, 768, refine => refine) - qhnsw_estimate_size(100000, 768)) / 100000.0) BETWEEN 0.95 * bytes AND 1.5 * bytes + 20 AS refine_adds
 FROM (VALUES ('none', 0), ('int4', 3 * 96), ('int8', 7 * 96)) AS c(refine, bytes);
 
+-- centres lie in front, as floats
+SELECT (qhnsw_estimate_size(100000, 768, centres => 64) - qhnsw_estimate_size(100000, 768)) / 8192 AS pages_of_64;
+
 -- errors
 SELECT qhnsw_estimate_size(-1, 768);
 SELECT qhnsw_estimate_size(100, 0);
@@ -78,6 +81,8 @@ SELECT qhnsw_estimate_size(100, 768, distinct_share => 0);
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 1.5);
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 'NaN');
 SELECT qhnsw_estimate_size(100, 768, type => 'text');
+SELECT qhnsw_estimate_size(100, 768, centres => 256);
+SELECT qhnsw_estimate_size(100, 768, centres => 1, type => 'bitvec');
 SELECT qhnsw_estimate_size(9000000000, 768);
 
 DROP FUNCTION a_vector, compare;

@@ -824,7 +824,7 @@ COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
 
 CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
     compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,
-    type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10) RETURNS bigint
+    type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10, centres integer DEFAULT 0) RETURNS bigint
     AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer) IS
+COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer, integer) IS
     'bytes of a qhnsw index that is not built yet';

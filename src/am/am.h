@@ -38,11 +38,10 @@ extern bool qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer
 /* ---- learn.c ---- */
 
 /*
- * Note a row that is about to be inserted with this code, and from time to time learn centres from
- * such rows and add them to the index.  True if the index has other centres now: then it must be
- * acquired anew, and the row encoded again.  The caller holds no lock of block 0.
+ * Note a row that got a node of its own with this code, and from time to time learn centres from
+ * such rows and add them to the index, for rows to come.  The caller holds no lock of block 0.
  */
-extern bool qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code);
+extern void qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code);
 
 /* ---- settle.c ---- */
 

@@ -54,12 +54,17 @@ typedef enum QhRowOrigin
 	QH_ROW_KNOWN				/* an UPDATE left the vector alone */
 } QhRowOrigin;
 
+/* Codes that a value may have in the index: each but the first is measured from an earlier centre. */
+#define MAX_SAME_CODES	8
+
 typedef struct QhInsert
 {
 	QhRelStore	rs;
 	QhAlloc		alloc;
 	QhIndex    *ix;
 	const QhCode *code;
+	const uint8 *same[MAX_SAME_CODES];	/* codes of the value, code->code first */
+	int			nsame;
 	ItemPointer tid;
 	QhRowOrigin origin;
 	QhCandidate *cands;			/* live nodes found, nearest first */
@@ -69,15 +74,20 @@ typedef struct QhInsert
 	int			nlinks;
 } QhInsert;
 
-/* Give the row to a node, if it has its code. */
+/* Give the row to a node, if it has a code of the row's value. */
 static bool
 join_node(QhInsert *ins, QhNode node)
 {
 	uint8		code[QH_PAGE_NBYTES];
 
-	return qh_read_code(&ins->rs, node, code) &&
-		memcmp(code, ins->code->code, ins->ix->code_nbytes) == 0 &&
-		qh_row_append(&ins->rs, node, ins->code->code, ins->tid);
+	if (!qh_read_code(&ins->rs, node, code))
+		return false;
+	for (int i = 0; i < ins->nsame; i++)
+	{
+		if (memcmp(code, ins->same[i], ins->ix->code_nbytes) == 0)
+			return qh_row_append(&ins->rs, node, ins->same[i], ins->tid);
+	}
+	return false;
 }
 
 /* Give the row to a node that has its code, if this transaction knows all codes. */
@@ -85,16 +95,18 @@ static bool
 join_known(QhInsert *ins)
 {
 	QhCodeMap  *map = qh_code_map(ins->ix);
-	uint32		pos = 0;
-	QhNode		node;
 
-	if (map == NULL)
-		return false;
-	while ((node = qh_code_map_next(map, ins->code->code, &pos)) != QH_INVALID_NODE)
+	for (int i = 0; map != NULL && i < ins->nsame; i++)
 	{
-		/* vacuum may have cut the index since */
-		if (qh_relstore_in_range(&ins->rs, node) && join_node(ins, node))
-			return true;
+		uint32		pos = 0;
+		QhNode		node;
+
+		while ((node = qh_code_map_next(map, ins->same[i], &pos)) != QH_INVALID_NODE)
+		{
+			/* vacuum may have cut the index since */
+			if (qh_relstore_in_range(&ins->rs, node) && join_node(ins, node))
+				return true;
+		}
 	}
 	return false;
 }
@@ -375,11 +387,40 @@ prepare_query(QhInsert *ins, const void *value)
 	ins->rs.query = qv_query_init(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(codec), 64), codec, value, scratch);
 }
 
-/* Insert an encoded value: value is what code was encoded from. */
+/*
+ * The codes that the value may have in the index.  One that is there from before some centre was
+ * added is measured from an earlier one; such a code is looked for only where the row is likely to
+ * have it.
+ */
 static void
+find_same_codes(QhInsert *ins, const void *value)
+{
+	const QhIndex *ix = ins->ix;
+	void	   *scratch;
+	uint8	   *code;
+
+	ins->same[ins->nsame++] = ins->code->code;
+	if (ins->origin == QH_ROW_NEW || ix->meta.ncentres == ix->meta.ncentres_built)
+		return;
+	scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(ix->codec), 64);
+	while (ins->nsame < MAX_SAME_CODES)
+	{
+		code = palloc(ix->code_nbytes);
+		memcpy(code, ins->same[ins->nsame - 1], ix->code_nbytes);
+		if (!qv_codec_encode_older(ix->codec, ix->meta.ncentres_built, value, code, scratch))
+			break;
+		ins->same[ins->nsame++] = code;
+	}
+}
+
+/*
+ * Insert an encoded value: value is what code was encoded from.  True if it got a node of its own.
+ */
+static bool
 insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, ItemPointer tid, QhRowOrigin origin)
 {
 	QhInsert	ins = {0};
+	bool		is_new = false;
 
 	ins.ix = ix;
 	ins.alloc = qh_context_alloc(CurrentMemoryContext);
@@ -387,6 +428,7 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 	ins.tid = tid;
 	ins.origin = origin;
 	qh_relstore_init(&ins.rs, index, ix);
+	find_same_codes(&ins, value);
 	if (ins.origin != QH_ROW_NEW)
 		qh_code_map_expect(&ins.rs);
 
@@ -394,10 +436,12 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 	if (!join_known(&ins))
 	{
 		prepare_query(&ins, value);
-		if (!find_candidates(&ins))
+		is_new = !find_candidates(&ins);
+		if (is_new)
 			insert_node(&ins);
 	}
 	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
+	return is_new;
 }
 
 /*
@@ -470,12 +514,8 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}
 		code = qh_encode(ix, value.data);
-		if (origin == QH_ROW_NEW && qh_learn(index, ix, &value, &code))
-		{
-			ix = qh_index_acquire(index, cxt);
-			code = qh_encode(ix, value.data);
-		}
-		insert_code(index, ix, value.data, &code, heap_tid, origin);
+		if (insert_code(index, ix, value.data, &code, heap_tid, origin))
+			qh_learn(index, ix, &value, &code);
 		note_drift(index, ix, &code);
 	}
 	MemoryContextSwitchTo(old);

@@ -198,7 +198,7 @@ look(Recent *recent, const QhIndex *ix, float **centres)
 	return n;
 }
 
-bool
+void
 qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 {
 	Recent	   *recent;
@@ -208,14 +208,14 @@ qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 	bool		published;
 
 	if (ix->meta.code_kind != QV_CODE_RABITQ || ix->meta.ncentres >= QV_MAX_CENTRES)
-		return false;
+		return;
 	recent = recent_of(ix);
 	if (recent->ncentres != ix->meta.ncentres)
 		forget_rows(recent, ix);
 	keep_row(recent, ix, value, code);
 	n = look(recent, ix, &centres);
 	if (n == 0)
-		return false;
+		return;
 
 	/* what was measured from the centres there are is of no use with others */
 	forget_rows(recent, ix);
@@ -226,5 +226,4 @@ qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 	elog(DEBUG1, "index \"%s\": %u centres learned from inserted rows%s", RelationGetRelationName(index), n,
 		 published ? "" : ", and dropped, for others were added");
 	qh_index_forget(RelationGetRelid(index));
-	return true;
 }

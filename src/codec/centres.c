@@ -74,14 +74,15 @@ qv_centres_init(QvRabitq *codec, const QvCodecParams *params)
 }
 
 uint32_t
-qv_centres_leave(const QvRabitq *codec, float *r)
+qv_centres_leave(const QvRabitq *codec, uint32_t ncentres, float *r)
 {
 	const QvCentre *numbers = qv_centre_numbers(codec);
 	const float *g;
 	uint32_t	nearest = 0;
 	float		best = 0.0f;	/* |r - g|^2 - |r|^2 */
 
-	for (uint32_t k = 1; k <= codec->ncentres; k++)
+	QV_ASSERT(ncentres <= codec->ncentres);
+	for (uint32_t k = 1; k <= ncentres; k++)
 	{
 		float		this = numbers[k - 1].sq - 2.0f * qv_kernels()->fast_dot_f32(r, qv_centre_at(codec, k), codec->code_ndims);
 

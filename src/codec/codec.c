@@ -73,6 +73,19 @@ qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *sc
 	ops_of(codec->kind, codec->nbits)->encode(codec, value, slot, scratch);
 }
 
+bool
+qv_codec_encode_older(const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+	uint32_t	centre = qv_codec_centre(codec, slot);
+
+	/* as long as its centre was not there, the value was measured from the nearest of those before it */
+	if (ops->encode_older == NULL || centre <= ncentres)
+		return false;
+	ops->encode_older(codec, centre - 1, value, slot, scratch);
+	return true;
+}
+
 const char *
 qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot)
 {

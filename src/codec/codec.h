@@ -97,6 +97,13 @@ extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
 extern size_t qv_codec_scratch_nbytes(const QvCodec *codec);
 extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
 
+/*
+ * The code that the value got before centres were added, if it is another one: slot has a code of the value, and gets one that is
+ * measured from a centre with a smaller number, as a codec that lacked its centre made it.  False if every codec of ncentres
+ * centres or more made the code that is there.  Called until then, it gives all codes that those codecs made.  Requires the purpose TRAVERSE.
+ */
+extern bool qv_codec_encode_older(const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch);
+
 /* What no encoder writes into a slot (bits beyond the value, factors that contradict the bits), or NULL: for checkers. */
 extern const char *qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot);
 

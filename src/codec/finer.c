@@ -92,6 +92,7 @@ const QvCodeOps qv_finer_ops = {
 	.init = qv_rabitq_init,
 	.scratch_nbytes = finer_scratch_nbytes,
 	.encode = qv_finer_encode,
+	.encode_older = qv_finer_encode_older,
 	.slot_fault = qv_finer_slot_fault,
 	.pair = finer_pair,
 	.pair_block = finer_pair_block,

@@ -112,6 +112,7 @@ qv_finer_anchor(const QvFinerMap *map, const uint8_t *slot)
 
 /* As the operations of kinds.h have them. */
 extern void qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch);
+extern void qv_finer_encode_older(const QvCodec *head, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch);
 extern const char *qv_finer_slot_fault(const QvCodec *head, const uint8_t *slot);
 extern size_t qv_finer_query_nbytes(const QvCodec *head);
 extern void qv_finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, void *scratch);

@@ -340,7 +340,7 @@ encode_floats(const QvRabitq *codec, const QvFinerMap *map, const Residual *resi
 }
 
 void
-qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
+qv_finer_encode_older(const QvCodec *head, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
 	QvFinerMap	map = qv_finer_map_of(codec);
@@ -350,7 +350,7 @@ qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scr
 	Residual	residual = {.r = r};
 
 	qv_rabitq_rotate(codec, value, r);
-	residual.centre = qv_centres_leave(codec, r);
+	residual.centre = qv_centres_leave(codec, ncentres, r);
 	residual.g = residual.centre > 0 ? qv_centre_at(codec, residual.centre) : NULL;
 	if (codec->purpose == QV_PURPOSE_TRAVERSE)
 		qv_rabitq_encode_signs(codec, r, residual.centre, slot);
@@ -366,4 +366,10 @@ qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scr
 		encode_halves(codec, &map, &residual, a, y, slot);
 	else
 		encode_floats(codec, &map, &residual, y, slot);
+}
+
+void
+qv_finer_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
+{
+	qv_finer_encode_older(head, ((const QvRabitq *) head)->ncentres, value, slot, scratch);
 }

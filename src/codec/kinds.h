@@ -75,6 +75,8 @@ typedef struct QvCodeOps
 	void		(*init) (QvCodec *codec, const QvCodecParams *params);	/* the common head is filled in */
 	size_t		(*scratch_nbytes) (const QvCodec *codec);
 	void		(*encode) (const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
+	/* the same, measured from the nearest of the first ncentres; NULL: there are none */
+	void		(*encode_older) (const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch);
 	const char *(*slot_fault) (const QvCodec *codec, const uint8_t *slot);
 	void		(*pair) (const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist);
 	void		(*pair_block) (const QvCodec *codec, const QvSlotBlock *block, float *dist, size_t dist_stride);

@@ -215,14 +215,20 @@ qv_rabitq_encode_signs(const QvRabitq *codec, const float *r, uint32_t centre, u
 }
 
 static void
-rabitq_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
+rabitq_encode_older(const QvCodec *head, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch)
 {
 	const QvRabitq *codec = (const QvRabitq *) head;
 	uint32_t	centre;
 
 	qv_rabitq_rotate(codec, value, scratch);
-	centre = qv_centres_leave(codec, scratch);
+	centre = qv_centres_leave(codec, ncentres, scratch);
 	qv_rabitq_encode_signs(codec, scratch, centre, slot);
+}
+
+static void
+rabitq_encode(const QvCodec *head, const void *value, uint8_t *slot, void *scratch)
+{
+	rabitq_encode_older(head, ((const QvRabitq *) head)->ncentres, value, slot, scratch);
 }
 
 bool
@@ -444,6 +450,7 @@ const QvCodeOps qv_rabitq_ops = {
 	.init = qv_rabitq_init,
 	.scratch_nbytes = rabitq_scratch_nbytes,
 	.encode = rabitq_encode,
+	.encode_older = rabitq_encode_older,
 	.slot_fault = qv_rabitq_slot_fault,
 	.pair = qv_rabitq_pair,
 	.pair_block = qv_rabitq_pair_block,

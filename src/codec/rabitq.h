@@ -164,8 +164,8 @@ qv_distance_of(const QvWeights *weights, float norm, float ip)
 extern size_t qv_centres_nbytes(const QvCodecParams *params, uint32_t code_ndims);
 /* Rotate the centres of the parameters; everything before them is there. */
 extern void qv_centres_init(QvRabitq *codec, const QvCodecParams *params);
-/* Turn r = P(x - c0) into P(x - c) of the nearest centre c, and return the number of that. */
-extern uint32_t qv_centres_leave(const QvRabitq *codec, float *r);
+/* Turn r = P(x - c0) into P(x - c) of the nearest centre c of the first ncentres, and return the number of that. */
+extern uint32_t qv_centres_leave(const QvRabitq *codec, uint32_t ncentres, float *r);
 /*
  * What a slot keeps: y_g is weight * <y,g> of what stands for r, D floats, in it.  centre 0 keeps nothing.
  */

@@ -363,13 +363,17 @@ check_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	if (qh_column_indexable(check->column, &value, check->ix->meta.ndims))
 	{
 		bool		missing = true;
+		uint8	   *code = element + sizeof(ItemPointerData);
 
 		if (check->ix->codec != NULL)
 		{
 			memcpy(element, tid, sizeof(ItemPointerData));
-			qv_codec_encode(check->ix->codec, value.data, element + sizeof(ItemPointerData), check->scratch);
-			missing = bloom_lacks_element(check->filter, element,
-										  sizeof(ItemPointerData) + check->ix->code_nbytes);
+			qv_codec_encode(check->ix->codec, value.data, code, check->scratch);
+			/* or it was encoded before some centre was added */
+			do
+			{
+				missing = bloom_lacks_element(check->filter, element, sizeof(ItemPointerData) + check->ix->code_nbytes);
+			} while (missing && qv_codec_encode_older(check->ix->codec, check->ix->meta.ncentres_built, value.data, code, check->scratch));
 		}
 		if (missing)
 			report(check, InvalidBlockNumber, QH_INVALID_NODE, "row (%u,%u) of the table is not in the index",

@@ -1,6 +1,6 @@
 /*
  * drift.c
- *		How far the rows of an index have moved from the centroid their codes are measured from.
+ *		How much farther the rows of an index lie from their centres than those it was built from.
  *
  * A sample of the codes says it, without the table.  See README.md, section "Drift".
  */
@@ -13,15 +13,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/*
- * Slots looked at, each on a page of its own as like as not: half a million pairs,
- * milliseconds.
- */
+/* Slots looked at, each on a page of its own as like as not: milliseconds. */
 #define SAMPLE_NCODES	1024
 
 /*
- * Estimates err in proportion to the distance from the centroid.  Beyond these a new centroid
- * makes them an eighth, and those of new rows a quarter, more exact.  Chosen by hand.
+ * Estimates err in proportion to the distance from the centre.  Beyond these new centres make them
+ * an eighth, and those of new rows a quarter, more exact.  Chosen by hand.
  */
 #define DRIFT_ADVISED		0.5
 #define INSERTED_ADVISED	1.25
@@ -53,41 +50,8 @@ sample_codes(QhRelStore *rs, uint8 *codes)
 }
 
 /*
- * A codec that gives squared L2 distances between the codes of any metric and width: pairs read
- * the sign plane and the factors behind it, which all have alike.
- */
-static QvCodec *
-pair_codec(const QhIndex *ix)
-{
-	QvCodecParams params;
-
-	/* differences do not depend on the centroid: the origin does */
-	qh_meta_params(&ix->meta, &params);
-	params.metric = QV_METRIC_L2;
-	params.nbits = 1;
-	return qv_codec_init(qh_alloc_aligned(CurrentMemoryContext, qv_codec_sizeof(&params), 64), &params);
-}
-
-/* Mean squared distance between two different codes of the sample. */
-static double
-mean_pair(const QhIndex *ix, const uint8 *codes, int ncodes)
-{
-	QvCodec    *codec = pair_codec(ix);
-	float		dist[SAMPLE_NCODES];
-	double		sum = 0;
-
-	for (int i = 1; i < ncodes; i++)
-	{
-		qv_codec_pair_strided(codec, codes + (Size) i * ix->code_nbytes, codes, ix->code_nbytes, i, dist);
-		for (int j = 0; j < i; j++)
-			sum += dist[j];
-	}
-	return sum / (ncodes * (ncodes - 1.0) / 2);
-}
-
-/*
- * Two rows are twice as far apart (squared) as a row is from the mean of all.  What the rows are
- * farther than that from the centroid, is its distance to their mean.
+ * How far rows lie from their centres today, beside how far the build's sample lay from them: what
+ * estimates err in proportion to.
  */
 void
 qh_measure_drift(QhRelStore *rs, QhDrift *result)
@@ -97,12 +61,13 @@ qh_measure_drift(QhRelStore *rs, QhDrift *result)
 	uint8	   *codes;
 	int			ncodes;
 	double		norm2 = 0;
-	double		spread2;
+	double		trained2;
 
 	if (ix->meta.code_kind != QV_CODE_RABITQ)
 		return;
 	qh_meta_read(rs->index, &meta);
-	result->trained_spread = sqrt(Max(meta.sample_spread, 0));
+	trained2 = Max(meta.sample_spread, 0);
+	result->trained_spread = sqrt(trained2);
 	result->ninserts = meta.ninserts_sampled;
 	result->inserted_spread = sqrt(Max(meta.inserted_norm2, 0));
 	if (ix->nslots == 0)
@@ -110,26 +75,22 @@ qh_measure_drift(QhRelStore *rs, QhDrift *result)
 
 	codes = palloc((Size) SAMPLE_NCODES * ix->code_nbytes);
 	ncodes = sample_codes(rs, codes);
-	if (ncodes >= 2)
-	{
-		for (int i = 0; i < ncodes; i++)
-			norm2 += qv_codec_norm2(ix->codec, codes + (Size) i * ix->code_nbytes);
-		norm2 /= ncodes;
-		spread2 = mean_pair(ix, codes, ncodes) / 2;
-		result->known = spread2 > 0;
-		if (result->known)
-		{
-			result->spread = sqrt(spread2);
-			result->drift = sqrt(Max(norm2 - spread2, 0) / spread2);
-		}
-	}
+	for (int i = 0; i < ncodes; i++)
+		norm2 += qv_codec_norm2(ix->codec, codes + (Size) i * ix->code_nbytes) / ncodes;
 	pfree(codes);
+	result->known = ncodes >= 2 && norm2 > 0;
+	if (!result->known)
+		return;
+	result->spread = sqrt(norm2);
+	result->drift_known = trained2 > 0;
+	if (result->drift_known)
+		result->drift = sqrt(Max(norm2 / trained2 - 1, 0));
 }
 
 bool
 qh_reindex_advised(const QhDrift *drift)
 {
-	return (drift->known && drift->drift > DRIFT_ADVISED) ||
+	return (drift->drift_known && drift->drift > DRIFT_ADVISED) ||
 		(drift->ninserts > 0 && drift->trained_spread > 0 &&
 		 drift->inserted_spread > INSERTED_ADVISED * drift->trained_spread);
 }

@@ -192,7 +192,7 @@ set_drift(QhNamedRow *row, const QhIndex *ix, const QhDrift *drift)
 {
 	set_float8_if(row, "trained_spread", drift->trained_spread, ix->meta.nparam_pages > 0);
 	set_float8_if(row, "spread", drift->spread, drift->known);
-	set_float8_if(row, "drift", drift->drift, drift->known);
+	set_float8_if(row, "drift", drift->drift, drift->drift_known);
 	set_float8_if(row, "inserted_spread", drift->inserted_spread, drift->ninserts > 0);
 	if (ix->meta.code_kind == QV_CODE_RABITQ)
 		qh_named_row_set(row, "reindex_advised", BoolGetDatum(qh_reindex_advised(drift)));

@@ -23,11 +23,12 @@ extern Relation qh_inspect_open(Oid relid, Relation *heap);
 typedef struct QhDrift
 {
 	bool		known;			/* there are rows enough, and they differ */
-	double		trained_spread; /* of the sample from its mean, the centroid; 0 = untrained */
-	double		spread;			/* of the rows from their mean */
-	double		drift;			/* of their mean from the centroid, in units of spread */
+	bool		drift_known;	/* and the index was trained */
+	double		trained_spread; /* of the sample from its centres; 0 = untrained */
+	double		spread;			/* of the rows from theirs */
+	double		drift;			/* how much longer that is: of the part at right angles, in units of trained_spread */
 	uint32		ninserts;		/* rows inserted since the build that were looked at */
-	double		inserted_spread;	/* of these from the centroid */
+	double		inserted_spread;	/* of these from their centres */
 } QhDrift;
 
 /* ---- drift.c ---- */

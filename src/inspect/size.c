@@ -93,10 +93,7 @@ slot_nbytes(const QvCodecParams *params)
 	return qv_codec_slot_nbytes(params);
 }
 
-/*
- * The codes of the index.  Those of inner products are 4 bytes longer than these, of the other
- * metrics, which is no matter beside the links.
- */
+/* The codes of the index, of the same size whatever the metric. */
 static void
 choose_codes(QhMeta meta, const char *type, const char *compression, const char *refine)
 {
@@ -151,7 +148,7 @@ index_nbytes(QhMeta meta, double nrows, double distinct)
 				 errmsg("a qhnsw index cannot hold more than %u nodes, and this one would have %.0f",
 						QH_MAX_NODES / 2, nslots)));
 	if (meta->code_kind != QV_CODE_BITS)
-		meta->nparam_pages = (meta->ndims + QH_PARAM_NFLOATS - 1) / QH_PARAM_NFLOATS;
+		meta->nparam_pages = qh_meta_param_pages(meta);
 	qh_geometry_choose(meta);
 	fault = qh_geometry_init(&geo, meta);
 	if (fault != NULL)
@@ -176,9 +173,24 @@ choose_hubs(QhMeta meta, double hub_fraction, int m_low)
 		meta->m_low = Min(m_low, 2 * meta->m);
 }
 
+/* The centres of the build, besides the centroid. */
+static void
+choose_centres(QhMeta meta, int ncentres)
+{
+	if (ncentres < 0 || ncentres > QV_MAX_CENTRES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("centres must be between 0 and %d, not %d", QV_MAX_CENTRES, ncentres)));
+	if (ncentres > 0 && meta->code_kind == QV_CODE_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("codes of type bitvec have no centres")));
+	meta->ncentres_built = ncentres;
+}
+
 /*
  * qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type, hub_fraction,
- * m_low)
+ * m_low, centres)
  */
 Datum
 qhnsw_estimate_size(PG_FUNCTION_ARGS)
@@ -211,6 +223,7 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 	meta.ndims = ndims;
 	choose_codes(&meta, type, compression, refine);
 	choose_hubs(&meta, PG_GETARG_FLOAT8(7), PG_GETARG_INT32(8));
+	choose_centres(&meta, PG_GETARG_INT32(9));
 	/* an empty index is its two head pages */
 	if (nrows == 0)
 		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);
