@@ -52,42 +52,35 @@ def exact(rows, query, distance):
 
 
 class Oracle:
-    """The true neighbours among the rows from first on."""
+    """The true neighbours, up to the most-th, among the rows from first on."""
 
-    def __init__(self, base, queries, distance, first=0):
+    def __init__(self, base, queries, distance, most, first=0):
         self.base = base
         self.queries = queries
         self.distance = distance
         self.first = first
-        self.limits = {}                # k -> distance of the true k-th of each query
+        self.nearest = numpy.array([numpy.sort(exact(base[ids], query, distance))[:most]
+                                    for ids, query in zip(self.candidates(SPARE * most), queries)])
 
-    def candidates(self, k):
-        """Row numbers of somewhat more than the k nearest of each query."""
-        most = SPARE * k
+    def candidates(self, most):
+        """Row numbers of about the nearest of each query."""
         asked = shape_of(self.queries, self.distance)
         ids = [numpy.zeros((len(asked[start:start + STEP]), 0), dtype=numpy.int64) for start in range(0, len(asked), STEP)]
         near = [numpy.zeros(part.shape) for part in ids]
         for row in range(self.first, len(self.base), BLOCK):
             block = shape_of(self.base[row:row + BLOCK], self.distance)
             for i, start in enumerate(range(0, len(asked), STEP)):
-                found = by_product(block, asked[start:start + STEP], self.distance)
-                found = numpy.hstack((near[i], found))
+                found = numpy.hstack((near[i], by_product(block, asked[start:start + STEP], self.distance)))
                 numbers = numpy.hstack((ids[i], numpy.broadcast_to(numpy.arange(row, row + len(block)), (len(found), len(block)))))
                 kept = numpy.argpartition(found, min(most, found.shape[1]) - 1, axis=1)[:, :most]
                 near[i] = numpy.take_along_axis(found, kept, axis=1)
                 ids[i] = numpy.take_along_axis(numbers, kept, axis=1)
         return numpy.vstack(ids)
 
-    def limit(self, k):
-        if k not in self.limits:
-            self.limits[k] = numpy.array([numpy.sort(exact(self.base[ids], query, self.distance))[k - 1]
-                                          for ids, query in zip(self.candidates(k), self.queries)])
-        return self.limits[k]
-
     def recall(self, answers, k):
         """Share of the true k that each answer, a list of row numbers, has of its query; a mean over the queries."""
         hits = 0
-        for query, limit, ids in zip(self.queries, self.limit(k), answers):
+        for query, limit, ids in zip(self.queries, self.nearest[:, k - 1], answers):
             ids = list(dict.fromkeys(ids))[:k]
             found = exact(self.base[ids], query, self.distance)
             hits += int(numpy.count_nonzero(found <= limit + TOLERANCE * abs(limit)))

@@ -14,8 +14,9 @@ import numpy
 
 import synthetic
 
-# column is the type of our column; distance one of distances.py; queries a dictionary by the names of the sets.
-Kind = collections.namedtuple('Kind', 'column distance parts queries')
+# column is the type of our column; distance one of distances.py; queries a dictionary by the names of the sets,
+# and samples one of other queries of the same origin, for sets whose queries are unlike the rows.
+Kind = collections.namedtuple('Kind', 'column distance parts queries samples', defaults=({},))
 
 TIGHT_OFFSET = 20       # of eight coordinates of the second population
 GAP = 0.7               # between queries from elsewhere and the rows, of unit length
@@ -224,11 +225,11 @@ def sift_like(draw):
 
 # ---------------------------------------------------------------------- files
 
-def elsewhere(draw, queries):
-    """Queries by another model, or of another modality: a constant gap, and noise."""
-    dims = queries.shape[1]
-    noise = draw.normal(len(queries), dims) * (ELSEWHERE_NOISE / numpy.sqrt(dims))
-    return unit(queries + GAP * unit(draw.normal(1, dims)) + noise)
+def elsewhere(draw, rows):
+    """Rows as another model would see them, or another modality: a constant gap, and noise."""
+    dims = rows.shape[1]
+    noise = draw.normal(len(rows), dims) * (ELSEWHERE_NOISE / numpy.sqrt(dims))
+    return unit(rows + GAP * unit(draw.normal(1, dims)) + noise)
 
 
 def from_rows(draw, rows, name, most):
@@ -236,9 +237,9 @@ def from_rows(draw, rows, name, most):
     rows = unit(rows)
     rows = rows[draw.rng.permutation(len(rows))]
     held = min(draw.nqueries, len(rows) // 10)
-    queries = rows[-held:]
-    return Kind('real', 'cosine', [numpy.ascontiguousarray(rows[:-held][:most])],
-                {name: queries, name + '-elsewhere': elsewhere(draw, queries)})
+    foreign = elsewhere(draw, rows[-2 * held:])
+    return Kind('real', 'cosine', [numpy.ascontiguousarray(rows[:-2 * held][:most])],
+                {name: rows[-held:], name + '-elsewhere': foreign[held:]}, {name + '-elsewhere': foreign[:held]})
 
 
 def sentences(draw, words):
@@ -246,7 +247,7 @@ def sentences(draw, words):
     words = words[draw.rng.permutation(len(words)), :WORDS_DIMS]
     frequency = numpy.cumsum(1 / numpy.arange(1, len(words) + 1))
     most = draw.rows(200000)
-    count = most + draw.nqueries
+    count = most + 2 * draw.nqueries
     rows = numpy.zeros((count, words.shape[1]), dtype=numpy.float32)
     lengths = draw.rng.integers(3, 13, size=count)
     for place in range(12):
@@ -290,7 +291,6 @@ KINDS = [
     (('duplicates',), near_duplicates),
     (('cauchy',), heavy_tails),
     (('outliers',), outliers),
-    (('synthetic',), embeddings),
     (('fingerprints',), fingerprints),
     (('signs',), cluster_signs),
     (('skewed',), skewed_bits),
@@ -298,4 +298,5 @@ KINDS = [
     (('short-hamming',), lambda draw: uniform_bits(draw, 'short-hamming', 52, 20000, 'hamming')),
     (('short-jaccard',), lambda draw: uniform_bits(draw, 'short-jaccard', 52, 20000, 'jaccard')),
     (('sift',), sift_like),
+    (('synthetic',), embeddings),
 ]
