@@ -78,13 +78,13 @@ BEGIN
     PERFORM id FROM over ORDER BY r <=> test_vector(1000, 16) LIMIT k;
     RETURN heap_rows_fetched FROM qhnsw_last_scan();
 END $$;
-SELECT fetched(10) BETWEEN 55 AND 75 AS by_index;
+SELECT fetched(10) BETWEEN 50 AND 75 AS by_index;
 SET qhnsw.oversample = 1;
 SELECT fetched(10) BETWEEN 15 AND 30 AS by_setting;
 SET qhnsw.oversample = 100;
 SELECT fetched(10);
 SET qhnsw.oversample = 0;
-SELECT fetched(10) BETWEEN 55 AND 75 AS by_index;
+SELECT fetched(10) BETWEEN 50 AND 75 AS by_index;
 SET qhnsw.rescore = off;
 SELECT fetched(10);
 SELECT count(*) FROM (SELECT FROM over ORDER BY r <=> test_vector(1000, 16) LIMIT 1000) s;

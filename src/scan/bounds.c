@@ -39,7 +39,7 @@ static double
 typical_error(QhScan *scan)
 {
 	if (scan->q.nestimates++ % ERROR_SAMPLING == 0)
-		scan->q.typical_error = Max(0.9 * scan->q.typical_error, qh_refine_error(scan, scan->q.rows.node));
+		scan->q.typical_error = qh_error_of_recent(scan->q.typical_error, qh_refine_error(scan, scan->q.rows.node));
 	return scan->q.typical_error;
 }
 

@@ -14,19 +14,19 @@
 #include "scan/scan_state.h"
 
 /*
- * Candidates fetched beyond oversample times the rows wanted: LIMIT 10 and less at oversample 3
- * fetch 39 rows.  doc/decisions/0030.
+ * Candidates that are found beyond oversample times the rows wanted, before the first is fetched:
+ * about so many stay in doubt.  doc/decisions/0030.
  */
-#define RESCORED_MORE			9
+#define DOUBTED_MORE			9
 
 /*
- * The same where a finer code has put the candidates in order: some rows more than are wanted, or
- * a share of those.  doc/decisions/0029.
+ * The same where a finer code has put the candidates in order, and beyond the rows wanted: some,
+ * or a share of those.  doc/decisions/0029.
  */
-#define RESCORED_MORE_INT4		5
-#define RESCORED_SHARE_INT4		10
-#define RESCORED_MORE_INT8		2
-#define RESCORED_SHARE_INT8		25
+#define DOUBTED_MORE_INT4		5
+#define DOUBTED_SHARE_INT4		10
+#define DOUBTED_MORE_INT8		2
+#define DOUBTED_SHARE_INT8		25
 
 /*
  * Candidates refined beyond oversample times the rows wanted.  More than are fetched beyond them,
@@ -86,6 +86,21 @@
 #define BEHIND_WANTED			2
 
 /*
+ * Standard errors by which an estimate is doubted.  They fall from the tenth row to the
+ * hundredth, for there one row missed is a smaller part of the answer, and many more are in
+ * doubt.  doc/decisions/0130.
+ */
+#define MARGIN_OF_TEN			1.5
+#define MARGIN_OF_HUNDRED		1.0
+
+/*
+ * Candidates that are looked at for doubt alone, times ef_search, the rows of the stage, or those
+ * found before a lower bound.
+ * doc/decisions/0130.
+ */
+#define MOST_DOUBTED			10
+
+/*
  * In strict order a row that is found late cannot be put in its place.  Beyond the rows that the
  * plan is known to take, the candidates found behind grow with those taken, and estimates are
  * doubted: the error margin grows with the rank, up to MAX_MARGIN standard errors at the 75th
@@ -121,15 +136,28 @@ qh_budget_refined(const QhScan *scan, double rank)
 double
 qh_budget_rescored(const QhScan *scan, double rank)
 {
+	return scan->q.rescore && scan->q.ix->meta.refine_nbits == 0 ? scan->q.oversample * rank : rank;
+}
+
+double
+qh_budget_expected(const QhScan *scan, double rank)
+{
 	int			refine_nbits = scan->q.ix->meta.refine_nbits;
+	double		floor = qh_budget_rescored(scan, rank);
 
 	if (!scan->q.rescore)
-		return rank;
+		return floor;
 	if (refine_nbits >= 8)
-		return rank + Max(RESCORED_MORE_INT8, rank / RESCORED_SHARE_INT8);
+		return floor + Max(DOUBTED_MORE_INT8, rank / DOUBTED_SHARE_INT8);
 	if (refine_nbits > 0)
-		return rank + Max(RESCORED_MORE_INT4, rank / RESCORED_SHARE_INT4);
-	return scan->q.oversample * rank + RESCORED_MORE;
+		return floor + Max(DOUBTED_MORE_INT4, rank / DOUBTED_SHARE_INT4);
+	return floor + DOUBTED_MORE;
+}
+
+double
+qh_budget_doubted(const QhScan *scan)
+{
+	return MOST_DOUBTED * Max(Max(scan->q.ef, scan->q.stage.rank), scan->q.nbefore);
 }
 
 double
@@ -139,7 +167,7 @@ qh_budget_candidates(const QhScan *scan, double rank)
 		return 0;
 	if (scan->q.ix->refine_codec != NULL)
 		return qh_budget_refined(scan, rank);
-	return qh_budget_rescored(scan, rank);
+	return qh_budget_expected(scan, rank);
 }
 
 bool
@@ -165,9 +193,12 @@ is_strict_and_unplanned(const QhScan *scan)
 double
 qh_budget_error_margin(const QhScan *scan)
 {
+	double		growth = log10(scan->q.stage.rank / QH_MIN_STAGE);
+	double		margin = MARGIN_OF_TEN + (MARGIN_OF_HUNDRED - MARGIN_OF_TEN) * Min(growth, 1);
+
 	if (!is_strict_and_unplanned(scan))
-		return 0;
-	return Min(MARGIN_SLOPE * log10(scan->q.stage.rank / QH_MIN_STAGE), MAX_MARGIN);
+		return margin;
+	return Max(margin, Min(MARGIN_SLOPE * growth, MAX_MARGIN));
 }
 
 /* ---- the budget of a stage ---- */

@@ -137,15 +137,18 @@ refine_batch(QhScan *scan, int n)
 	}
 }
 
-/* May a candidate that is still to come be nearer than the nearest of those refined? */
+/*
+ * May a candidate that is still to come be nearer than the nearest of those refined, and is it
+ * worth refining more than are due?
+ */
 static bool
-is_doubtful(QhScan *scan, double margin)
+is_doubtful(QhScan *scan, double due)
 {
 	QhRefining *refining = &scan->q.refining;
 	QhQueued	first;
 
-	return margin > 0 && qh_queue_peek(&refining->queue, &first) &&
-		refining->last_dist - margin * refining->last_error < first.dist;
+	return refining->ntaken < due + qh_budget_doubted(scan) && qh_queue_peek(&refining->queue, &first) &&
+		refining->last_dist - qh_budget_error_margin(scan) * refining->last_error < first.dist;
 }
 
 /* May the next candidate be one of those that are refined because they are near? */
@@ -168,7 +171,7 @@ is_near(const QhScan *scan)
 static double
 candidates_due(const QhScan *scan)
 {
-	double		more = scan->q.refining.ngiven + 1 - qh_budget_rescored(scan, scan->q.stage.rank);
+	double		more = scan->q.refining.ngiven + 1 - qh_budget_expected(scan, scan->q.stage.rank);
 
 	return qh_budget_refined(scan, scan->q.stage.rank + Max(more, 0));
 }
@@ -194,16 +197,15 @@ qh_refine_next(QhScan *scan, QhRefined *out)
 {
 	QhRefining *refining = &scan->q.refining;
 	double		due = candidates_due(scan);
-	double		margin = qh_budget_error_margin(scan);
 	QhQueued	first;
 
 	while (!refining->source_ended &&
 		   (refining->ntaken < due || refining->queue.count == 0 ||
-			is_near(scan) || is_doubtful(scan, margin)))
+			is_near(scan) || is_doubtful(scan, due)))
 	{
 		refine_batch(scan, next_batch(scan, due));
-		if (margin > 0)
-			refining->last_error = coarse_error(scan, refining->last_node);
+		/* nodes of like distance have like errors, but not all: see qh_error_of_recent() */
+		refining->last_error = qh_error_of_recent(refining->last_error, coarse_error(scan, refining->last_node));
 	}
 	if (!qh_queue_pop(&refining->queue, &first))
 		return false;

@@ -17,14 +17,6 @@
 #include "utils/float.h"
 
 /*
- * Beyond the candidates that a stage is to look at, it looks at those whose estimates are nearer
- * than its last row: in a cluster tighter than the error of the codes the rank says little.  At
- * most this many times ef_search of them, or, with an error margin, times the rows wanted if
- * these are more.  Chosen by hand; doc/decisions/0030.
- */
-#define MAX_DOUBT		10
-
-/*
  * Where every row at the distance of the last one is wanted: the error margin, and no number
  * bounds the doubt.
  */
@@ -91,18 +83,47 @@ qh_rescore_end(QhScan *scan)
 
 /* ---- candidates into the pool ---- */
 
+/* Draw the next candidate's row; false where there is none. */
+static bool
+draw(QhScan *scan, QhCandidateRow *row)
+{
+	float		estimate;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!qh_next_row(scan, &row->tid, &estimate))
+		return false;
+	row->code_dist = scan->q.rescore_codes ? scan->q.rows.exact : estimate;
+	row->estimate = estimate;
+	return true;
+}
+
+/*
+ * Draw the next candidate before it is known whether it is to be looked at; false where there is
+ * none.  Until it is, the scan stands at its node.
+ */
+static bool
+hold_next(QhScan *scan)
+{
+	QhQueryState *q = &scan->q;
+
+	if (q->has_held)
+		return true;
+	q->has_held = draw(scan, &q->held);
+	q->source_ended = !q->has_held;
+	return q->has_held;
+}
+
 /* The next candidate's row, and what is to be done with it. */
 static QhSight
 next_candidate(QhScan *scan, QhCandidateRow *row)
 {
 	QhQueryState *q = &scan->q;
-	float		estimate;
 
-	CHECK_FOR_INTERRUPTS();
-	if (!qh_next_row(scan, &row->tid, &estimate))
+	if (q->has_held)
+		*row = q->held;
+	else if (!draw(scan, row))
 		return QH_SIGHT_END;
-	row->code_dist = q->rescore_codes ? q->rows.exact : estimate;
-	row->estimate = estimate;
+	q->has_held = false;
 
 	/* without bounds, remembered distances are of use only for rows that OFFSET passes over */
 	if (q->source->has_estimates && (q->bounded || (q->recent != 0 && q->offset > 0)))
@@ -110,9 +131,22 @@ next_candidate(QhScan *scan, QhCandidateRow *row)
 	return QH_SIGHT_FETCH;
 }
 
-/* Look at n more candidates, or as many as fit a batch. */
+/*
+ * May the candidate that the scan stands at be nearer than dist?  Those behind it have estimates
+ * no nearer.
+ */
+static inline bool
+may_be_nearer(const QhScan *scan, double dist)
+{
+	return qh_as_distance(scan, scan->q.rows.dist - scan->q.doubt) < dist;
+}
+
+/*
+ * Look at n more candidates, or as many as fit a batch; behind the first only at those that may
+ * be nearer than nearer.
+ */
 static void
-look_at(QhScan *scan, double n)
+look_at(QhScan *scan, double n, double nearer)
 {
 	QhCandidateRow rows[QH_FETCH_BATCH];
 	int			max = (int) Max(ceil(Min(n, QH_FETCH_BATCH)), 1);
@@ -124,8 +158,11 @@ look_at(QhScan *scan, double n)
 	 */
 	for (int nknown = 0; nrows + nknown < max;)
 	{
-		QhSight		sight = next_candidate(scan, &rows[nrows]);
+		QhSight		sight;
 
+		if (nrows + nknown > 0 && !isinf(nearer) && !(hold_next(scan) && may_be_nearer(scan, nearer)))
+			break;
+		sight = next_candidate(scan, &rows[nrows]);
 		if (sight == QH_SIGHT_END)
 		{
 			scan->q.source_ended = true;
@@ -150,24 +187,13 @@ static double
 error_margin(const QhScan *scan)
 {
 	const QhQueryState *q = &scan->q;
+	double		margin = qh_budget_error_margin(scan);
 
 	if (q->bounded && q->bounds.has_lower && q->nbefore > 0)
-		return LOWER_MARGIN;
-	if (q->filter && q->npooled > 0 && q->refine_prepared == NULL)
-		return Min(FILTER_MARGIN * log10(1 + (double) q->stats.nfiltered / q->npooled), FILTER_MARGIN);
-	return qh_budget_error_margin(scan);
-}
-
-/* Candidates beyond which no more are looked at for doubt. */
-static double
-most_doubted(const QhScan *scan, double margin, double nwanted)
-{
-	const QhQueryState *q = &scan->q;
-	double		unit = qhnsw_ef_search;
-
-	if (margin > 0)
-		unit = Max(Max(unit, q->stage.rank), q->nbefore);
-	return nwanted + MAX_DOUBT * unit;
+		margin = Max(margin, LOWER_MARGIN);
+	else if (q->filter && q->npooled > 0 && q->refine_prepared == NULL)
+		margin = Max(margin, FILTER_MARGIN * Min(log10(1 + (double) q->stats.nfiltered / q->npooled), 1));
+	return margin;
 }
 
 /*
@@ -178,8 +204,7 @@ most_doubted(const QhScan *scan, double margin, double nwanted)
 static bool
 is_doubtful(QhScan *scan, double dist, double nwanted)
 {
-	const QhQueryState *q = &scan->q;
-	double		margin;
+	QhQueryState *q = &scan->q;
 
 	/* distances that round to the same estimate may differ */
 	if (q->rescore_codes)
@@ -188,12 +213,11 @@ is_doubtful(QhScan *scan, double dist, double nwanted)
 		return q->rows.dist < dist || (q->ties && q->rows.dist == dist);
 	if (q->ties)
 		return qh_as_distance(scan, q->rows.dist - TIES_MARGIN * qh_refine_error(scan, q->rows.node)) <= dist;
-	margin = error_margin(scan);
-	if (q->npooled >= most_doubted(scan, margin, nwanted))
+	if (q->npooled >= nwanted + qh_budget_doubted(scan) || !hold_next(scan))
 		return false;
-	if (margin > 0)
-		margin *= qh_refine_error(scan, q->rows.node);
-	return qh_as_distance(scan, q->rows.dist - margin) < dist;
+	q->error = qh_error_of_recent(q->error, qh_refine_error(scan, q->rows.node));
+	q->doubt = error_margin(scan) * q->error;
+	return may_be_nearer(scan, dist);
 }
 
 /* ---- from the pool to the rows decided ---- */
@@ -292,6 +316,7 @@ decide_stage(QhScan *scan)
 	while (!q->source_ended)
 	{
 		double		missing = nwanted - q->npooled;
+		double		nearer = INFINITY;
 
 		if (q->fetch_all)
 			missing = QH_FETCH_BATCH;
@@ -301,12 +326,14 @@ decide_stage(QhScan *scan)
 		{
 			if (is_stage_decided(scan, n, &last, nwanted))
 				return;
-			missing = Max(n, QH_FETCH_BATCH) / 8;
+			missing = Max(Max(n, QH_FETCH_BATCH), q->npooled) / 8;
+			if (q->rescore && !q->ties && q->decided.count == n)
+				nearer = last;
 		}
 		/* as many more as would pass if they were like those looked at so far */
 		if (q->npooled > 0)
 			missing *= 1 + (double) q->stats.nfiltered / q->npooled;
-		look_at(scan, missing);
+		look_at(scan, missing, nearer);
 	}
 	settle(scan, n, &last);
 }

@@ -12,14 +12,6 @@
 #include "scan/scan_state.h"
 #include "store/heap_prefetch.h"
 
-/* A candidate's row. */
-typedef struct QhCandidateRow
-{
-	ItemPointerData tid;
-	double		code_dist;		/* by its finest code, in the operator's unit only where codes decide */
-	float		estimate;		/* the same as it was scored; NaN = its distance was remembered */
-} QhCandidateRow;
-
 /*
  * Set in a row of the pool whose distance was remembered.  Such a row was not fetched, and is
  * when its turn comes.

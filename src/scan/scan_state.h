@@ -73,7 +73,7 @@ typedef struct QhRefining
 	float		rank_dist;		/* estimate of the candidate whose rank is the budget's */
 	float		last_dist;		/* estimate of the last candidate refined: those that follow are no nearer */
 	QhNode		last_node;		/* and its node */
-	float		last_error;		/* standard error of that estimate, where there is an error margin */
+	float		last_error;		/* standard error of that estimate, or of one shortly before */
 	bool		source_ended;	/* there are no more candidates */
 } QhRefining;
 
@@ -88,6 +88,14 @@ typedef struct QhNodeRows
 	QhRowBatch	batch;			/* rows of this node and of those behind it that were read together */
 	int			nbatched;		/* nodes to come before another batch is read */
 } QhNodeRows;
+
+/* A candidate's row. */
+typedef struct QhCandidateRow
+{
+	ItemPointerData tid;
+	double		code_dist;		/* by its finest code, in the operator's unit only where codes decide */
+	float		estimate;		/* the same as it was scored; NaN = its distance was remembered */
+} QhCandidateRow;
 
 /* What is needed to fetch and judge rows of the table (fetch.c). */
 typedef struct QhFetching
@@ -145,6 +153,10 @@ typedef struct QhQueryState
 	QhQueue		decided;		/* rows of the stage, nearest first */
 	QhQueue		window;			/* rows decided, until the last stage that the plan takes rows of is */
 	bool		window_closed;	/* its rows are being given out */
+	QhCandidateRow held;		/* the candidate to be looked at next, drawn to see whether it is in doubt */
+	bool		has_held;
+	float		error;			/* standard error of candidates near it */
+	double		doubt;			/* by which their estimates are doubted */
 	uint64		ntaken;			/* rows of all stages that were given out or put into the window */
 	uint64		npooled;		/* rows that came into the pool */
 	uint64		npooled_within;	/* of these, up to the last one that lay within the bounds; 0 = none did */
@@ -189,14 +201,30 @@ qh_scan_memory(double share)
 	return (Size) Min(nbytes, (double) (MaxAllocHugeSize / 2));
 }
 
+/*
+ * The standard error of candidates, which come in the order of their estimates: most have errors
+ * like those shortly before, and the larger ones decide what is in doubt.
+ */
+static inline float
+qh_error_of_recent(float recent, float next)
+{
+	return Max(0.9F * recent, next);
+}
+
 /* ---- budget.c: how many candidates and expansions the rows wanted take ---- */
 
 /* Candidates that so many rows take, from the source and from what refines them. */
 extern double qh_budget_candidates(const QhScan *scan, double rank);
 /* Candidates to be refined before rank of them are handed on. */
 extern double qh_budget_refined(const QhScan *scan, double rank);
-/* Candidates that pass the filter to be looked at before rank rows are decided. */
+/*
+ * Candidates that pass the filter to be looked at in any case before rank rows are decided; and
+ * as many as are likely to be, with those in doubt.
+ */
 extern double qh_budget_rescored(const QhScan *scan, double rank);
+extern double qh_budget_expected(const QhScan *scan, double rank);
+/* Candidates that may be looked at for doubt alone, in a stage. */
+extern double qh_budget_doubted(const QhScan *scan);
 /*
  * Does it take so many candidates to decide so many rows that a pass over all codes costs no
  * more?
@@ -210,10 +238,7 @@ extern void qh_budget_next_stage(QhScan *scan);
  * candidates, is cut to those that this is the budget of.
  */
 extern QhBudget qh_budget_next(const QhScan *scan, int *max);
-/*
- * Standard errors by which an estimate may be wrong where the rows of the stage are decided; 0 =
- * as it stands.
- */
+/* Standard errors by which an estimate is doubted where the rows of the stage are decided. */
 extern double qh_budget_error_margin(const QhScan *scan);
 
 /* ---- refine.c: candidates in the order of their finer codes ---- */

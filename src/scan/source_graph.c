@@ -36,10 +36,10 @@ is_outgrown(const QhScan *scan, const QhSearch *search)
 	const QhQueryState *q = &scan->q;
 
 	/*
-	 * refining alone takes more than ef for ten rows; the candidates of a stage are found before
-	 * the first is given
+	 * refining alone takes more than ef for ten rows, and so do rows in doubt; the candidates of a
+	 * stage are found before the first is given
 	 */
-	double		enough = q->refine_prepared ? 2 * q->ef : q->ef;
+	double		enough = q->refine_prepared || q->rescore ? 2 * q->ef : q->ef;
 
 	enough = Max(enough, Max(q->stage.ncandidates, q->stage.max_near));
 	return q->from_graph.n > enough &&
