@@ -23,9 +23,12 @@ SELECT c.*, s.within_a_tenth FROM (VALUES
     ('bitvec', 'binary_quantize(a_vector(SEED, 64))', 16, 4000, 64, 0.7),
     ('bitvec', 'binary_quantize(a_vector(SEED, 64))', 16, 1, 64, 1.0),
     ('real[]', 'a_vector(SEED, 32)', 16, 3000, 32, 1.0),
+    ('real[]', 'a_vector(SEED, 8)', 16, 3000, 8, 1.0),
+    ('real[]', 'a_vector(SEED, 9)', 16, 3000, 9, 1.0),
     ('real[]', 'a_vector(SEED, 768)', 16, 300, 768, 1.0),
     ('real[]', 'a_vector(SEED, 256)', 100, 300, 256, 1.0),
     ('real[]', 'a_vector(SEED, 8000)', 2, 12, 8000, 1.0),
+    ('qvec8', 'quantize_int8(a_vector(SEED, 4))', 16, 3000, 4, 1.0),
     ('qvec8', 'quantize_int8(a_vector(SEED, 300))', 12, 800, 300, 1.0)) AS c(type, source, m, rows, dims, distinct_share), compare(type, source, m, rows, dims, distinct_share) AS s;
 
 -- and with every compression and finer code, few rows and many

@@ -83,7 +83,7 @@ is_empty(Relation index, Relation heap, QhIndex *ix)
  * after it.
  */
 static void
-make_empty(Relation index)
+make_empty(Relation index, const QhColumn *column)
 {
 	Buffer		meta_buf = qh_page_read(index, MAIN_FORKNUM, QH_META_BLKNO, QH_PAGE_META, 0, BUFFER_LOCK_EXCLUSIVE);
 	Buffer		entry_buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_EXCLUSIVE);
@@ -92,6 +92,7 @@ make_empty(Relation index)
 	QhEntry		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, entry_buf, 0));
 
 	meta->ndims = 0;
+	qh_meta_choose_codes(meta, index, column);
 	meta->code_nbytes = meta->refine_nbytes = 0;
 	meta->group_nslots = meta->group_npages = meta->group_nhubs = 0;
 	meta->built_nnodes = meta->built_nrows = 0;
@@ -128,13 +129,14 @@ bool
 qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix)
 {
 	uint32		ndims = ix->meta.ndims;
+	const QhColumn *column = qh_column(index);
 
 	/*
 	 * Not if the dimension is stated, nor if the index has a centroid, which rows have trained: it
 	 * has to be rebuilt.  Other table access methods may keep old rows in ways that row_is_left
 	 * does not know.
 	 */
-	if (qh_option_check(index, qh_column(index)) > 0 || ix->meta.nparam_pages > 0 ||
+	if (qh_option_check(index, column) > 0 || ix->meta.nparam_pages > 0 ||
 		heap->rd_tableam != GetHeapamTableAmRoutine() ||
 		!is_empty(index, heap, ix) || !lock_alone(index))
 		return false;
@@ -143,7 +145,7 @@ qh_unsettle_ndims(Relation index, Relation heap, QhIndex *ix)
 	ix = qh_index_acquire(index, CurrentMemoryContext);
 	if (ix->meta.ndims == ndims && is_empty(index, heap, ix))
 	{
-		make_empty(index);
+		make_empty(index, column);
 		drop_groups(index);
 		CacheInvalidateRelcache(index);
 	}

@@ -83,9 +83,11 @@ extern char *qhnswbuildphasename(int64 phasenum);
  * Size has 32 bits.
  */
 extern Size qh_build_array_nbytes(uint64 n, Size each);
+/* Kind and widths of the codes, as far as they are known: the dimension has a say. */
+extern void qh_meta_choose_codes(QhMeta meta, Relation index, const QhColumn *column);
 /* The metapage of a new index, without what follows from the dimension. */
 extern void qh_meta_init(QhMeta meta, Relation index, const QhColumn *column);
-/* Fill the parts of the metapage that follow from the dimension. */
+/* Fill the parts of the metapage that follow from the dimension, the kind of the codes among them. */
 extern void qh_meta_set_ndims(QhMeta meta, uint32 ndims);
 /* Parameters of graphs, from the metapage. */
 extern void qh_build_set_params(QhBuild *build);

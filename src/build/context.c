@@ -36,12 +36,37 @@ code_nbytes(uint32 ndims, const QvCodecParams *params)
 	return qv_codec_slot_nbytes(params);
 }
 
+/* Vectors of so few dimensions are no larger than the 256 bits that codes are padded to. */
+#define FLOAT_CODE_NDIMS	8
+
+/* The floats themselves are the codes where nothing would be gained by others, and then nothing is finer. */
+static void
+prefer_floats(QhMeta meta)
+{
+	if (meta->code_kind != QV_CODE_RABITQ ||
+		(meta->code_nbits < 32 && (meta->ndims == 0 || meta->ndims > FLOAT_CODE_NDIMS)))
+		return;
+	meta->code_kind = QV_CODE_FLOAT;
+	meta->code_nbits = 32;
+	meta->refine_nbits = 0;
+}
+
+void
+qh_meta_choose_codes(QhMeta meta, Relation index, const QhColumn *column)
+{
+	meta->code_kind = column->kind;
+	meta->code_nbits = qh_option_code_nbits(index, column);
+	meta->refine_nbits = qh_option_refine_nbits(index);
+	prefer_floats(meta);
+}
+
 void
 qh_meta_set_ndims(QhMeta meta, uint32 ndims)
 {
 	QvCodecParams params;
 
 	meta->ndims = ndims;
+	prefer_floats(meta);
 	qh_meta_params(meta, &params);
 	meta->code_nbytes = code_nbytes(ndims, &params);
 	if (meta->refine_nbits != 0)
@@ -59,9 +84,7 @@ qh_meta_init(QhMeta meta, Relation index, const QhColumn *column)
 	meta->magic = QH_MAGIC;
 	meta->version = QH_FORMAT_VERSION;
 	meta->metric = column->metric;
-	meta->code_kind = column->kind;
-	meta->code_nbits = qh_option_code_nbits(index, column);
-	meta->refine_nbits = qh_option_refine_nbits(index);
+	qh_meta_choose_codes(meta, index, column);
 	meta->m = qh_option_m(index);
 	meta->ef_construction = qh_option_ef_construction(index);
 	meta->hub_fraction = qh_option_hub_fraction(index);
@@ -116,7 +139,7 @@ void
 qh_build_set_ndims(QhBuild *build, uint32 ndims)
 {
 	qh_meta_set_ndims(&build->meta, ndims);
-	if (build->sample_ndims != ndims)
+	if (build->sample_ndims != ndims || build->meta.code_kind == QV_CODE_FLOAT)
 	{
 		build->centroid = NULL;
 		build->meta.ncentres = build->meta.ncentres_built = 0;

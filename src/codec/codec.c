@@ -16,6 +16,8 @@ ops_of(QvCodeKind kind, uint32_t nbits)
 			return &qv_bits_ops;
 		case QV_CODE_RABITQ:
 			return nbits == 1 ? &qv_rabitq_ops : &qv_finer_ops;
+		case QV_CODE_FLOAT:
+			return &qv_float_ops;
 	}
 	return NULL;
 }

@@ -29,7 +29,8 @@ typedef enum QvMetric
 typedef enum QvCodeKind
 {
 	QV_CODE_BITS = 1,			/* the column's own bits */
-	QV_CODE_RABITQ = 2			/* centred, rotated, nbits a dimension, with factors */
+	QV_CODE_RABITQ = 2,			/* centred, rotated, nbits a dimension, with factors */
+	QV_CODE_FLOAT = 3			/* the vector itself, at unit length under cosine */
 } QvCodeKind;
 
 /* What the slots are for; decides what they leave out. */
@@ -45,11 +46,11 @@ typedef struct QvCodecParams
 	QvCodeKind	kind;
 	QvMetric	metric;
 	uint32_t	ndims;			/* of the column's values */
-	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ */
+	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ; 32 for FLOAT */
 	QvCodecPurpose purpose;
 	uint64_t	seed;			/* of the rotation */
-	const float *centroid;		/* ndims floats, or NULL for the origin; only for L2 and cosine.  Cosine: mean of normalised vectors */
-	uint32_t	ncentres;		/* besides the centroid, at most QV_MAX_CENTRES; 0 for BITS */
+	const float *centroid;		/* ndims floats, or NULL for the origin; RABITQ under L2 and cosine only.  Cosine: mean of normalised vectors */
+	uint32_t	ncentres;		/* besides the centroid, at most QV_MAX_CENTRES; 0 but for RABITQ */
 	const float *centres;		/* ncentres times ndims floats, in the space of the centroid */
 } QvCodecParams;
 
@@ -61,6 +62,7 @@ typedef struct QvCodecParams
 
 #define QV_BITS_MAX_NDIMS		64000	/* as the type bitvec */
 #define QV_RABITQ_MAX_NDIMS		16000	/* as the types qvec8 and vector; fewer where nbits > 4 */
+#define QV_FLOAT_MAX_NDIMS		2040
 #define QV_SLOT_MAX_NBYTES		8160	/* a slot must fit a page beside its header */
 
 typedef struct QvCodec QvCodec; /* immutable once made: may be shared */
@@ -81,18 +83,18 @@ extern size_t qv_codec_sizeof(const QvCodecParams *params);
 extern QvCodec *qv_codec_init(void *mem, const QvCodecParams *params);	/* copies centroid and centres */
 
 /*
- * Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and of 1 for
+ * Bytes of one code slot: bits followed by factors, a multiple of 4 for RABITQ and FLOAT, of 1 for
  * BITS.  Slots may lie at any address.  Layout: README.md, "Slots".
  */
 extern size_t qv_codec_slot_nbytes(const QvCodecParams *params);
-/* Coordinates of the code after padding (ndims for BITS, >= 256 and a multiple of 64 for RABITQ), whatever nbits. */
+/* Coordinates of the code after padding (ndims for BITS and FLOAT, >= 256 and a multiple of 64 for RABITQ), whatever nbits. */
 extern uint32_t qv_codec_code_nbits(const QvCodecParams *params);
 
 /*
- * Encode one value into slot.  BITS: value is packed bits ((ndims + 7) / 8 bytes).  RABITQ: value is
+ * Encode one value into slot.  BITS: value is packed bits ((ndims + 7) / 8 bytes).  Others: value is
  * ndims finite floats (not normalised; a cosine codec normalises itself and the caller has
  * seen to it that the norm is not zero).  scratch: qv_codec_scratch_nbytes() bytes, 16-byte aligned
- * (none, and NULL will do, for BITS).
+ * (none, and NULL will do, for BITS and FLOAT).
  */
 extern size_t qv_codec_scratch_nbytes(const QvCodec *codec);
 extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *slot, void *scratch);
@@ -147,15 +149,15 @@ extern uint32_t qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 
 /*
- * Distance between codes, symmetric, finite, in the unit of the estimates.  Coarser than a query's estimate: both sides are
- * signs, whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
+ * Distance between codes, symmetric, finite, in the unit of the estimates.  RABITQ: coarser than a query's estimate, as both
+ * sides are signs, whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
  */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);
 /* The same of each of nrows slots and each of nslots, both stride bytes apart; dist holds a row of nslots for each of the former. */
 extern void qv_codec_pair_block(const QvCodec *codec, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int nslots, float *dist);
 
-/* Squared distance of the value to its own centre (cosine: of the value normalised); 0 for BITS.  Requires the purpose TRAVERSE. */
+/* Squared distance of the value to its own centre (cosine: of the value normalised); 0 for BITS and FLOAT, which have none.  Requires the purpose TRAVERSE. */
 extern float qv_codec_norm2(const QvCodec *codec, const uint8_t *slot);
 /* The number of that centre, which may be one that the codec does not know; 0 for BITS.  Requires the purpose TRAVERSE. */
 extern uint32_t qv_codec_centre(const QvCodec *codec, const uint8_t *slot);

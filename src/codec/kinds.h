@@ -101,5 +101,6 @@ extern uint32_t qv_sweep_by_score(QvScore *score, const QvQuery *query, const Qv
 extern const QvCodeOps qv_bits_ops;
 extern const QvCodeOps qv_rabitq_ops;	/* 1 bit a dimension */
 extern const QvCodeOps qv_finer_ops;	/* more */
+extern const QvCodeOps qv_float_ops;
 
 #endif							/* QV_CODEC_KINDS_H */

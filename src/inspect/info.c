@@ -56,6 +56,21 @@ qh_inspect_open(Oid relid, Relation *heap)
 }
 
 static const char *
+code_name(int kind)
+{
+	switch (kind)
+	{
+		case QV_CODE_BITS:
+			return "bits";
+		case QV_CODE_RABITQ:
+			return "rabitq";
+		case QV_CODE_FLOAT:
+			return "float";
+	}
+	return "unknown";
+}
+
+static const char *
 metric_name(int metric)
 {
 	switch (metric)
@@ -135,7 +150,7 @@ set_parameters(QhNamedRow *row, const QhIndex *ix)
 
 	qh_named_row_set(row, "format_version", Int32GetDatum(meta->version));
 	qh_named_row_set(row, "metric", CStringGetTextDatum(metric_name(meta->metric)));
-	qh_named_row_set(row, "code", CStringGetTextDatum(meta->code_kind == QV_CODE_BITS ? "bits" : "rabitq"));
+	qh_named_row_set(row, "code", CStringGetTextDatum(code_name(meta->code_kind)));
 	qh_named_row_set(row, "bits_per_dim", Int32GetDatum(meta->code_nbits));
 	if (meta->ndims == 0)
 		qh_named_row_set_null(row, "dims");

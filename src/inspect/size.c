@@ -2,7 +2,7 @@
  * size.c
  *		qhnsw_estimate_size: how large an index will be, before it is built.
  *
- * The codec says what a code takes, the store where it goes; nothing here counts bytes of
+ * The build says which codes there are, the store where they go; nothing here counts bytes of
  * its own.  See README.md, section "Size".
  */
 #include "compat.h"
@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "am/am.h"
+#include "build/build.h"
 #include "inspect/inspect.h"
 #include "store/geometry.h"
 #include "type/bitvec.h"
@@ -80,45 +81,24 @@ refine_nbits(const char *refine)
 	return 0;
 }
 
-/* Bytes of a slot; an error where no page holds one. */
-static uint32
-slot_nbytes(const QvCodecParams *params)
-{
-	const char *fault = qv_codec_params_fault(params);
-
-	if (fault != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("cannot index %u dimensions: %s", params->ndims, fault)));
-	return qv_codec_slot_nbytes(params);
-}
-
 /* The codes of the index, of the same size whatever the metric. */
 static void
 choose_codes(QhMeta meta, const char *type, const char *compression, const char *refine)
 {
 	bool		bits = strcmp(type, "bitvec") == 0;
-	QvCodecParams params = {0};
 
-	params.kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
-	params.metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
-	params.ndims = meta->ndims;
-	params.nbits = compression_nbits(compression);
-	params.purpose = QV_PURPOSE_TRAVERSE;
-	if (!is_float_type(type) && params.nbits != 1)
+	meta->code_kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
+	meta->metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
+	meta->code_nbits = compression_nbits(compression);
+	if (!is_float_type(type) && meta->code_nbits != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("compression applies only to float columns, not to type %s", type)));
-	meta->code_kind = params.kind;
-	meta->code_nbytes = slot_nbytes(&params);
-
-	params.nbits = refine_nbits(refine);
-	params.purpose = QV_PURPOSE_REFINE;
-	if (bits && params.nbits != 0)
+	meta->refine_nbits = refine_nbits(refine);
+	if (bits && meta->refine_nbits != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("refine does not apply to type %s, whose codes are exact", type)));
-	meta->refine_nbytes = params.nbits == 0 ? 0 : slot_nbytes(&params);
 }
 
 /* Slots of posting lists where rows are spread evenly over nodes. */
@@ -133,7 +113,7 @@ count_postings(double nrows, double nnodes, const QhMetaData *meta)
 		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);
 }
 
-/* Bytes of an index of that many rows with this metapage, filled in but for its geometry. */
+/* Bytes of an index of that many rows with this metapage. */
 static int64
 index_nbytes(QhMeta meta, double nrows, double distinct)
 {
@@ -147,9 +127,8 @@ index_nbytes(QhMeta meta, double nrows, double distinct)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a qhnsw index cannot hold more than %u nodes, and this one would have %.0f",
 						QH_MAX_NODES / 2, nslots)));
-	if (meta->code_kind != QV_CODE_BITS)
+	if (meta->code_kind == QV_CODE_RABITQ)
 		meta->nparam_pages = qh_meta_param_pages(meta);
-	qh_geometry_choose(meta);
 	fault = qh_geometry_init(&geo, meta);
 	if (fault != NULL)
 		elog(ERROR, "cannot lay out an index: %s", fault);
@@ -220,10 +199,10 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 				 errmsg("distinct_share must be greater than 0 and at most 1, not %g", distinct)));
 
 	meta.m = m;
-	meta.ndims = ndims;
 	choose_codes(&meta, type, compression, refine);
 	choose_hubs(&meta, PG_GETARG_FLOAT8(7), PG_GETARG_INT32(8));
 	choose_centres(&meta, PG_GETARG_INT32(9));
+	qh_meta_set_ndims(&meta, ndims);
 	/* an empty index is its two head pages */
 	if (nrows == 0)
 		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);

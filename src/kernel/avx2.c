@@ -587,10 +587,17 @@ sum_tree_single(__m256 *s)
 
 #define LOAD_FLOATS(k) _mm256_loadu_ps((const float *) b + i + 8 * (k))
 #define LOAD_HALVES(k) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) ((const uint16_t *) b + i + 8 * (k))))
-#define ADD_PRODUCTS(k, y) sum[k] = _mm256_add_ps(sum[k], _mm256_mul_ps(_mm256_loadu_ps(a + i + 8 * (k)), y));
+
+AVX2 QV_INLINE __m256
+fast_add(QvFastOp op, __m256 sum, __m256 x, __m256 y)
+{
+	__m256		d = _mm256_sub_ps(x, y);
+
+	return _mm256_add_ps(sum, op == QV_FAST_L2SQ ? _mm256_mul_ps(d, d) : _mm256_mul_ps(x, y));
+}
 
 AVX2 QV_INLINE float
-fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
+fast_sum(QvFastOp op, const float *a, const void *b, size_t n)
 {
 	__m256		sum[8];
 	float		s[64];
@@ -599,7 +606,7 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 #define CLEAR(k) sum[k] = _mm256_setzero_ps();
 	QV_REPEAT8(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
+#define ADD(k) sum[k] = fast_add(op, sum[k], _mm256_loadu_ps(a + i + 8 * (k)), op == QV_FAST_DOT_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k));
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT8(ADD)
@@ -611,12 +618,11 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 	QV_REPEAT8(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] *
-			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
+		s[i % 64] += qv_fast_term(op, a, b, i);
 	return qv_sum_tree_single(s);
 }
 
-QV_DEFINE_FAST_DOTS(AVX2, avx2)
+QV_DEFINE_FAST_SUMS(AVX2, avx2)
 
 /* ---- Walsh-Hadamard transform ---- */
 

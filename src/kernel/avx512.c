@@ -937,11 +937,18 @@ sum_tree_single(const __m512 *s)
 #define LOAD_HALVES(k) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) ((const uint16_t *) b + i + 16 * (k))))
 #define LOAD_FLOATS_OF(mask, k) _mm512_maskz_loadu_ps((mask), (const float *) b + i + 16 * (k))
 #define LOAD_HALVES_OF(mask, k) _mm512_cvtph_ps(_mm256_maskz_loadu_epi16((mask), (const uint16_t *) b + i + 16 * (k)))
-#define ADD_PRODUCTS(k, x, y) sum[k] = _mm512_add_ps(sum[k], _mm512_mul_ps((x), (y)));
+
+AVX512 QV_INLINE __m512
+fast_add(QvFastOp op, __m512 sum, __m512 x, __m512 y)
+{
+	__m512		d = _mm512_sub_ps(x, y);
+
+	return _mm512_add_ps(sum, op == QV_FAST_L2SQ ? _mm512_mul_ps(d, d) : _mm512_mul_ps(x, y));
+}
 
 /* In the tail the accumulators past the end get +0, as in sum_floats. */
 AVX512 QV_INLINE float
-fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
+fast_sum(QvFastOp op, const float *a, const void *b, size_t n)
 {
 	__m512		sum[4];
 	size_t		i = 0;
@@ -949,7 +956,7 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 #define CLEAR(k) sum[k] = _mm512_setzero_ps();
 	QV_REPEAT4(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, _mm512_loadu_ps(a + i + 16 * (k)), kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
+#define ADD(k) sum[k] = fast_add(op, sum[k], _mm512_loadu_ps(a + i + 16 * (k)), op == QV_FAST_DOT_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k));
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT4(ADD)
@@ -961,15 +968,15 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 		size_t		rest = n - i - 16 * (k); \
 		__mmask16	mask = (__mmask16) (rest >= 16 ? 0xFFFF : low_bits(rest)); \
 		\
-		ADD_PRODUCTS(k, _mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
-					 kind == QV_HALVES ? LOAD_HALVES_OF(mask, k) : LOAD_FLOATS_OF(mask, k)) \
+		sum[k] = fast_add(op, sum[k], _mm512_maskz_loadu_ps(mask, a + i + 16 * (k)), \
+						  op == QV_FAST_DOT_HALVES ? LOAD_HALVES_OF(mask, k) : LOAD_FLOATS_OF(mask, k)); \
 	}
 	QV_REPEAT4(TAIL)
 #undef TAIL
 	return sum_tree_single(sum);
 }
 
-QV_DEFINE_FAST_DOTS(AVX512, avx512)
+QV_DEFINE_FAST_SUMS(AVX512, avx512)
 
 /* ---- Walsh-Hadamard transform ---- */
 

@@ -154,6 +154,7 @@ typedef struct QvKernels
 	 */
 	float		(*fast_dot_f32) (const float *a, const float *b, size_t n);
 	float		(*fast_dot_f16) (const float *a, const uint16_t *halves, size_t n);
+	float		(*fast_l2sq_f32) (const float *a, const float *b, size_t n);
 
 	/* The places, in order, of the elements of x that are less than limit, to out, which has room for n; returns how many. */
 	uint32_t	(*below_f32) (const float *x, uint32_t n, float limit, uint32_t *out);

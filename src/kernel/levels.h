@@ -242,6 +242,7 @@ qv_float_of_half(uint16_t half)
 	.l1_f32 = level##_l1_f32, \
 	.fast_dot_f32 = level##_fast_dot_f32, \
 	.fast_dot_f16 = level##_fast_dot_f16, \
+	.fast_l2sq_f32 = level##_fast_l2sq_f32, \
 	.below_f32 = level##_below_f32, \
 	.sort_u64 = level##_sort_u64, \
 	.fht_f32 = level##_fht_f32, \
@@ -343,24 +344,42 @@ level##_l1_f32(const float *a, const float *b, size_t n) \
 	return sum_floats(QV_FLOAT_L1, a, b, n); \
 }
 
-/* What a vector of floats is multiplied with; fast_dot() of the level's file does it. */
-typedef enum QvNumbers
+/* What is summed of a vector of floats and other numbers; fast_sum() of the level's file does it. */
+typedef enum QvFastOp
 {
-	QV_FLOATS,
-	QV_HALVES
-} QvNumbers;
+	QV_FAST_DOT,
+	QV_FAST_DOT_HALVES,
+	QV_FAST_L2SQ
+} QvFastOp;
 
-#define QV_DEFINE_FAST_DOTS(target, level) \
+#define QV_DEFINE_FAST_SUMS(target, level) \
 target static float \
 level##_fast_dot_f32(const float *a, const float *b, size_t n) \
 { \
-	return fast_dot(QV_FLOATS, a, b, n); \
+	return fast_sum(QV_FAST_DOT, a, b, n); \
 } \
 \
 target static float \
 level##_fast_dot_f16(const float *a, const uint16_t *halves, size_t n) \
 { \
-	return fast_dot(QV_HALVES, a, halves, n); \
+	return fast_sum(QV_FAST_DOT_HALVES, a, halves, n); \
+} \
+\
+target static float \
+level##_fast_l2sq_f32(const float *a, const float *b, size_t n) \
+{ \
+	return fast_sum(QV_FAST_L2SQ, a, b, n); \
+}
+
+/* The term of fast_sum() for one element. */
+QV_INLINE float
+qv_fast_term(QvFastOp op, const float *a, const void *b, size_t i)
+{
+	float		x = ((const QvFloat *) a)[i];
+	float		y = op == QV_FAST_DOT_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i];
+	float		d = x - y;
+
+	return op == QV_FAST_L2SQ ? d * d : x * y;
 }
 
 #endif							/* QV_KERNEL_LEVELS_H */

@@ -423,10 +423,17 @@ sum_tree_single(float32x4_t *s)
 
 #define LOAD_FLOATS(k) vld1q_f32((const float *) b + i + 4 * (k))
 #define LOAD_HALVES(k) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *) b + i + 4 * (k))))
-#define ADD_PRODUCTS(k, y) sum[k] = vaddq_f32(sum[k], vmulq_f32(vld1q_f32(a + i + 4 * (k)), y));
+
+QV_INLINE float32x4_t
+fast_add(QvFastOp op, float32x4_t sum, float32x4_t x, float32x4_t y)
+{
+	float32x4_t d = vsubq_f32(x, y);
+
+	return vaddq_f32(sum, op == QV_FAST_L2SQ ? vmulq_f32(d, d) : vmulq_f32(x, y));
+}
 
 QV_INLINE float
-fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
+fast_sum(QvFastOp op, const float *a, const void *b, size_t n)
 {
 	float32x4_t sum[16];
 	float		s[64];
@@ -435,7 +442,7 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 #define CLEAR(k) sum[k] = vdupq_n_f32(0);
 	QV_REPEAT16(CLEAR)
 #undef CLEAR
-#define ADD(k) ADD_PRODUCTS(k, kind == QV_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k))
+#define ADD(k) sum[k] = fast_add(op, sum[k], vld1q_f32(a + i + 4 * (k)), op == QV_FAST_DOT_HALVES ? LOAD_HALVES(k) : LOAD_FLOATS(k));
 	for (; i + 64 <= n; i += 64)
 	{
 		QV_REPEAT16(ADD)
@@ -447,12 +454,11 @@ fast_dot(QvNumbers kind, const float *a, const void *b, size_t n)
 	QV_REPEAT16(STORE)
 #undef STORE
 	for (; i < n; i++)
-		s[i % 64] += ((const QvFloat *) a)[i] *
-			(kind == QV_HALVES ? qv_float_of_half(((const QvHalf *) b)[i]) : ((const QvFloat *) b)[i]);
+		s[i % 64] += qv_fast_term(op, a, b, i);
 	return qv_sum_tree_single(s);
 }
 
-QV_DEFINE_FAST_DOTS(, neon)
+QV_DEFINE_FAST_SUMS(, neon)
 
 /* ---- Walsh-Hadamard transform ---- */
 

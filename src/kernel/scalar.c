@@ -237,41 +237,24 @@ sum_floats(QvFloatOp op, const QvFloat *x, const QvFloat *y, size_t n)
 
 QV_DEFINE_FLOAT_SUMS(, scalar)
 
-static float
-scalar_fast_dot_f32(const float *a, const float *b, size_t n)
+/* The same at single precision, in sixty-four accumulators. */
+QV_INLINE float
+fast_sum(QvFastOp op, const float *a, const void *b, size_t n)
 {
-	const QvFloat *x = a;
-	const QvFloat *y = b;
 	float		s[64] = {0};
 	size_t		i = 0;
 
 	for (; i + 64 <= n; i += 64)
 	{
 		for (size_t j = 0; j < 64; j++)
-			s[j] += x[i + j] * y[i + j];
+			s[j] += qv_fast_term(op, a, b, i + j);
 	}
 	for (; i < n; i++)
-		s[i % 64] += x[i] * y[i];
+		s[i % 64] += qv_fast_term(op, a, b, i);
 	return qv_sum_tree_single(s);
 }
 
-static float
-scalar_fast_dot_f16(const float *a, const uint16_t *halves, size_t n)
-{
-	const QvFloat *x = a;
-	const QvHalf *y = halves;
-	float		s[64] = {0};
-	size_t		i = 0;
-
-	for (; i + 64 <= n; i += 64)
-	{
-		for (size_t j = 0; j < 64; j++)
-			s[j] += x[i + j] * qv_float_of_half(y[i + j]);
-	}
-	for (; i < n; i++)
-		s[i % 64] += x[i] * qv_float_of_half(y[i]);
-	return qv_sum_tree_single(s);
-}
+QV_DEFINE_FAST_SUMS(, scalar)
 
 static uint32_t
 scalar_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)

@@ -691,13 +691,14 @@ naive_half(uint16_t half)
 
 /* The sum kernel.h defines, element by element. */
 static float
-naive_fast_dot(const float *a, const float *b, size_t n)
+naive_fast_sum(bool l2sq, const float *a, const float *b, size_t n)
 {
 	volatile float s[64] = {0};
 
 	for (size_t i = 0; i < n; i++)
 	{
-		volatile float product = a[i] * b[i];
+		volatile float d = a[i] - b[i];
+		volatile float product = l2sq ? d * d : a[i] * b[i];
 
 		s[i % 64] = s[i % 64] + product;
 	}
@@ -732,7 +733,7 @@ test_half_values(const QvKernels *level)
 }
 
 static void
-test_fast_dot(const QvKernels *level)
+test_fast_sums(const QvKernels *level)
 {
 	static const size_t longer[] = {768, 1000, 1024, 4099, 16000};
 	GuardedMemory ma = guarded_alloc(MAX_NFLOATS * sizeof(float) + 8);
@@ -751,8 +752,13 @@ test_fast_dot(const QvKernels *level)
 			fill_floats(a, n, pattern, &seed);
 			fill_floats(b, n, pattern, &seed);
 			for (int where = 0; where < NPLACES; where += n < 80 ? 1 : 4)
-				expect(same_float(level->fast_dot_f32(put_floats(&ma, a, n, where), put_floats(&mb, b, n, (where * 5 + i) % NPLACES), n),
-								  naive_fast_dot(a, b, n)), "fast_dot_f32", n, where, pattern);
+			{
+				const float *x = put_floats(&ma, a, n, where);
+				const float *y = put_floats(&mb, b, n, (where * 5 + i) % NPLACES);
+
+				expect(same_float(level->fast_dot_f32(x, y, n), naive_fast_sum(false, a, b, n)), "fast_dot_f32", n, where, pattern);
+				expect(same_float(level->fast_l2sq_f32(x, y, n), naive_fast_sum(true, a, b, n)), "fast_l2sq_f32", n, where, pattern);
+			}
 			/* numbers up to 2, or any */
 			for (size_t j = 0; j < n; j++)
 			{
@@ -765,11 +771,11 @@ test_fast_dot(const QvKernels *level)
 
 				memcpy(p, halves, n * sizeof(uint16_t));
 				expect(same_float(level->fast_dot_f16(put_floats(&ma, a, n, where), (const uint16_t *) (const void *) p, n),
-								  naive_fast_dot(a, b, n)), "fast_dot_f16", n, where, pattern);
+								  naive_fast_sum(false, a, b, n)), "fast_dot_f16", n, where, pattern);
 			}
 		}
 	}
-	report(level, "dot of floats and of halves at single precision, to the bit");
+	report(level, "dot of floats and of halves, and squared distance, at single precision, to the bit");
 	free(a);
 	free(b);
 	free(halves);
@@ -1325,7 +1331,7 @@ main(void)
 		test_int8_batches(level);
 		test_floats(level);
 		test_half_values(level);
-		test_fast_dot(level);
+		test_fast_sums(level);
 		test_float_error(level);
 		test_fht(level);
 		test_signs(level);
