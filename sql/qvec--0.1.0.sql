@@ -785,7 +785,10 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT row_blocks bigint, OUT bytes_per_row double precision, OUT trained boolean, OUT refine_bits integer,
     OUT trained_spread double precision, OUT spread double precision, OUT drift double precision, OUT inserted_spread double precision,
     OUT reindex_advised boolean,
-    OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint, OUT centres integer, OUT centre_slots bigint)
+    OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint, OUT centres integer, OUT centre_slots bigint,
+    OUT calibrated_at timestamptz, OUT calibrated_on text, OUT calibration_queries integer, OUT calibration_k integer,
+    OUT calibrated_rows bigint, OUT recall_targets real[], OUT recall_ef_search integer[], OUT recall_oversample real[],
+    OUT recall_reached real[])
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';
@@ -800,7 +803,7 @@ CREATE FUNCTION qhnsw_last_scan(
     OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
     OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint,
     OUT finer_codes_scored bigint, OUT reads_ahead bigint, OUT values_recomputed bigint, OUT fetch_batches bigint,
-    OUT rows_filtered bigint, OUT values_read bigint, OUT limited boolean)
+    OUT rows_filtered bigint, OUT values_read bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';
@@ -821,6 +824,20 @@ CREATE FUNCTION qhnsw_recall(index regclass, k integer, samples integer) RETURNS
     AS 'MODULE_PATHNAME', 'qhnsw_recall' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000000;
 COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
     'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries';
+
+CREATE FUNCTION qhnsw_calibrate(index regclass, queries real[] DEFAULT NULL, k integer DEFAULT 10,
+    OUT target real, OUT ef_search integer, OUT oversample real, OUT recall real)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qhnsw_calibrate' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
+COMMENT ON FUNCTION qhnsw_calibrate(regclass, real[], integer) IS
+    'measures what search effort reaches which recall, for rows of the table or queries given, and keeps that in the index';
+
+CREATE FUNCTION qhnsw_calibrate(index regclass, source regclass, vector_column name, k integer DEFAULT 10,
+    OUT target real, OUT ef_search integer, OUT oversample real, OUT recall real)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qhnsw_calibrate_on' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
+COMMENT ON FUNCTION qhnsw_calibrate(regclass, regclass, name, integer) IS
+    'measures what search effort reaches which recall, for queries that a column holds, and keeps that in the index';
 
 CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
     compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,

@@ -7,6 +7,7 @@
 #include "access/reloptions.h"
 #include "am/am.h"
 #include "build/build.h"
+#include "calibrate/calibrate.h"
 #include "planner/planner.h"
 #include "scan/scan.h"
 #include "commands/vacuum.h"
@@ -51,7 +52,7 @@ qhnsw_handler(PG_FUNCTION_ARGS)
 	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	am->amkeytype = InvalidOid;
 
-	am->ambuild = qhnswbuild;
+	am->ambuild = qh_build_and_calibrate;
 	am->ambuildempty = qhnswbuildempty;
 	am->aminsert = qhnswinsert;
 	am->ambulkdelete = qhnswbulkdelete;

@@ -88,7 +88,9 @@ make_empty(Relation index, const QhColumn *column)
 	Buffer		meta_buf = qh_page_read(index, MAIN_FORKNUM, QH_META_BLKNO, QH_PAGE_META, 0, BUFFER_LOCK_EXCLUSIVE);
 	Buffer		entry_buf = qh_page_read(index, MAIN_FORKNUM, QH_ENTRY_BLKNO, QH_PAGE_ENTRY, 0, BUFFER_LOCK_EXCLUSIVE);
 	GenericXLogState *xlog = GenericXLogStart(index);
-	QhMeta		meta = QhPageGetMeta(GenericXLogRegisterBuffer(xlog, meta_buf, 0));
+	Page		head = GenericXLogRegisterBuffer(xlog, meta_buf, 0);
+	QhMeta		meta = QhPageGetMeta(head);
+	QhCurve		curve = QhPageGetCurve(head);
 	QhEntry		entry = QhPageGetEntry(GenericXLogRegisterBuffer(xlog, entry_buf, 0));
 
 	meta->ndims = 0;
@@ -100,6 +102,7 @@ make_empty(Relation index, const QhColumn *column)
 	meta->ninserts_sampled = 0;
 	meta->ncentres = meta->ncentres_built = 0;
 	meta->added_head = QH_INVALID_NODE;
+	memset(curve, 0, sizeof(*curve));
 	entry->nentries = 0;
 	entry->nchanges++;
 	GenericXLogFinish(xlog);

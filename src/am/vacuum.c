@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "am/am.h"
+#include "calibrate/calibrate.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -680,7 +681,10 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	QhVacuum	vac;
 
 	if (info->analyze_only)
+	{
+		qh_calibrate_if_due(info);
 		return stats;
+	}
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -695,6 +699,7 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			qh_truncate_at_commit(&vac.rs);
 		MemoryContextDelete(vac.cxt);
 	}
+	qh_calibrate_if_due(info);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;
 }

@@ -138,6 +138,8 @@ qhnswbuildphasename(int64 phasenum)
 			return "linking shards";
 		case QH_SUBPHASE_WRITE:
 			return "writing pages";
+		case QH_SUBPHASE_CALIBRATE:
+			return "measuring recall";
 		default:
 			return NULL;
 	}

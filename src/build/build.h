@@ -34,7 +34,8 @@ typedef enum QhSubphase
 	QH_SUBPHASE_DIVIDE,			/* these three of a build in shards */
 	QH_SUBPHASE_BETWEEN,
 	QH_SUBPHASE_WITHIN,
-	QH_SUBPHASE_WRITE
+	QH_SUBPHASE_WRITE,
+	QH_SUBPHASE_CALIBRATE
 } QhSubphase;
 
 typedef struct QhDedup QhDedup;

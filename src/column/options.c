@@ -15,7 +15,8 @@
 #include "store/versioned_read.h"
 #include "utils/guc.h"
 
-int			qhnsw_ef_search = QH_DEFAULT_EF_SEARCH;
+int			qhnsw_ef_search = 0;
+double		qhnsw_target_recall = 0;
 double		qhnsw_oversample = 0;
 bool		qhnsw_rescore = true;
 int			qhnsw_iterative_scan = QH_ITERATIVE_STRICT;
@@ -88,9 +89,22 @@ define_reloptions(void)
 	add_int_reloption(qhnsw_relopt_kind, "m_low",
 					  "Number of 4-byte words for the links of the other nodes",
 					  0, QH_MIN_M_LOW, 2 * QH_MAX_M, AccessExclusiveLock);
+	add_real_reloption(qhnsw_relopt_kind, "target_recall",
+					   "Share of the nearest rows that scans are to find",
+					   0, QH_MIN_TARGET_RECALL, QH_MAX_TARGET_RECALL, ShareUpdateExclusiveLock);
 	add_int_reloption(qhnsw_relopt_kind, "dims",
 					  "Dimension of the column, where neither its type nor its rows say",
 					  0, 1, 64000, AccessExclusiveLock);
+}
+
+static bool
+check_target_recall(double *newval, void **extra, GucSource source)
+{
+	if (*newval == 0 || *newval >= QH_MIN_TARGET_RECALL)
+		return true;
+	GUC_check_errdetail("It is 0, for the index's own, or between %g and %g.",
+						QH_MIN_TARGET_RECALL, QH_MAX_TARGET_RECALL);
+	return false;
 }
 
 static void
@@ -98,8 +112,12 @@ define_settings(void)
 {
 	DefineCustomIntVariable("qhnsw.ef_search",
 							"Sets the number of candidates a search keeps.",
-							"Valid range is 1..10000.", &qhnsw_ef_search,
-							QH_DEFAULT_EF_SEARCH, 1, 10000, PGC_USERSET, 0, NULL, NULL, NULL);
+							"0 takes it from target_recall.", &qhnsw_ef_search,
+							0, 0, QH_MAX_EF_SEARCH, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("qhnsw.target_recall",
+							 "Sets the share of the nearest rows that scans are to find.",
+							 "0 takes the index's own.", &qhnsw_target_recall,
+							 0, 0, QH_MAX_TARGET_RECALL, PGC_USERSET, 0, check_target_recall, NULL, NULL);
 	DefineCustomRealVariable("qhnsw.oversample",
 							 "Sets how many candidates are rescored for each row wanted.",
 							 "0 takes the index's own.", &qhnsw_oversample,
@@ -152,6 +170,7 @@ qhnswoptions(Datum reloptions, bool validate)
 		{"hub_fraction", RELOPT_TYPE_REAL, offsetof(QhOptions, hub_fraction)},
 		{"m_low", RELOPT_TYPE_INT, offsetof(QhOptions, m_low)},
 		{"dims", RELOPT_TYPE_INT, offsetof(QhOptions, dims)},
+		{"target_recall", RELOPT_TYPE_REAL, offsetof(QhOptions, target_recall)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, qhnsw_relopt_kind,
@@ -228,6 +247,24 @@ qh_option_oversample(Relation index, int code_nbits)
 	if (options && options->oversample > 0)
 		return options->oversample;
 	return code_nbits == 1 ? 3.0 : code_nbits <= 4 ? 2.0 : 1.0;
+}
+
+bool
+qh_option_oversample_is_set(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	return qhnsw_oversample > 0 || (options && options->oversample > 0);
+}
+
+double
+qh_option_target_recall(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	if (qhnsw_target_recall > 0)
+		return qhnsw_target_recall;
+	return options ? options->target_recall : 0;
 }
 
 uint32

@@ -40,12 +40,16 @@ typedef struct QhOptions
 	double		hub_fraction;	/* 0 = no graph of low storage */
 	int			m_low;			/* 0 = the default */
 	int			dims;			/* 0 = from the type or the first row */
+	double		target_recall;	/* 0 = the default, and no less effort than that without a curve */
 } QhOptions;
 
 #define QH_DEFAULT_M				16
 #define QH_DEFAULT_EF_CONSTRUCTION	64
 #define QH_DEFAULT_M_LOW			10
 #define QH_DEFAULT_EF_SEARCH		40
+#define QH_DEFAULT_TARGET_RECALL	0.95
+#define QH_MIN_TARGET_RECALL		0.5
+#define QH_MAX_TARGET_RECALL		0.999
 
 typedef enum QhIterativeScan
 {
@@ -54,7 +58,8 @@ typedef enum QhIterativeScan
 	QH_ITERATIVE_STRICT
 } QhIterativeScan;
 
-extern int	qhnsw_ef_search;
+extern int	qhnsw_ef_search;	/* 0 = by the recall wanted; effort.c */
+extern double qhnsw_target_recall;	/* 0 = the index's own */
 extern double qhnsw_oversample;
 extern bool qhnsw_rescore;
 extern int	qhnsw_iterative_scan;
@@ -77,6 +82,10 @@ extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
 extern int	qh_option_refine_nbits(Relation index);
 /* The setting, else the index's option, else the default for codes of so many bits. */
 extern double qh_option_oversample(Relation index, int code_nbits);
+/* Does the setting or the index's option say it? */
+extern bool qh_option_oversample_is_set(Relation index);
+/* Recall that the setting, or else the index's option, asks for; 0 = neither does. */
+extern double qh_option_target_recall(Relation index);
 /*
  * Check the options against the column; an error where they do not fit.  Returns the dimension
  * that they or the type state, 0 if none.

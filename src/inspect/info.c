@@ -10,15 +10,19 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "compat.h"
 #include "inspect/inspect.h"
 #include "inspect/named_row.h"
 #include "miscadmin.h"
 #include "scan/scan.h"
+#include "store/curve.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(qhnsw_info);
 PG_FUNCTION_INFO_V1(qhnsw_last_scan);
@@ -215,6 +219,53 @@ set_drift(QhNamedRow *row, const QhIndex *ix, const QhDrift *drift)
 		qh_named_row_set_null(row, "reindex_advised");
 }
 
+static Datum
+float4_array(const QhCurveData *curve, Size offset)
+{
+	Datum		values[QH_CURVE_MAX_POINTS];
+
+	for (uint32 i = 0; i < curve->npoints; i++)
+		values[i] = Float4GetDatum(*(const float4 *) ((const char *) &curve->points[i] + offset));
+	return PointerGetDatum(construct_array(values, curve->npoints, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
+}
+
+static Datum
+ef_array(const QhCurveData *curve)
+{
+	Datum		values[QH_CURVE_MAX_POINTS];
+
+	for (uint32 i = 0; i < curve->npoints; i++)
+		values[i] = Int32GetDatum((int32) curve->points[i].ef);
+	return PointerGetDatum(construct_array(values, curve->npoints, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* What was measured of recall, when and on what. */
+static void
+set_curve(QhNamedRow *row, const QhCurveData *curve)
+{
+	static const char *const columns[] = {
+		"calibrated_at", "calibrated_on", "calibration_queries", "calibration_k", "calibrated_rows",
+		"recall_targets", "recall_ef_search", "recall_oversample", "recall_reached"
+	};
+
+	if (curve->npoints == 0)
+	{
+		for (int i = 0; i < lengthof(columns); i++)
+			qh_named_row_set_null(row, columns[i]);
+		return;
+	}
+	qh_named_row_set(row, "calibrated_at", TimestampTzGetDatum(curve->measured_at));
+	qh_named_row_set(row, "calibrated_on",
+					 CStringGetTextDatum(curve->source == QH_CURVE_QUERIES ? "queries" : "rows"));
+	qh_named_row_set(row, "calibration_queries", Int32GetDatum((int32) curve->nqueries));
+	qh_named_row_set(row, "calibration_k", Int32GetDatum(curve->k));
+	qh_named_row_set(row, "calibrated_rows", Int64GetDatum((int64) curve->nrows));
+	qh_named_row_set(row, "recall_targets", float4_array(curve, offsetof(QhCurvePoint, target)));
+	qh_named_row_set(row, "recall_ef_search", ef_array(curve));
+	qh_named_row_set(row, "recall_oversample", float4_array(curve, offsetof(QhCurvePoint, oversample)));
+	qh_named_row_set(row, "recall_reached", float4_array(curve, offsetof(QhCurvePoint, recall)));
+}
+
 Datum
 qhnsw_info(PG_FUNCTION_ARGS)
 {
@@ -224,6 +275,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	Counts		counts = {0};
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 	QhDrift		drift = {0};
+	QhCurveData curve;
 	QhNamedRow	row;
 
 	qh_named_row_begin(&row, fcinfo);
@@ -233,6 +285,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 				 errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
 				 errdetail("Its build did not end.")));
 	ix = qh_index_acquire(index, CurrentMemoryContext);
+	qh_curve_read(index, &curve);
 	if (ix->meta.ndims > 0)
 	{
 		QhRelStore	rs;
@@ -246,6 +299,7 @@ qhnsw_info(PG_FUNCTION_ARGS)
 	set_parameters(&row, ix);
 	set_counts(&row, ix, &counts, nblocks);
 	set_drift(&row, ix, &drift);
+	set_curve(&row, &curve);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
 	PG_RETURN_DATUM(qh_named_row_end(&row));
@@ -271,6 +325,8 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	qh_named_row_set(&row, "fetch_batches", Int64GetDatum(qh_last_scan.nbatches));
 	qh_named_row_set(&row, "rows_filtered", Int64GetDatum(qh_last_scan.nfiltered));
 	qh_named_row_set(&row, "values_read", Int64GetDatum(qh_last_scan.nvalues));
+	qh_named_row_set(&row, "ef_search", Int32GetDatum(qh_last_scan.ef));
+	qh_named_row_set(&row, "oversample", Float8GetDatum(qh_last_scan.oversample));
 	qh_named_row_set(&row, "limited", BoolGetDatum(qh_last_scan.limited));
 	PG_RETURN_DATUM(qh_named_row_end(&row));
 }

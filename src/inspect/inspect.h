@@ -31,6 +31,11 @@ typedef struct QhDrift
 	double		inserted_spread;	/* of these from their centres */
 } QhDrift;
 
+/* ---- recall.c ---- */
+/* Errors: an argument that is not between 1 and max; a table that the caller may not read all of. */
+extern void qh_inspect_check_argument(const char *name, int value, int max);
+extern void qh_inspect_check_rights(Relation heap);
+
 /* ---- drift.c ---- */
 extern void qh_measure_drift(QhRelStore *rs, QhDrift *result);
 extern bool qh_reindex_advised(const QhDrift *drift);

@@ -272,8 +272,8 @@ search_index(Recall *recall, Snapshot snapshot)
 
 /* ---- putting it together ---- */
 
-static void
-check_argument(const char *name, int value, int max)
+void
+qh_inspect_check_argument(const char *name, int value, int max)
 {
 	if (value < 1 || value > max)
 		ereport(ERROR,
@@ -282,8 +282,8 @@ check_argument(const char *name, int value, int max)
 }
 
 /* The result tells of rows: the caller must be allowed to read all of them. */
-static void
-check_rights(Relation heap)
+void
+qh_inspect_check_rights(Relation heap)
 {
 	if (pg_class_aclcheck(RelationGetRelid(heap), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(heap));
@@ -330,14 +330,14 @@ qhnsw_recall(PG_FUNCTION_ARGS)
 
 	recall.k = PG_GETARG_INT32(1);
 	recall.max_samples = PG_GETARG_INT32(2);
-	check_argument("k", recall.k, MAX_K);
-	check_argument("samples", recall.max_samples, MAX_SAMPLES);
+	qh_inspect_check_argument("k", recall.k, MAX_K);
+	qh_inspect_check_argument("samples", recall.max_samples, MAX_SAMPLES);
 	recall.index = qh_inspect_open(PG_GETARG_OID(0), &recall.heap);
 	if (!recall.index->rd_index->indisvalid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid", RelationGetRelationName(recall.index))));
-	check_rights(recall.heap);
+	qh_inspect_check_rights(recall.heap);
 
 	/* functions of an index run as in any maintenance: as the table's owner, restricted */
 	GetUserIdAndSecContext(&user, &security);

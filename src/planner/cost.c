@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "column/effort.h"
 #include "column/options.h"
 #include "planner/planner.h"
 #include "compat.h"
@@ -73,7 +74,7 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index_close(index, NoLock);
 
 	per_code = cpu_operator_cost + UNCACHED * random_page_cost;
-	ncodes = Min(CODES_PER_EF * qhnsw_ef_search, ntuples);
+	ncodes = Min(CODES_PER_EF * qh_effort_planned(), ntuples);
 	if (qhnsw_flat)
 	{
 		ncodes = ntuples;

@@ -28,6 +28,7 @@
 #define MOST_ROWS			281474976710656.0
 
 QhScanStats qh_last_scan;
+const QhForced *qh_forced = NULL;
 
 /* ---- begin and end ---- */
 
@@ -111,7 +112,10 @@ consult_plan(QhScan *scan)
 
 	qh_plan_find(&scan->plan, scan->desc, scan->cxt);
 	qh_plan_bounds(&scan->plan, &q->bounds);
-	wanted = qh_plan_wanted(&scan->plan);
+	if (qh_forced != NULL)
+		wanted = (QhWanted) {.rows = qh_forced->wanted, .exact = true};
+	else
+		wanted = qh_plan_wanted(&scan->plan);
 	consult_wanted(scan, &wanted);
 
 	/* bounds can be compared only with distances that are those of the filter */
@@ -233,6 +237,7 @@ reset_query(QhScan *scan)
 {
 	QhQueryState *q = &scan->q;
 	Relation	index = scan->desc->indexRelation;
+	QhEffort	effort;
 
 	memset(q, 0, sizeof(*q));
 	q->rows.list.cxt = scan->query_cxt;
@@ -240,11 +245,13 @@ reset_query(QhScan *scan)
 	qh_queue_init(&q->refining.queue, scan->query_cxt, qh_scan_memory(QH_REFINE_MEMORY));
 	qh_queue_init(&q->late, scan->query_cxt, qh_scan_memory(QH_LATE_MEMORY));
 
-	q->ef = qhnsw_ef_search;
 	q->rescore_codes = scan->column->metric == QV_METRIC_JACCARD;
 	q->rescore = scan->column->kind != QV_CODE_BITS && qhnsw_rescore;
 	q->ix = qh_index_acquire(index, scan->query_cxt);
-	q->oversample = qh_option_oversample(index, q->ix->meta.code_nbits);
+	effort = qh_forced != NULL ? qh_forced->effort :
+		qh_effort(index, &q->ix->curve, q->ix->meta.code_nbits);
+	q->ef = q->stats.ef = effort.ef;
+	q->oversample = q->stats.oversample = effort.oversample;
 	q->heap = scan->desc->heapRelation;
 	qh_relstore_init(&scan->rs, index, q->ix);
 }
@@ -321,7 +328,8 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 	if (!scan->started)
 	{
 		start(scan);
-		qh_count_index_scan(desc);
+		if (qh_forced == NULL)
+			qh_count_index_scan(desc);
 	}
 	if (scan->q.queued)
 		found = qh_rescore_next(scan, &desc->xs_heaptid);

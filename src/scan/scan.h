@@ -8,6 +8,7 @@
 #define QH_SCAN_H
 
 #include "access/genam.h"
+#include "column/effort.h"
 
 /* What a scan did, from its query's first row on: shown by qhnsw_last_scan(). */
 typedef struct QhScanStats
@@ -26,11 +27,25 @@ typedef struct QhScanStats
 	uint64		nlate;			/* rows found after their place in the order */
 	uint64		nfiltered;		/* heap rows fetched that the query's filter drops */
 	uint64		nvalues;		/* vectors read from rows, or computed, to decide the order */
+	int			ef;				/* ef_search, and oversample, that the scan had */
+	double		oversample;
 	bool		limited;		/* qhnsw.max_scan_tuples ended the graph search */
 } QhScanStats;
 
 /* Of the backend's last scan. */
 extern QhScanStats qh_last_scan;
+
+/*
+ * While recall is measured (src/calibrate): what scans take in place of what options, curve and
+ * plan say.  They are not counted as scans of the index.
+ */
+typedef struct QhForced
+{
+	QhEffort	effort;
+	double		wanted;			/* rows, as by a LIMIT */
+} QhForced;
+
+extern const QhForced *qh_forced;	/* NULL = nothing is measured */
 
 extern IndexScanDesc qhnswbeginscan(Relation index, int nkeys, int norderbys);
 extern void qhnswrescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys);

@@ -121,6 +121,50 @@ StaticAssertDecl(sizeof(QhMetaData) == 112, "metapage layout");
 
 #define QhPageGetMeta(page) ((QhMeta) PageGetContents(page))
 
+/*
+ * What search effort reaches which recall, as it was measured (src/calibrate): in the metapage,
+ * behind what others may keep there.
+ */
+typedef enum QhCurveSource
+{
+	QH_CURVE_ROWS = 1,			/* rows of the table were the queries */
+	QH_CURVE_QUERIES = 2		/* queries that somebody gave */
+} QhCurveSource;
+
+typedef struct QhCurvePoint
+{
+	float4		target;			/* recall asked for */
+	float4		recall;			/* reached by the effort, as measured; below target: no more was reached */
+	uint32		ef;				/* the effort: ef_search, and candidates rescored or refined */
+	float4		oversample;		/* for each row wanted; 0 = the index's own */
+} QhCurvePoint;
+
+#define QH_CURVE_MAX_POINTS 8
+#define QH_MAX_EF_SEARCH	10000
+
+typedef struct QhCurveData
+{
+	uint32		npoints;		/* 0 = nothing was measured; targets rise */
+	uint16		source;			/* QhCurveSource */
+	uint16		k;				/* rows a query */
+	uint32		nqueries;
+	uint32		nslots;			/* of the index when it was measured */
+	int64		measured_at;	/* TimestampTz */
+	uint64		nrows;			/* of the table, estimated */
+	float4		inserted_norm2; /* of the metapage, at that time */
+	uint32		reserved;
+	QhCurvePoint points[QH_CURVE_MAX_POINTS];
+} QhCurveData;
+
+typedef QhCurveData *QhCurve;
+
+#define QH_CURVE_OFFSET		1024
+#define QhPageGetCurve(page) ((QhCurve) (PageGetContents(page) + QH_CURVE_OFFSET))
+
+StaticAssertDecl(sizeof(QhMetaData) <= QH_CURVE_OFFSET, "metapage layout");
+StaticAssertDecl(sizeof(QhCurvePoint) == 16 && offsetof(QhCurveData, points) == 40, "metapage layout");
+StaticAssertDecl(QH_CURVE_OFFSET + sizeof(QhCurveData) <= QH_PAGE_NBYTES, "metapage layout");
+
 /* Block 1, after the page header. */
 typedef struct QhEntryData
 {

@@ -35,6 +35,7 @@ typedef struct QhIndex
 	struct QhIndex *next;		/* in the list of known indexes */
 
 	QhMetaData	meta;
+	QhCurveData curve;			/* npoints = 0: nothing was measured */
 	QhGeometry	geo;			/* valid only where meta.ndims > 0 */
 	QvCodecParams params;
 	QvCodec    *codec;			/* NULL where meta.ndims = 0 */

@@ -14,6 +14,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "store/added_centres.h"
+#include "store/curve.h"
 #include "store/index_load.h"
 #include "store/memory.h"
 #include "store/page.h"
@@ -287,6 +288,7 @@ qh_index_load(QhIndex *ix, Relation index)
 	MemoryContext old = MemoryContextSwitchTo(ix->cxt);
 
 	read_meta(index, &ix->meta);
+	qh_curve_read(index, &ix->curve);
 	if (ix->meta.ndims > 0)
 	{
 		load_codec(ix, index);

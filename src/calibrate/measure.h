@@ -1,0 +1,98 @@
+/*
+ * measure.h
+ *		The state of a measurement, which the files of this room share.
+ *
+ * The prototypes stand in the order of the files, from the lowest to the highest: a file calls
+ * those before it and none behind it.
+ */
+#ifndef QH_MEASURE_H
+#define QH_MEASURE_H
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "calibrate/calibrate.h"
+#include "column/column.h"
+#include "column/effort.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "portability/instr_time.h"
+#include "store/index_cache.h"
+
+/* A query, and the distances of the rows nearest to it. */
+typedef struct QhQuery
+{
+	Datum		value;
+	ItemPointerData tid;		/* of the row that it was drawn from, as the index has it; invalid = none */
+	ItemPointerData version;	/* and of the version that the snapshot sees */
+	double	   *nearest;		/* a max-heap */
+	int			nnearest;
+} QhQuery;
+
+typedef struct QhMeasure
+{
+	const QhCalibration *what;
+	MemoryContext cxt;			/* of all that follows */
+	QhIndex    *ix;
+	const QhColumn *column;
+	FmgrInfo	distance;
+	Oid			collation;
+	int16		typlen;
+
+	IndexInfo  *info;
+	EState	   *estate;
+	TupleTableSlot *slot;
+	MemoryContext row_cxt;		/* reset after each row */
+	IndexFetchTableData *fetch;
+	IndexScanDesc scan;
+
+	QhQuery    *queries;
+	int			nqueries;
+	int			least;			/* so many tell something */
+	bool		drawn;			/* queries are rows of the table, which are left out of their answers */
+	double		row_ms;			/* to fetch and evaluate a row, as found when they were drawn */
+
+	instr_time	start;
+} QhMeasure;
+
+/* ---- rows.c: rows of the table, their values and distances ---- */
+
+extern void qh_measure_begin(QhMeasure *measure, const QhCalibration *what);
+extern void qh_measure_end(QhMeasure *measure);
+/* Milliseconds since it began. */
+extern double qh_measure_elapsed(const QhMeasure *measure);
+/* Is this share of the time over? */
+extern bool qh_measure_is_over(const QhMeasure *measure, double share);
+/* The indexed value of the row in the slot, in row_cxt; false if it is not indexed. */
+extern bool qh_measure_value(QhMeasure *measure, Datum *value);
+/* Put the row that a row pointer of the index leads to into the slot; false if there is none. */
+extern bool qh_measure_fetch(QhMeasure *measure, const ItemPointerData *tid);
+extern double qh_measure_distance(QhMeasure *measure, Datum value, const QhQuery *query);
+
+/* ---- queries.c: rows drawn as queries ---- */
+
+extern void qh_measure_draw(QhMeasure *measure);
+
+/* ---- probe.c: scans of the index ---- */
+
+typedef struct QhProbe
+{
+	double		recall;
+	double		cost;			/* of a query, in codes scored at random places */
+} QhProbe;
+
+/* The distances of the rows that a scan for a query finds with this effort, in its order. */
+extern int	qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort, double *dist);
+/* What all queries find.  False if time is over. */
+extern bool qh_probe(QhMeasure *measure, const QhEffort *effort, QhProbe *out);
+
+/* ---- truth.c: the nearest rows of each query ---- */
+
+/* Drops queries that there is no time for. */
+extern void qh_measure_truth(QhMeasure *measure);
+
+/* ---- ladder.c: the least effort for each target ---- */
+
+/* Fills the points of the curve; false if not even one effort could be measured. */
+extern bool qh_ladder_climb(QhMeasure *measure, QhCurveData *curve);
+
+#endif							/* QH_MEASURE_H */

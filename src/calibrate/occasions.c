@@ -1,0 +1,147 @@
+/*
+ * occasions.c
+ *		When recall is measured without being asked for: builds, VACUUM and ANALYZE.
+ *
+ * See README.md, section "Occasions".
+ */
+#include "compat.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "build/build.h"
+#include "calibrate/calibrate.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "store/curve.h"
+#include "store/index_cache.h"
+#include "store/page.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+/* What it may cost: a share of the build, but at least so many milliseconds. */
+#define SHARE_OF_BUILD	0.05
+#define LEAST_MS		2000.0
+
+/* Due again when the index is so many times as large, or inserted rows lie so much farther out. */
+#define GROWTH_DUE		1.5
+#define DRIFT_DUE		(1.25 * 1.25)	/* of squared distances, as inspect/drift.c advises */
+#define DRIFT_NINSERTS	32
+
+/* Measure, and keep what was found. */
+static void
+measure(Relation heap, Relation index, double nrows, double max_ms)
+{
+	QhCalibration what = {heap, index, .nrows = nrows, .k = QH_CALIBRATE_K, .max_ms = max_ms};
+	QhCurveData curve;
+
+	/* a new one, that sees the rows which the command itself has written */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	what.snapshot = GetActiveSnapshot();
+	if (qh_calibrate(&what, &curve))
+		qh_curve_write(index, &curve);
+	PopActiveSnapshot();
+}
+
+IndexBuildResult *
+qh_build_and_calibrate(Relation heap, Relation index, IndexInfo *info)
+{
+	instr_time	begin;
+	instr_time	end;
+	IndexBuildResult *result;
+
+	INSTR_TIME_SET_CURRENT(begin);
+	result = qhnswbuild(heap, index, info);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, begin);
+	if (result->index_tuples >= QH_CALIBRATE_MIN_NROWS)
+	{
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_CALIBRATE);
+		measure(heap, index, result->heap_tuples,
+				Max(LEAST_MS, SHARE_OF_BUILD * INSTR_TIME_GET_MILLISEC(end)));
+	}
+	return result;
+}
+
+/* ---- VACUUM and ANALYZE ---- */
+
+static bool
+is_due(Relation index)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw curve", ALLOCSET_SMALL_SIZES);
+	QhIndex    *ix = qh_index_acquire(index, cxt);
+	QhMetaData	meta;
+	QhCurveData curve;
+	uint32		nslots = 0;
+	double		spread;
+
+	if (ix->meta.ndims > 0)
+	{
+		qh_index_refresh_size(ix, index);
+		nslots = ix->nslots;
+	}
+	MemoryContextDelete(cxt);
+	qh_meta_read(index, &meta);
+	qh_curve_read(index, &curve);
+	/* who gave queries of his own knows better than the rows */
+	if (nslots < QH_CALIBRATE_MIN_NROWS || curve.source == QH_CURVE_QUERIES)
+		return false;
+	spread = Max(curve.inserted_norm2, meta.sample_spread);
+	return curve.npoints == 0 || nslots > GROWTH_DUE * curve.nslots ||
+		(spread > 0 && meta.ninserts_sampled >= DRIFT_NINSERTS && meta.inserted_norm2 > DRIFT_DUE * spread);
+}
+
+/*
+ * The same, where an error must not end the command: nobody has asked for it, and VACUUM has to
+ * come to its end.
+ */
+static void
+measure_or_warn(Relation heap, Relation index)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	double		nrows = Max(heap->rd_rel->reltuples, 0);
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		measure(heap, index, nrows, LEAST_MS);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_INDEX_CORRUPTED)
+			ReThrowError(error);
+		ereport(WARNING,
+				(errmsg("could not measure the recall of index \"%s\": %s",
+						RelationGetRelationName(index), error->message)));
+	}
+	PG_END_TRY();
+}
+
+void
+qh_calibrate_if_due(IndexVacuumInfo *info)
+{
+	Relation	heap;
+
+	/* within a parallel vacuum there can be no subtransaction: the next ANALYZE will do it */
+	if (IsInParallelMode() || RecoveryInProgress() || !is_due(info->index))
+		return;
+	heap = table_open(info->index->rd_index->indrelid, NoLock);
+	measure_or_warn(heap, info->index);
+	table_close(heap, NoLock);
+}

@@ -1,0 +1,113 @@
+/*
+ * probe.c
+ *		Scans of the index with an effort: what they find, and what they cost.
+ *
+ * Runs the access method's own scans.  Must not know which efforts are of interest.
+ */
+#include "compat.h"
+
+#include "access/stratnum.h"
+#include "calibrate/measure.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "scan/scan.h"
+#include "utils/float.h"
+
+/*
+ * What a row that is fetched costs, a finer code, and a code that is scored in order, in codes
+ * scored at random places; doc/decisions/0140.
+ */
+#define COST_OF_ROW		40.0
+#define COST_OF_FINER	0.5
+#define COST_IN_ORDER	0.125
+
+static void
+set_key(QhMeasure *measure, const QhQuery *query, ScanKeyData *key)
+{
+	MemSet(key, 0, sizeof(*key));
+	key->sk_flags = SK_ORDER_BY;
+	key->sk_attno = 1;
+	key->sk_strategy = QH_DISTANCE_STRATEGY;
+	key->sk_subtype = measure->what->index->rd_opcintype[0];
+	key->sk_collation = measure->collation;
+	key->sk_func = measure->distance;
+	key->sk_argument = query->value;
+}
+
+/* The distance of the row that the scan gave; false if it is none, or the query's own. */
+static bool
+row_distance(QhMeasure *measure, const QhQuery *query, double *dist)
+{
+	ItemPointer tid = &measure->scan->xs_heaptid;
+	bool		counts = false;
+	Datum		value;
+
+	if (ItemPointerIsValid(&query->tid) && ItemPointerEquals(tid, (ItemPointer) &query->tid))
+		return false;
+	if (qh_measure_fetch(measure, tid) && qh_measure_value(measure, &value))
+	{
+		*dist = qh_measure_distance(measure, value, query);
+		counts = true;
+	}
+	ExecClearTuple(measure->slot);
+	ResetPerTupleExprContext(measure->estate);
+	return counts;
+}
+
+int
+qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort, double *dist)
+{
+	int			k = measure->what->k;
+	int			nwanted = measure->drawn ? k + 1 : k;	/* the row itself is found, too */
+	QhForced	forced = {*effort, nwanted};
+	ScanKeyData key;
+	int			n = 0;
+
+	set_key(measure, query, &key);
+	qh_forced = &forced;
+	qhnswrescan(measure->scan, NULL, 0, &key, 1);
+	for (int i = 0; i < nwanted && n < k; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!qhnswgettuple(measure->scan, ForwardScanDirection))
+			break;
+		n += row_distance(measure, query, &dist[n]);
+	}
+	qh_forced = NULL;
+	return n;
+}
+
+static double
+cost_of_scan(const QhScanStats *stats)
+{
+	return stats->ncodes * (stats->nflat > 0 ? COST_IN_ORDER : 1.0) +
+		stats->nrefined * COST_OF_FINER + stats->nfetched * COST_OF_ROW;
+}
+
+bool
+qh_probe(QhMeasure *measure, const QhEffort *effort, QhProbe *out)
+{
+	double	   *dist = palloc(sizeof(double) * measure->what->k);
+	double		nfound = 0;
+	double		nwanted = 0;
+	bool		in_time = true;
+
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < measure->nqueries && in_time; i++)
+	{
+		const QhQuery *query = &measure->queries[i];
+		int			n = qh_probe_query(measure, query, effort, dist);
+
+		/* a row as far as the last one wanted is as good */
+		for (int j = 0; j < n; j++)
+			nfound += float8_le(dist[j], query->nearest[0]);
+		nwanted += query->nnearest;
+		out->cost += cost_of_scan(&qh_last_scan) / measure->nqueries;
+		in_time = !qh_measure_is_over(measure, 1);
+	}
+	out->recall = Min(nfound / Max(nwanted, 1), 1);
+	pfree(dist);
+	elog(DEBUG1, "ef_search %d, oversample %.4g: recall %.4f, cost %.0f%s", effort->ef, effort->oversample,
+		 out->recall, out->cost, in_time ? "" : ", not in time");
+	return in_time;
+}

@@ -1,0 +1,98 @@
+/*
+ * queries.c
+ *		Rows of the table, drawn as queries.
+ *
+ * Drawn by the index: a node of each of many stretches of its slots, and that node's first row
+ * that the snapshot sees.  So every distinct code has the same chance, the table need not be
+ * read, and rows that the index leaves out are none.  Must not know what becomes of them.
+ */
+#include "compat.h"
+
+#include "calibrate/measure.h"
+#include "common/pg_prng.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "store/row_read.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+/* Slots looked at for each query wanted: many may be free, or hold lists of row pointers. */
+#define SLOTS_PER_QUERY	8
+
+/* Share of the time that may go by, for expressions may be dear. */
+#define DRAW_SHARE		0.1
+
+/* Add the row in the slot as a query, whose row pointer is tid. */
+static void
+add_query(QhMeasure *measure, const ItemPointerData *tid)
+{
+	QhQuery    *query = &measure->queries[measure->nqueries];
+	Datum		value;
+	MemoryContext old;
+
+	if (!qh_measure_value(measure, &value))
+		return;
+	old = MemoryContextSwitchTo(measure->cxt);
+	query->value = datumCopy(value, false, measure->typlen);
+	MemoryContextSwitchTo(old);
+	query->tid = *tid;
+	query->version = measure->slot->tts_tid;
+	measure->nqueries++;
+}
+
+/* The first rows of a node: one that the snapshot sees becomes a query. */
+static void
+draw_from(QhMeasure *measure, QhRelStore *rs, QhNode node, QhRowList *list)
+{
+	int			before = measure->nqueries;
+
+	if (!qh_read_rows(rs, node, list, NULL))
+		return;
+	for (int i = 0; i < list->ntids && measure->nqueries == before; i++)
+	{
+		if (qh_measure_fetch(measure, &list->tids[i]))
+			add_query(measure, &list->tids[i]);
+		ExecClearTuple(measure->slot);
+		ResetPerTupleExprContext(measure->estate);
+	}
+	qh_drop_rows(list);
+}
+
+void
+qh_measure_draw(QhMeasure *measure)
+{
+	int			nwanted = QH_CALIBRATE_NQUERIES;
+	QhRelStore	rs;
+	QhRowList	list = {.cxt = measure->cxt};
+	uint64		nslots;
+	uint32		nstretches;
+	uint32		order[QH_CALIBRATE_NQUERIES * SLOTS_PER_QUERY];
+	double		before = qh_measure_elapsed(measure);
+	pg_prng_state prng;
+
+	qh_relstore_init(&rs, measure->what->index, measure->ix);
+	qh_index_refresh_size(measure->ix, measure->what->index);
+	nslots = measure->ix->nslots;
+	nstretches = (uint32) Min(nslots, lengthof(order));
+	/* a fixed seed: two measurements of the same index have the same queries */
+	pg_prng_seed(&prng, measure->ix->meta.seed + 2);
+	for (uint32 i = 0; i < nstretches; i++)
+	{
+		uint32		j = (uint32) pg_prng_uint64_range(&prng, 0, i);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	measure->drawn = true;
+	measure->queries = MemoryContextAllocZero(measure->cxt, sizeof(QhQuery) * nwanted);
+	for (uint32 i = 0; i < nstretches && measure->nqueries < nwanted; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		draw_from(measure, &rs, (QhNode) pg_prng_uint64_range(&prng, nslots * order[i] / nstretches,
+															  nslots * (order[i] + 1) / nstretches - 1), &list);
+		if (qh_measure_is_over(measure, DRAW_SHARE))
+			break;
+	}
+	if (measure->nqueries > 0)
+		measure->row_ms = (qh_measure_elapsed(measure) - before) / measure->nqueries;
+}

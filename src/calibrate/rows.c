@@ -1,0 +1,127 @@
+/*
+ * rows.c
+ *		Rows of the table: fetched by their row pointers, their values and distances.
+ *
+ * Also begins and ends a measurement, and knows how long it has taken.  Must not know what is
+ * measured.  See README.md.
+ */
+#include "compat.h"
+
+#include "calibrate/measure.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "scan/scan.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* As index_beginscan does it; that refuses an index which is being built. */
+static IndexScanDesc
+begin_scan(QhMeasure *measure)
+{
+	IndexScanDesc scan = qhnswbeginscan(measure->what->index, 0, 1);
+
+	scan->heapRelation = measure->what->heap;
+	scan->xs_snapshot = measure->what->snapshot;
+	return scan;
+}
+
+static void
+find_distance(QhMeasure *measure)
+{
+	Relation	index = measure->what->index;
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	fmgr_info(get_opcode(operator), &measure->distance);
+	measure->collation = index->rd_indcollation[0];
+	measure->typlen = get_typlen(type);
+}
+
+void
+qh_measure_begin(QhMeasure *measure, const QhCalibration *what)
+{
+	memset(measure, 0, sizeof(*measure));
+	INSTR_TIME_SET_CURRENT(measure->start);
+	measure->what = what;
+	measure->cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw calibration", ALLOCSET_DEFAULT_SIZES);
+	measure->ix = qh_index_acquire(what->index, measure->cxt);
+	measure->column = qh_column(what->index);
+	find_distance(measure);
+	measure->info = BuildIndexInfo(what->index);
+	measure->estate = CreateExecutorState();
+	measure->row_cxt = GetPerTupleMemoryContext(measure->estate);
+	measure->slot = table_slot_create(what->heap, NULL);
+	GetPerTupleExprContext(measure->estate)->ecxt_scantuple = measure->slot;
+	measure->fetch = qh_table_index_fetch_begin(what->heap);
+	measure->scan = begin_scan(measure);
+}
+
+void
+qh_measure_end(QhMeasure *measure)
+{
+	qhnswendscan(measure->scan);
+	IndexScanEnd(measure->scan);
+	table_index_fetch_end(measure->fetch);
+	ExecDropSingleTupleTableSlot(measure->slot);
+	FreeExecutorState(measure->estate);
+	MemoryContextDelete(measure->cxt);
+}
+
+double
+qh_measure_elapsed(const QhMeasure *measure)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, measure->start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+bool
+qh_measure_is_over(const QhMeasure *measure, double share)
+{
+	return measure->what->max_ms > 0 && qh_measure_elapsed(measure) > share * measure->what->max_ms;
+}
+
+bool
+qh_measure_value(QhMeasure *measure, Datum *value)
+{
+	MemoryContext old = MemoryContextSwitchTo(measure->row_cxt);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	bool		indexed = false;
+	QhValue		read;
+
+	FormIndexDatum(measure->info, measure->slot, measure->estate, values, isnull);
+	if (!isnull[0])
+	{
+		if (measure->typlen == -1)
+			values[0] = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+		*value = values[0];
+		qh_column_read(measure->column, values[0], &read);
+		indexed = qh_column_indexable(measure->column, &read, measure->ix->meta.ndims);
+	}
+	MemoryContextSwitchTo(old);
+	return indexed;
+}
+
+bool
+qh_measure_fetch(QhMeasure *measure, const ItemPointerData *tid)
+{
+	ItemPointerData root = *tid;	/* the fetch moves it along the HOT chain */
+	bool		call_again = false;
+	bool		all_dead = false;
+
+	return table_index_fetch_tuple(measure->fetch, &root, measure->what->snapshot, measure->slot,
+								   &call_again, &all_dead);
+}
+
+double
+qh_measure_distance(QhMeasure *measure, Datum value, const QhQuery *query)
+{
+	return DatumGetFloat8(FunctionCall2Coll(&measure->distance, measure->collation, value, query->value));
+}
