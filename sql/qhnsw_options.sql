@@ -58,7 +58,7 @@ SELECT m, test_sound('opt_plain') FROM qhnsw_info('opt_plain');
 
 -- Settings.
 SELECT name, setting, boot_val, min_val, max_val, enumvals, context FROM pg_settings WHERE name LIKE 'qhnsw.%' ORDER BY name COLLATE "C";
-SET qhnsw.ef_search = 0;
+SET qhnsw.ef_search = -1;
 SET qhnsw.ef_search = 10001;
 SET qhnsw.oversample = -1;
 SET qhnsw.oversample = 101;

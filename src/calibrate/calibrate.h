@@ -33,6 +33,7 @@ typedef struct QhCalibration
 	Snapshot	snapshot;		/* registered */
 	double		nrows;			/* of the table, estimated */
 	int			k;				/* rows a query */
+	int			nwanted;		/* queries to be drawn */
 	double		max_ms;			/* ends about then, with what was reached; 0 = at the end */
 	const Datum *queries;		/* of the indexed type, detoasted; NULL = rows of the table are drawn */
 	int			nqueries;

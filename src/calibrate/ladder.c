@@ -15,8 +15,8 @@
 #include "column/options.h"
 
 /* ef_search of the first step. */
-#define FIRST_EF	5
-#define NSTEPS		11
+#define FIRST_EF	10
+#define NSTEPS		10
 
 /* oversample: the index's own, halved and doubled so many times at most; doc/decisions/0140. */
 #define NHALVED		2
@@ -28,6 +28,13 @@
  * doc/decisions/0140.
  */
 #define WORTH		0.97
+
+/*
+ * An effort between two is measured until it finds what it should, within so much, or so many
+ * times.
+ */
+#define TOLERANCE	0.004
+#define MAX_REFINED	3
 
 /* Slots for each of ef_search up to which a scan looks at all codes anyway (scan/source.c). */
 #define FLAT_CODES_PER_EF	20
@@ -52,13 +59,21 @@ typedef struct Ladder
 	bool		over;			/* time is: no more is measured */
 } Ladder;
 
-/* An effort that reaches a target. */
-typedef struct Found
+/* An effort, and what it finds. */
+typedef struct Point
 {
 	double		ef;
 	double		oversample;
-	double		recall;
-	double		cost;			/* DBL_MAX = there is none */
+	QhProbe		probe;
+} Point;
+
+/* The effort for a target: between one that is too little and one that is enough. */
+typedef struct Found
+{
+	Point		low;
+	Point		high;
+	bool		between;		/* high is more than it takes, and low is known */
+	Point		at;
 } Found;
 
 static double
@@ -179,116 +194,153 @@ measure_next(Ladder *ladder, double less_than)
 
 /* ---- the effort for a target ---- */
 
-/* The way from low, below the target, to high; the share missed falls by ratios along it. */
-static double
-place_between(const QhProbe *low, const QhProbe *high, float4 target)
+static Point
+point_of(const Ladder *ladder, int i, int step)
 {
-	/* nothing missed counts as a hundredth of what may be */
-	double		least = 0.01 * (1 - target);
-	double		from = log(Max(1 - low->recall, least));
-	double		to = log(Max(1 - high->recall, least));
-
-	if (from <= to)
-		return 1;
-	return Min(Max((from - log(1 - target)) / (from - to), 0), 1);
+	return (Point) {step_ef(step), ladder->oversample[i], ladder->cells[i][step].probe};
 }
 
-static void
-consider(Found *best, Found found)
+/* x at place of the way from a to b, by ratios. */
+static double
+between(double a, double b, double place)
 {
-	if (found.cost < best->cost)
+	return a * pow(b / a, place);
+}
+
+/*
+ * The share missed falls ever more slowly as effort grows by ratios, so that a straight line errs
+ * to the side of more effort.
+ */
+static void
+interpolate(Found *found, float4 target)
+{
+	const Point *low = &found->low;
+	const Point *high = &found->high;
+	double		place = (target - low->probe.recall) / (high->probe.recall - low->probe.recall);
+
+	found->at = (Point) {
+		ceil(between(low->ef, high->ef, place)),
+		between(low->oversample, high->oversample, place),
+		{target, low->probe.cost + place * (high->probe.cost - low->probe.cost)}
+	};
+}
+
+/* Take what is cheaper: towards low, if that is known and does not reach the target, or high itself. */
+static void
+consider(Found *best, const Cell *low_cell, Point low, Point high, float4 target)
+{
+	Found		found = {low, high, low_cell != NULL && low_cell->known && low.probe.recall < target, high};
+
+	if (found.between)
+		interpolate(&found, target);
+	if (found.at.probe.cost < best->at.probe.cost)
 		*best = found;
 }
 
-/* Efforts that a cell which reaches the target stands for: its own, or less towards one that does not. */
-static void
-consider_cell(const Ladder *ladder, int i, int step, float4 target, Found *best)
-{
-	const QhProbe *high = &ladder->cells[i][step].probe;
-	Found		found = {step_ef(step), ladder->oversample[i], high->recall, high->cost};
-
-	consider(best, found);
-	if (step > 0 && ladder->cells[i][step - 1].known)
-	{
-		const QhProbe *low = &ladder->cells[i][step - 1].probe;
-		double		place = place_between(low, high, target);
-
-		if (low->recall < target)
-			consider(best, (Found) {found.ef * pow(2, place - 1), found.oversample, target,
-									low->cost + place * (high->cost - low->cost)});
-	}
-	if (i > 0 && ladder->cells[i - 1][step].known)
-	{
-		const QhProbe *low = &ladder->cells[i - 1][step].probe;
-		double		place = place_between(low, high, target);
-
-		if (low->recall < target)
-			consider(best, (Found) {found.ef, found.oversample * pow(2, place - 1), target,
-									low->cost + place * (high->cost - low->cost)});
-	}
-}
-
-/* The cheapest effort known that reaches the target. */
+/* The cheapest effort that reaches the target, as far as the cells tell; its cost is DBL_MAX if there is none. */
 static Found
 find_effort(const Ladder *ladder, float4 target)
 {
-	Found		best = {.cost = DBL_MAX};
+	Found		best = {.at = {.probe = {0, DBL_MAX}}};
 
 	for (int i = 0; i < ladder->ncolumns; i++)
 	{
 		for (int step = 0; step < ladder->nsteps; step++)
 		{
-			if (ladder->cells[i][step].known && ladder->cells[i][step].probe.recall >= target)
-				consider_cell(ladder, i, step, target, &best);
+			Point		high = point_of(ladder, i, step);
+
+			if (!ladder->cells[i][step].known || high.probe.recall < target)
+				continue;
+			consider(&best, NULL, high, high, target);
+			if (step > 0)
+				consider(&best, &ladder->cells[i][step - 1], point_of(ladder, i, step - 1), high, target);
+			if (i > 0)
+				consider(&best, &ladder->cells[i - 1][step], point_of(ladder, i - 1, step), high, target);
 		}
 	}
 	return best;
 }
 
+/* See what the effort that was read off between two finds, and read it off anew if that is not the target. */
+static void
+refine(Ladder *ladder, Found *found, float4 target)
+{
+	double		tolerance = Min(TOLERANCE, (1 - target) / 4);
+
+	for (int i = 0; i < MAX_REFINED && found->between && !ladder->over; i++)
+	{
+		Point		at = found->at;
+		QhEffort	effort = {(int) at.ef, at.oversample};
+
+		ladder->over = !qh_probe(ladder->measure, &effort, &at.probe);
+		if (ladder->over)
+			break;
+		found->at = at;
+		if (fabs(at.probe.recall - target) <= tolerance)
+			break;
+		if (at.probe.recall < target)
+			found->low = at;
+		else
+			found->high = at;
+		interpolate(found, target);
+	}
+}
+
 /* Where none does: the one that finds most, and of these the cheapest. */
-static Found
+static Point
 find_most(const Ladder *ladder)
 {
-	Found		most = {.recall = -1, .cost = DBL_MAX};
+	Point		most = {.probe = {-1, DBL_MAX}};
 
 	for (int i = 0; i < ladder->ncolumns; i++)
 	{
 		for (int step = 0; step < ladder->nsteps; step++)
 		{
-			const Cell *cell = &ladder->cells[i][step];
+			const QhProbe *probe = &ladder->cells[i][step].probe;
 
-			if (cell->known && (cell->probe.recall > most.recall ||
-								(cell->probe.recall == most.recall && cell->probe.cost < most.cost)))
-				most = (Found) {step_ef(step), ladder->oversample[i], cell->probe.recall, cell->probe.cost};
+			if (ladder->cells[i][step].known &&
+				(probe->recall > most.probe.recall ||
+				 (probe->recall == most.probe.recall && probe->cost < most.probe.cost)))
+				most = point_of(ladder, i, step);
 		}
 	}
 	return most;
+}
+
+/* Measure until the target's effort is known; false if time is over before that. */
+static bool
+climb_to(Ladder *ladder, float4 target, Point *out)
+{
+	Found		found = find_effort(ladder, target);
+
+	while (measure_next(ladder, found.at.probe.cost))
+		found = find_effort(ladder, target);
+	if (found.at.probe.cost < DBL_MAX)
+	{
+		refine(ladder, &found, target);
+		*out = found.at;
+		return true;
+	}
+	/* no time to see whether it can be reached: nothing is said of it */
+	if (ladder->over)
+		return false;
+	*out = find_most(ladder);
+	return true;
 }
 
 bool
 qh_ladder_climb(QhMeasure *measure, QhCurveData *curve)
 {
 	Ladder	   *ladder = MemoryContextAllocZero(measure->cxt, sizeof(Ladder));
+	Point		at;
 
 	ladder->measure = measure;
 	set_columns(ladder);
 	set_steps(ladder);
-	for (int i = 0; i < lengthof(targets); i++)
+	for (int i = 0; i < lengthof(targets) && climb_to(ladder, targets[i], &at); i++)
 	{
-		QhCurvePoint *point = &curve->points[i];
-		Found		found = find_effort(ladder, targets[i]);
-
-		while (measure_next(ladder, found.cost))
-			found = find_effort(ladder, targets[i]);
-		if (found.cost == DBL_MAX)
-			found = find_most(ladder);
-		if (found.recall < 0)
-			return false;
-		point->target = targets[i];
-		point->recall = found.recall;
-		point->ef = (uint32) ceil(found.ef);
-		point->oversample = found.oversample;
+		curve->points[i] = (QhCurvePoint) {targets[i], at.probe.recall, (uint32) at.ef, at.oversample};
+		curve->npoints = i + 1;
 	}
-	curve->npoints = lengthof(targets);
-	return true;
+	return curve->npoints > 0;
 }

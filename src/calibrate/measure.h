@@ -92,7 +92,7 @@ extern void qh_measure_truth(QhMeasure *measure);
 
 /* ---- ladder.c: the least effort for each target ---- */
 
-/* Fills the points of the curve; false if not even one effort could be measured. */
+/* Fills the points of the curve, as many as there is time for; false if there are none. */
 extern bool qh_ladder_climb(QhMeasure *measure, QhCurveData *curve);
 
 #endif							/* QH_MEASURE_H */

@@ -26,24 +26,29 @@
 #define SHARE_OF_BUILD	0.05
 #define LEAST_MS		2000.0
 
+/* Small tables are built in no time, and are to be measured in little. */
+#define NROWS_PER_QUERY	40
+#define LEAST_NQUERIES	50
+
 /* Due again when the index is so many times as large, or inserted rows lie so much farther out. */
 #define GROWTH_DUE		1.5
 #define DRIFT_DUE		(1.25 * 1.25)	/* of squared distances, as inspect/drift.c advises */
 #define DRIFT_NINSERTS	32
 
-/* Measure, and keep what was found. */
-static void
-measure(Relation heap, Relation index, double nrows, double max_ms)
+/* Measure; false if there is nothing to be said. */
+static bool
+measure(Relation heap, Relation index, double nrows, double max_ms, QhCurveData *curve)
 {
 	QhCalibration what = {heap, index, .nrows = nrows, .k = QH_CALIBRATE_K, .max_ms = max_ms};
-	QhCurveData curve;
+	bool		done;
 
+	what.nwanted = (int) Min(Max(nrows / NROWS_PER_QUERY, LEAST_NQUERIES), QH_CALIBRATE_NQUERIES);
 	/* a new one, that sees the rows which the command itself has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	what.snapshot = GetActiveSnapshot();
-	if (qh_calibrate(&what, &curve))
-		qh_curve_write(index, &curve);
+	done = qh_calibrate(&what, curve);
 	PopActiveSnapshot();
+	return done;
 }
 
 IndexBuildResult *
@@ -59,9 +64,12 @@ qh_build_and_calibrate(Relation heap, Relation index, IndexInfo *info)
 	INSTR_TIME_SUBTRACT(end, begin);
 	if (result->index_tuples >= QH_CALIBRATE_MIN_NROWS)
 	{
+		QhCurveData curve;
+
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_CALIBRATE);
-		measure(heap, index, result->heap_tuples,
-				Max(LEAST_MS, SHARE_OF_BUILD * INSTR_TIME_GET_MILLISEC(end)));
+		if (measure(heap, index, result->heap_tuples,
+					Max(LEAST_MS, SHARE_OF_BUILD * INSTR_TIME_GET_MILLISEC(end)), &curve))
+			qh_curve_write(index, &curve);
 	}
 	return result;
 }
@@ -95,24 +103,22 @@ is_due(Relation index)
 }
 
 /*
- * The same, where an error must not end the command: nobody has asked for it, and VACUUM has to
- * come to its end.
+ * The same within VACUUM, which holds back no row that its snapshot sees: an out-of-line value may
+ * be gone when it is read.  Such an error, or any other, must not keep VACUUM from its end.
  */
-static void
-measure_or_warn(Relation heap, Relation index)
+static bool
+measure_or_warn(Relation heap, Relation index, double nrows, QhCurveData *curve)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	double		nrows = Max(heap->rd_rel->reltuples, 0);
+	volatile bool done = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		measure(heap, index, nrows, LEAST_MS);
+		done = measure(heap, index, nrows, LEAST_MS, curve);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(cxt);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
@@ -131,17 +137,29 @@ measure_or_warn(Relation heap, Relation index)
 						RelationGetRelationName(index), error->message)));
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	return done;
 }
 
 void
 qh_calibrate_if_due(IndexVacuumInfo *info)
 {
+	QhCurveData curve;
 	Relation	heap;
+	double		nrows;
+	bool		done;
 
 	/* within a parallel vacuum there can be no subtransaction: the next ANALYZE will do it */
 	if (IsInParallelMode() || RecoveryInProgress() || !is_due(info->index))
 		return;
 	heap = table_open(info->index->rd_index->indrelid, NoLock);
-	measure_or_warn(heap, info->index);
+	nrows = Max(info->num_heap_tuples, 0);
+	if (info->analyze_only)
+		done = measure(heap, info->index, nrows, LEAST_MS, &curve);
+	else
+		done = measure_or_warn(heap, info->index, nrows, &curve);
+	if (done)
+		qh_curve_write(info->index, &curve);
 	table_close(heap, NoLock);
 }

@@ -63,6 +63,9 @@ qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort,
 	ScanKeyData key;
 	int			n = 0;
 
+	/* as many candidates as for k rows, and the row itself */
+	if (measure->drawn)
+		forced.effort.oversample = (effort->oversample * k + 1) / (k + 1);
 	set_key(measure, query, &key);
 	qh_forced = &forced;
 	qhnswrescan(measure->scan, NULL, 0, &key, 1);

@@ -61,7 +61,7 @@ draw_from(QhMeasure *measure, QhRelStore *rs, QhNode node, QhRowList *list)
 void
 qh_measure_draw(QhMeasure *measure)
 {
-	int			nwanted = QH_CALIBRATE_NQUERIES;
+	int			nwanted = measure->what->nwanted;
 	QhRelStore	rs;
 	QhRowList	list = {.cxt = measure->cxt};
 	uint64		nslots;
@@ -70,6 +70,7 @@ qh_measure_draw(QhMeasure *measure)
 	double		before = qh_measure_elapsed(measure);
 	pg_prng_state prng;
 
+	Assert(nwanted <= QH_CALIBRATE_NQUERIES);
 	qh_relstore_init(&rs, measure->what->index, measure->ix);
 	qh_index_refresh_size(measure->ix, measure->what->index);
 	nslots = measure->ix->nslots;

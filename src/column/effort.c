@@ -25,8 +25,23 @@ effort_of(const QhCurvePoint *point, double own_oversample)
 }
 
 /*
- * Between two points effort grows as the share of rows missed falls, both by ratios.  Beyond the
- * first and the last they stand for themselves.
+ * Beyond what was measured, for want of time: as many times the effort as fewer rows may be
+ * missed, which is more than it takes.
+ */
+static QhEffort
+beyond(const QhCurvePoint *last, double target, QhEffort effort, double own_oversample)
+{
+	double		times = (1 - last->target) / (1 - target);
+
+	return (QhEffort) {
+		(int) Min(rint(Max(effort.ef, QH_DEFAULT_EF_SEARCH) * times), QH_MAX_EF_SEARCH),
+		Min(Max(effort.oversample, own_oversample) * times, Max(own_oversample, 100))
+	};
+}
+
+/*
+ * Between two points effort grows as the share of rows missed falls, both by ratios.  Before
+ * the first it is that of the first.
  */
 static QhEffort
 read_off(const QhCurveData *curve, double target, double own_oversample)
@@ -41,7 +56,9 @@ read_off(const QhCurveData *curve, double target, double own_oversample)
 	while (above < last && above->target < (float4) target)
 		above++;
 	high = effort_of(above, own_oversample);
-	if (above == curve->points || above->target <= (float4) target)
+	if (above->target < (float4) target)
+		return beyond(above, target, high, own_oversample);
+	if (above == curve->points || above->target == (float4) target)
 		return high;
 	low = effort_of(above - 1, own_oversample);
 	place = (log(1 - above[-1].target) - log(1 - target)) / (log(1 - above[-1].target) - log(1 - above->target));

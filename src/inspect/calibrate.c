@@ -228,6 +228,7 @@ measure_as_owner(QhCalibration *what, QhCurveData *curve)
 	SetUserIdAndSecContext(what->heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();
 	qh_restrict_search_path();
+	what->nwanted = QH_CALIBRATE_NQUERIES;
 	what->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	estimate_rel_size(what->heap, NULL, &nblocks, &what->nrows, &allvisible);
 	done = qh_calibrate(what, curve);
