@@ -288,8 +288,8 @@ def at_equal_recall(peer, wanted):
 
 # -------------------------------------------------------------------- report
 
-def print_header(args, with_peer):
-    columns = COLUMNS + (PEER_COLUMNS if with_peer else ()) + (('recall@10 before', 'ms before') if args.before else ())
+def print_header(args):
+    columns = COLUMNS + (PEER_COLUMNS if args.with_peer else ()) + (('recall@10 before', 'ms before') if args.before else ())
     print_columns(*columns)
 
 
@@ -319,10 +319,10 @@ def before_cells(args, name, state):
     return [f"{figures['10']['recall']:.4f}", f"{figures['10']['ms']:.3f}"] if figures else ['', '']
 
 
-def print_line(args, name, entry, state, with_peer):
+def print_line(args, name, entry, state):
     figures = entry['states'].get(state)
     cells = [name, entry['distance'], f"{entry['rows']:,} × {entry['dims']}", state] + our_cells(figures)
-    cells += peer_cells(figures, entry['peer'].get(state)) if with_peer else []
+    cells += peer_cells(figures, entry['peer'].get(state)) if args.with_peer else []
     say('| ' + ' | '.join(cells + before_cells(args, name, state)) + ' |')
 
 
@@ -410,7 +410,7 @@ def measure_state(args, tables, state, table, peer, entries):
             entry['peer'][state] = peer.measure(name, oracle, figures['10']['recall'] if figures else 1)
         elif args.peer and known_peer(args, name, entry, state):
             entry['peer'][state] = known_peer(args, name, entry, state)
-        print_line(args, name, entry, state, peer is not None or args.peer)
+        print_line(args, name, entry, state)
         targets_line(name, state, figures or {})
 
 
@@ -435,12 +435,20 @@ def run_kind(args, family, make, results):
 
 
 def describe(args):
-    """The server, in a line."""
+    """Print what the server is, and find out whether there is a peer."""
     server = Server(args, 0)
     server.prepare()
-    text = server.describe() + ('' if 'pgvector' in server.engines else '; pgvector not measured')
+    installed = 'pgvector' in server.engines
+    args.with_peer = installed or args.peer is not None
+    if installed:
+        version = server.value("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        peer = f'pgvector {version}, ef_search {PEER_WIDTHS[0]}'
+    else:
+        peer = 'pgvector as measured before' if args.peer else 'pgvector is not measured' if args.skip else 'pgvector is not installed'
+    say(f'{server.describe()}; {peer}\n')
     server.finish()
-    return text
+    if args.peer_only and not installed:
+        sys.exit('there is no pgvector to measure')
 
 
 def main():
@@ -452,8 +460,8 @@ def main():
     args.before, args.peer = (read_json(path) if path else None for path in (args.before, args.peer))
     results = {'arguments': ' '.join(sys.argv[1:]), 'sets': {}}
     say(f'# Battery: {args.queries} queries, seed {args.seed}, rows × {args.rows_scale:g}\n')
-    say(describe(args) + '\n')
-    print_header(args, not args.skip)
+    describe(args)
+    print_header(args)
     for family, make in chosen:
         try:
             run_kind(args, family, make, results)
