@@ -13,21 +13,22 @@
 
 #include "am/am.h"
 #include "codec/training.h"
+#include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "store/added_centres.h"
 #include "utils/memutils.h"
 
 /*
- * Rows kept of an index: a megabyte of them, but no more than the first number and no less than
- * the second.  Multiples of MEAN_NROWS.
+ * Rows kept of an index: four megabytes of them, but no more than the first number and no less
+ * than the second.  Multiples of MEAN_NROWS.
  */
-#define MAX_KEPT		256
+#define MAX_KEPT		1024
 #define MIN_KEPT		128
-#define KEPT_NBYTES		(1024 * 1024)
+#define KEPT_NBYTES		(4 * 1024 * 1024)
 
 /* Indexes of which a backend keeps rows. */
-#define MAX_KNOWN		4
+#define MAX_KNOWN		2
 
 /*
  * Rows from one look at the mean of the last ones to the next, and to one at clusters among all
@@ -36,7 +37,7 @@
  */
 #define MEAN_NROWS		64
 #define CLUSTERS_NROWS	256
-#define MAX_NROWS		1024
+#define MAX_NROWS		8192
 
 /* Rows that came for each centre that is added, at least; and the part of all slots that centres may take. */
 #define ROWS_PER_CENTRE 64
@@ -55,6 +56,7 @@ typedef struct Recent
 	uint32		ndims;
 	uint32		ncentres;		/* that norm2 was measured from */
 	uint32		max;
+	uint32		room;			/* rows that memory was allocated for so far */
 	uint32		n;
 	uint32		next;			/* place of the next one */
 	uint32		since;			/* rows since the last look at clusters */
@@ -88,8 +90,6 @@ keep_rows_of(Recent *recent, const QhIndex *ix)
 		MemoryContextDelete(recent->cxt);
 	memset(recent, 0, sizeof(*recent));
 	cxt = AllocSetContextCreate(TopMemoryContext, "qhnsw recent rows", ALLOCSET_SMALL_SIZES);
-	recent->rows = MemoryContextAlloc(cxt, sizeof(float) * max * ndims);
-	recent->norm2 = MemoryContextAlloc(cxt, sizeof(float) * max);
 	recent->relid = ix->relid;
 	recent->relfilenumber = ix->relfilenumber;
 	recent->ndims = ndims;
@@ -123,13 +123,28 @@ recent_of(const QhIndex *ix)
 	return oldest;
 }
 
+/* Memory for the next row.  It grows as rows come: a backend may insert few. */
+static void
+make_room(Recent *recent)
+{
+	uint32		room = Min(Max(2 * recent->room, MEAN_NROWS), recent->max);
+
+	if (recent->next < recent->room)
+		return;
+	recent->rows = qh_alloc_more(recent->cxt, recent->rows, sizeof(float) * recent->ndims * (Size) room);
+	recent->norm2 = qh_alloc_more(recent->cxt, recent->norm2, sizeof(float) * room);
+	recent->room = room;
+}
+
 static void
 keep_row(Recent *recent, const QhIndex *ix, const QhValue *value, const QhCode *code)
 {
 	const float *x = value->data;
-	float	   *row = recent->rows + (Size) recent->next * recent->ndims;
+	float	   *row;
 	double		factor = ix->meta.metric == QV_METRIC_COSINE ? 1 / sqrt(value->norm2) : 1;
 
+	make_room(recent);
+	row = recent->rows + (Size) recent->next * recent->ndims;
 	for (uint32 i = 0; i < recent->ndims; i++)
 		row[i] = (float) (factor * x[i]);
 	recent->norm2[recent->next] = qv_codec_norm2(ix->codec, code->code);
@@ -175,7 +190,7 @@ learn(const Recent *recent, uint32 from, uint32 n, uint32 max, float **centres)
 	float	   *norm2 = palloc(sizeof(float) * n);
 
 	memcpy(norm2, recent->norm2 + from, sizeof(float) * n);
-	training.scratch = palloc(qv_train_scratch_nbytes(n, recent->ndims, QV_TRAIN_FEW_MAX));
+	training.scratch = palloc(qv_train_scratch_nbytes(n, recent->ndims, QV_TRAIN_FEW_LARGEST));
 	*centres = palloc(sizeof(float) * recent->ndims * Max(max, 1));
 	return qv_train_few(&training, norm2, max, *centres);
 }
@@ -184,7 +199,7 @@ learn(const Recent *recent, uint32 from, uint32 n, uint32 max, float **centres)
 static uint32
 look(Recent *recent, const QhIndex *ix, float **centres)
 {
-	bool		all = recent->since >= recent->wanted && recent->n == recent->max;
+	bool		all = recent->since >= recent->wanted;
 	uint32		max;
 	uint32		n;
 
@@ -196,6 +211,22 @@ look(Recent *recent, const QhIndex *ix, float **centres)
 	n = learn(recent, 0, recent->n, max, centres);
 	recent->wanted = n > 0 ? CLUSTERS_NROWS : Min(2 * recent->wanted, MAX_NROWS);
 	return n;
+}
+
+/* The index has n more centres: kept rows may lie nearer to them. */
+static void
+note_centres(Recent *recent, const float *centres, uint32 n)
+{
+	recent->ncentres += n;
+	for (uint32 i = 0; i < recent->n; i++)
+	{
+		for (uint32 j = 0; j < n; j++)
+		{
+			double		norm2 = qv_kernels()->l2sq_f32(recent->rows + (Size) i * recent->ndims, centres + (Size) j * recent->ndims, recent->ndims);
+
+			recent->norm2[i] = Min(recent->norm2[i], norm2);
+		}
+	}
 }
 
 void
@@ -210,6 +241,7 @@ qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 	if (ix->meta.code_kind != QV_CODE_RABITQ || ix->meta.ncentres >= QV_MAX_CENTRES)
 		return;
 	recent = recent_of(ix);
+	/* what was measured from other centres is of no use */
 	if (recent->ncentres != ix->meta.ncentres)
 		forget_rows(recent, ix);
 	keep_row(recent, ix, value, code);
@@ -217,12 +249,12 @@ qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 	if (n == 0)
 		return;
 
-	/* what was measured from the centres there are is of no use with others */
-	forget_rows(recent, ix);
 	qh_relstore_init(&rs, index, ix);
 	LockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
 	published = qh_added_publish(&rs, centres, n);
 	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
+	if (published)
+		note_centres(recent, centres, n);
 	elog(DEBUG1, "index \"%s\": %u centres learned from inserted rows%s", RelationGetRelationName(index), n,
 		 published ? "" : ", and dropped, for others were added");
 	qh_index_forget(RelationGetRelid(index));

@@ -28,7 +28,7 @@
 #define ROWS_SHARE		4
 
 /* Rows of the table for each centre, at least; doc/decisions/0150. */
-#define ROWS_PER_CENTRE 256
+#define ROWS_PER_CENTRE 128
 
 /*
  * Codes that shards are made from, and the share of memory that they may take; doc/decisions/0037.

@@ -17,8 +17,9 @@
 #include "kernel/assert.h"
 #include "kernel/kernel.h"
 
-/* Rounds of k-means: later ones change little.  doc/decisions/0150. */
-#define NROUNDS			8
+/* Rounds of k-means: later ones change little.  While rows are inserted there is less time.  doc/decisions/0150. */
+#define NROUNDS_MANY	8
+#define NROUNDS_FEW		4
 
 /* Rows a centre has at least to be learned from: its mean has a variance of an eighth of theirs. */
 #define MIN_ROWS		8
@@ -34,8 +35,9 @@
 #define PAYS_MANY		0.20
 #define PAYS_PASSED		0.10
 
-/* The same for one more centre, by its own rows. */
-#define PAYS_FEW		0.35
+/* The same for one more centre, by its own rows; and by how much each has to be of use where all together pay. */
+#define PAYS_ALONE		0.35
+#define PAYS_BESIDE		0.05
 
 /* No row counts as nearer than this share of what it was: a row at its centre has no logarithm. */
 #define NEAREST			1e-6
@@ -48,6 +50,7 @@ typedef struct Clusters
 	const QvTraining *training;
 	uint32_t	hold_out;		/* every so many rows are not learned from; 0 = all are */
 	uint32_t	k;
+	int			nrounds;
 	float	   *centres;
 	uint32_t   *own;			/* of each row */
 	uint32_t   *count;			/* of each cluster */
@@ -69,7 +72,7 @@ qv_train_scratch_nbytes(uint32_t nrows, uint32_t ndims, uint32_t k)
 static Clusters
 begin(const QvTraining *training, uint32_t k)
 {
-	Clusters	c = {.training = training, .random = training->seed};
+	Clusters	c = {.training = training, .random = training->seed, .nrounds = NROUNDS_MANY};
 	char	   *p = training->scratch;
 
 	c.sum = (double *) p;
@@ -222,7 +225,7 @@ learn(Clusters *c, uint32_t k)
 {
 	c->k = k;
 	choose_seeds(c);
-	for (int round = 0; round < NROUNDS; round++)
+	for (int round = 0; round < c->nrounds; round++)
 	{
 		assign(c);
 		move_centres(c);
@@ -324,13 +327,17 @@ qv_train_many(const QvTraining *training, const float *centroid, uint32_t max, f
 
 /* ---- few ---- */
 
-/* Mean gain of each cluster over its rows that were held out; 0 where they are too few to tell. */
+/*
+ * Mean gain of each cluster over its rows that were held out.  One that does not pay alone, or has
+ * too few rows to tell, pays where all clusters together do.
+ */
 static void
 judge_clusters(Clusters *c)
 {
-	uint32_t	count[QV_TRAIN_FEW_MAX] = {0};
+	double		all = mean_gain(c);
+	uint32_t	count[QV_TRAIN_FEW_LARGEST] = {0};
 
-	QV_ASSERT(c->k <= QV_TRAIN_FEW_MAX);
+	QV_ASSERT(c->k <= QV_TRAIN_FEW_LARGEST);
 	memset(c->gain, 0, c->k * sizeof(double));
 	for (uint32_t i = 0; i < c->training->nrows; i++)
 	{
@@ -340,7 +347,12 @@ judge_clusters(Clusters *c)
 		count[c->own[i]]++;
 	}
 	for (uint32_t j = 0; j < c->k; j++)
-		c->gain[j] = count[j] < MIN_ROWS ? 0 : c->gain[j] / count[j];
+	{
+		double		gain = count[j] > 0 ? c->gain[j] / count[j] : 0;
+		bool		pays = (count[j] >= MIN_ROWS && gain >= PAYS_ALONE) || (all >= PAYS_MANY && gain >= PAYS_BESIDE);
+
+		c->gain[j] = pays ? gain : 0;
+	}
 }
 
 /* Take the clusters that pay, at most max; their rows are nearer from now on.  Returns how many. */
@@ -354,7 +366,7 @@ take_clusters(Clusters *c, uint32_t max, float *centres)
 	finish(c);
 	for (uint32_t j = 0; j < c->k && ntaken < max; j++)
 	{
-		if (c->gain[j] < PAYS_FEW)
+		if (c->gain[j] <= 0)
 			continue;
 		memcpy(centres + (size_t) ntaken++ * ndims, centre_at(c, j), ndims * sizeof(float));
 		for (uint32_t i = 0; i < c->training->nrows; i++)
@@ -371,15 +383,16 @@ take_clusters(Clusters *c, uint32_t max, float *centres)
 uint32_t
 qv_train_few(const QvTraining *training, float *norm2, uint32_t max, float *centres)
 {
-	static const uint32_t numbers[] = {1, QV_TRAIN_FEW_MAX - 1};
-	Clusters	c = begin(training, QV_TRAIN_FEW_MAX);
+	static const uint32_t numbers[] = {1, 8, QV_TRAIN_FEW_LARGEST};
+	Clusters	c = begin(training, QV_TRAIN_FEW_LARGEST);
 	uint32_t	ntaken = 0;
 
+	c.nrounds = NROUNDS_FEW;
 	memcpy(c.before, norm2, training->nrows * sizeof(float));
-	for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]) && ntaken < max; n++)
+	for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
 	{
 		/* one cluster, and then clusters of the rows that it does not serve */
-		if (numbers[n] * MIN_ROWS * HOLD_OUT_FEW > training->nrows)
+		if (numbers[n] > max - ntaken || numbers[n] * MIN_ROWS * HOLD_OUT_FEW > training->nrows)
 			break;
 		c.hold_out = HOLD_OUT_FEW;
 		learn(&c, numbers[n]);
