@@ -5,7 +5,7 @@
  * An estimate errs in proportion to |r|, the distance of a row from its centre.  So centres pay as
  * far as they lower the mean of log |r|^2 over rows they were not learned from: a mean of
  * logarithms, for one row far away, which any centre of its own serves, must not outweigh all
- * others.  Must not know codes.  See README.md, "Training".
+ * others.  Must not know codes.  See TRAINING.md.
  */
 #include "codec/training.h"
 

@@ -3,7 +3,7 @@
  *		Centres that codes are measured from: learned from rows, and only as many as pay.
  *
  * Floor 1: knows rows of floats.  Must not know where they come from, nor how codes use centres.
- * See README.md, "Training".
+ * See TRAINING.md.
  */
 #ifndef QV_TRAINING_H
 #define QV_TRAINING_H

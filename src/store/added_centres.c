@@ -4,7 +4,7 @@
  *
  * A centre lies in a chain of slots, whose first one leads to the centre added before it.  The
  * metapage leads to the last.  Chains never change once the metapage knows them.  Must not know
- * why a centre is added, nor what codes do with it.  See README.md, section "Centres".
+ * why a centre is added, nor what codes do with it.  See CENTRES.md.
  */
 #include "postgres.h"
 

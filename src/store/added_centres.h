@@ -2,7 +2,7 @@
  * added_centres.h
  *		Centres that were added to an index after its build: read, and made known to all.
  *
- * README.md, section "Centres".
+ * CENTRES.md.
  */
 #ifndef QH_ADDED_CENTRES_H
 #define QH_ADDED_CENTRES_H
