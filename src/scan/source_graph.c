@@ -23,6 +23,12 @@
  */
 #define FLAT_FRACTION	16
 
+/*
+ * Rescored scans look at so many times the candidates of a stage before they are said to be
+ * outgrown: a few in doubt cost less than a pass.  doc/decisions/0130.
+ */
+#define DOUBTED_SHARE	1.5
+
 typedef struct GraphSource
 {
 	QhCandidateSource base;		/* must be first */
@@ -36,12 +42,13 @@ is_outgrown(const QhScan *scan, const QhSearch *search)
 	const QhQueryState *q = &scan->q;
 
 	/*
-	 * refining alone takes more than ef for ten rows, and so do rows in doubt; the candidates of a
-	 * stage are found before the first is given
+	 * Refining alone takes more than ef for ten rows, and so do rows in doubt.  Equal distances say
+	 * nothing of ef_search: however many there are of the last row's, more of it must not find less.
 	 */
-	double		enough = q->refine_prepared || q->rescore ? 2 * q->ef : q->ef;
+	double		enough = q->refine_prepared || q->rescore ? 2 * q->ef : q->rescore_codes ? 0 : q->ef;
 
-	enough = Max(enough, Max(q->stage.ncandidates, q->stage.max_near));
+	/* the candidates of a stage are found before the first is given */
+	enough = Max(enough, Max((q->rescore ? DOUBTED_SHARE : 1) * q->stage.ncandidates, q->stage.max_near));
 	return q->from_graph.n > enough &&
 		qh_search_stats(search)->nscored > q->ix->nslots / FLAT_FRACTION;
 }
