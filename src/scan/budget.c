@@ -35,11 +35,13 @@
 #define REFINED_MORE			20
 
 /*
- * Nodes expanded where rows are fetched: a share of the candidates that are, and times ef_search.
- * doc/decisions/0028.
+ * Nodes expanded where rows are fetched: a share of the candidates that are, and times ef_search;
+ * at least so many for each row of a stage of more than ten, however few candidates wide codes
+ * need.  doc/decisions/0028 and 0131.
  */
 #define EXPANDED_SHARE			0.75
 #define EXPANDED_BESIDES		1.25
+#define EXPANDED_PER_ROW		2.5
 
 /*
  * Nodes expanded where finer codes put candidates in order: ef_search and the rows wanted, or
@@ -235,7 +237,11 @@ expanded_for_stage(const QhScan *scan, uint64 ncandidates)
 		return (uint64) Max(ef + q->stage.rank, EXPANDED_SHARE_REFINED * q->oversample * q->stage.rank);
 	}
 	if (q->rescore)
-		return (uint64) (EXPANDED_BESIDES * q->ef + EXPANDED_SHARE * ncandidates);
+	{
+		double		least = q->stage.rank > QH_MIN_STAGE ? EXPANDED_PER_ROW * q->stage.rank : 0;
+
+		return (uint64) Max(EXPANDED_BESIDES * q->ef + EXPANDED_SHARE * ncandidates, least);
+	}
 	return Max((uint64) q->ef, ncandidates + candidates_behind(scan));
 }
 
