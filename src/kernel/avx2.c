@@ -517,6 +517,7 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 }
 
 QV_DEFINE_DOT_BATCHES(AVX2, avx2)
+QV_DEFINE_DOT_BLOCK(AVX2, avx2)
 
 /* ---- floats ---- */
 

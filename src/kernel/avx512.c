@@ -860,6 +860,90 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 
 QV_DEFINE_DOT_BATCHES(AVX512, avx512)
 
+/* Queries that pass over eight codes together: each word of the codes that is loaded serves them all. */
+#define DOT_NQUERIES	8
+
+/* Two sums of each of eight codes' nbytes, turned over and biased, against those of eight queries. */
+AVX512 QV_INLINE void
+dot_block(const __m512i *words, const uint8_t *const *query, size_t nbytes, __m512i *sum)
+{
+	size_t		nwords = nbytes / 8;
+
+#define CLEAR(k) sum[k] = _mm512_setzero_si512();
+	QV_REPEAT8(CLEAR)
+#undef CLEAR
+#define ADD(k, word) sum[k] = _mm512_dpbusd_epi32(sum[k], words[w], _mm512_set1_epi64((long long) (word)));
+	for (size_t w = 0; w < nwords; w++)
+	{
+#define FULL(k) ADD(k, qv_load_word(query[k] + 8 * w))
+		QV_REPEAT8(FULL)
+#undef FULL
+	}
+	if (nbytes % 8 != 0)
+	{
+		size_t		w = nwords;
+
+#define TAIL(k) ADD(k, qv_load_partial_word(query[k] + 8 * w, nbytes % 8))
+		QV_REPEAT8(TAIL)
+#undef TAIL
+	}
+#undef ADD
+}
+
+/* Add what dot_block found of a row, less what the bias of the codes has added; starts the sums where first is set. */
+AVX512 QV_INLINE void
+store_dots(__m512i sum, int32_t over, bool first, int n, int32_t *out)
+{
+	__mmask8	mask = (__mmask8) low_bits((size_t) n);
+	__m256i		dots = _mm512_cvtepi64_epi32(_mm512_add_epi32(sum, _mm512_srli_epi64(sum, 32)));
+
+	dots = _mm256_sub_epi32(dots, _mm256_set1_epi32(over));
+	if (!first)
+		dots = _mm256_add_epi32(dots, _mm256_maskz_loadu_epi32(mask, out));
+	store_eight((uint32_t *) out, dots, n);
+}
+
+/* As avx512_hamming_block: eight codes are turned over, so that their sums need no reduction. */
+AVX512 static void
+avx512_dot_i8_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t n,
+					int32_t *out)
+{
+	__m512i		words[BLOCK_NBYTES / 8];
+	int			first_rest = nqueries - nqueries % DOT_NQUERIES;
+
+	for (int first = 0; first < ncodes && first_rest > 0; first += 8)
+	{
+		const uint8_t *code[8];
+		int			ngroup = ncodes - first < 8 ? ncodes - first : 8;
+
+		group_codes(code, qv_codes_by_stride(base, stride), first, ngroup);
+		for (size_t from = 0; from == 0 || from < n; from += BLOCK_NBYTES)
+		{
+			size_t		part = n - from < BLOCK_NBYTES ? n - from : BLOCK_NBYTES;
+
+			turn_codes(code, from, part, words);
+			for (size_t w = 0; w < (part + 7) / 8; w++)
+				words[w] = biased(words[w]);
+			for (int i = 0; i < first_rest; i += DOT_NQUERIES)
+			{
+				const uint8_t *query[DOT_NQUERIES];
+				__m512i		sum[DOT_NQUERIES];
+
+#define QUERY(k) query[k] = queries + stride * (size_t) (i + (k)) + from;
+				QV_REPEAT8(QUERY)
+#undef QUERY
+				dot_block(words, query, part, sum);
+				for (int k = 0; k < DOT_NQUERIES; k++)
+					store_dots(sum[k], 128 * avx512_sum_i8((const int8_t *) query[k], part), from == 0, ngroup,
+							   out + (size_t) ncodes * (size_t) (i + k) + first);
+			}
+		}
+	}
+	for (int i = first_rest; i < nqueries; i++)
+		dot_i8_list((const int8_t *) queries + stride * (size_t) i, qv_codes_by_stride(base, stride), ncodes, n,
+					out + (size_t) ncodes * (size_t) i);
+}
+
 /* ---- floats ---- */
 
 /* One step of eight of the sixteen accumulators. */

@@ -137,6 +137,8 @@ typedef struct QvKernels
 	/* dot_i8 of query and ncodes codes, by pointer or stride bytes apart */
 	void		(*dot_i8_many) (const int8_t *query, const uint8_t *const *codes, int ncodes, size_t n, int32_t *out);
 	void		(*dot_i8_strided) (const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out);
+	/* dot_i8 of each of nqueries codes and each of ncodes, both stride bytes apart; out holds a row of ncodes for each query */
+	void		(*dot_i8_block) (const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out);
 
 	/*
 	 * Floats.  Sixteen double accumulators, element i into accumulator i mod

@@ -237,6 +237,7 @@ qv_float_of_half(uint16_t half)
 	.sum_i8 = level##_sum_i8, \
 	.dot_i8_many = level##_dot_i8_many, \
 	.dot_i8_strided = level##_dot_i8_strided, \
+	.dot_i8_block = level##_dot_i8_block, \
 	.dot_f32 = level##_dot_f32, \
 	.l2sq_f32 = level##_l2sq_f32, \
 	.l1_f32 = level##_l1_f32, \
@@ -315,6 +316,17 @@ target static void \
 level##_dot_i8_strided(const int8_t *query, const uint8_t *base, size_t stride, int ncodes, size_t n, int32_t *out) \
 { \
 	dot_i8_list(query, qv_codes_by_stride(base, stride), ncodes, n, out); \
+}
+
+/* All pairs, one row after the other: for levels that have nothing better. */
+#define QV_DEFINE_DOT_BLOCK(target, level) \
+target static void \
+level##_dot_i8_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t n, \
+					 int32_t *out) \
+{ \
+	for (int i = 0; i < nqueries; i++) \
+		dot_i8_list((const int8_t *) queries + stride * (size_t) i, qv_codes_by_stride(base, stride), ncodes, n, \
+					out + (size_t) ncodes * (size_t) i); \
 }
 
 /* What is summed of two floats; sum_floats() of the level's file does it. */

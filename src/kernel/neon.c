@@ -343,6 +343,7 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 }
 
 QV_DEFINE_DOT_BATCHES(, neon)
+QV_DEFINE_DOT_BLOCK(, neon)
 
 /* ---- floats ---- */
 

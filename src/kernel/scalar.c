@@ -204,6 +204,7 @@ dot_i8_list(const int8_t *query, QvCodeList list, int ncodes, size_t n, int32_t 
 }
 
 QV_DEFINE_DOT_BATCHES(, scalar)
+QV_DEFINE_DOT_BLOCK(, scalar)
 
 /* ---- floats ---- */
 

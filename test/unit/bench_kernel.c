@@ -169,6 +169,12 @@ run_dot_i8_strided(Bench *b)
 }
 
 static void
+run_dot_i8_block(Bench *b)
+{
+	b->level->dot_i8_block(b->base, 16, b->base, b->n, 64, b->n, (int32_t *) b->out);
+}
+
+static void
 run_sum_i8(Bench *b)
 {
 	for (int i = 0; i < 16; i++)
@@ -283,6 +289,7 @@ static const struct
 	{"estimate", run_estimate, NCODES / BATCH * BATCH, {1}},
 	{"dot_i8", run_dot_i8, 16, {768, 1024}},
 	{"dot_i8_strided", run_dot_i8_strided, NCODES / 4, {768, 1024}},
+	{"dot_i8_block", run_dot_i8_block, 16 * 64, {256, 768}},
 	{"l2sq_i8", run_l2sq_i8, 16, {768, 1024}},
 	{"l1_i8", run_l1_i8, 16, {768, 1024}},
 	{"sum_i8", run_sum_i8, 16, {768, 1024}},

@@ -594,6 +594,35 @@ test_int8(const QvKernels *level)
 	guarded_free(&mb);
 }
 
+/* All pairs of codes of signed bytes, the last of which ends at a trap. */
+static void
+test_int8_blocks(const QvKernels *level, GuardedMemory *mc)
+{
+	static const size_t lengths[] = {0, 1, 7, 8, 63, 64, 100, 256, 300, 768, 1000};
+	static int32_t out[MAX_CODES * MAX_CODES + 1];
+	uint64_t	seed = 15;
+
+	for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++)
+	{
+		size_t		n = lengths[l];
+		size_t		stride = n + 5;
+
+		for (size_t ncodes = 1; ncodes <= MAX_CODES && ncodes <= 20; ncodes++)
+		{
+			size_t		extent = stride * (ncodes - 1) + n;
+			uint8_t    *base = place(mc, extent, PLACE_END);
+
+			fill_int8((int8_t *) base, extent, (int) ncodes % NPATTERNS, 1, &seed);
+			memset(out, 0xA5, sizeof(out));
+			level->dot_i8_block(base, (int) ncodes, base, stride, (int) ncodes, n, out);
+			for (size_t i = 0; i < ncodes * ncodes; i++)
+				expect(out[i] == scalar->dot_i8((int8_t *) base + stride * (i / ncodes), (int8_t *) base + stride * (i % ncodes), n),
+					   "dot_i8_block", n, (int) i, (int) ncodes);
+			expect((uint32_t) out[ncodes * ncodes] == 0xA5A5A5A5, "dot_i8_block writes past the end", n, 0, (int) ncodes);
+		}
+	}
+}
+
 /* Batches of signed bytes give what one call a code gives; the last code ends at a trap. */
 static void
 test_int8_batches(const QvKernels *level)
@@ -631,6 +660,7 @@ test_int8_batches(const QvKernels *level)
 			}
 		}
 	}
+	test_int8_blocks(level, &mc);
 	report(level, "batches of signed bytes");
 	guarded_free(&mq);
 	guarded_free(&mc);
