@@ -13,6 +13,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "codec/pair_codes.h"
 #include "column/column.h"
 #include "column/options.h"
 #include "nodes/execnodes.h"
@@ -53,6 +54,8 @@ typedef struct QhBuild
 	QvCodec    *codec;			/* NULL until the dimension is known */
 	QvCodecParams refine_params;
 	QvCodec    *refine_codec;	/* NULL where there are no finer codes */
+	QvPairCodec *pair_codec;	/* of what nodes are linked by; NULL where that is their codes */
+	Size		pair_nbytes;	/* 0 = there are no codes for pairs */
 	void	   *scratch;
 
 	MemoryContext cxt;			/* of what lasts; huge */
@@ -96,7 +99,7 @@ extern void qh_build_set_params(QhBuild *build);
 extern void qh_build_set_codecs(QhBuild *build);
 /* The dimension is known now: complete the metapage and make the codecs. */
 extern void qh_build_set_ndims(QhBuild *build, uint32 ndims);
-/* A space over n codes. */
+/* A space over n codes of the kind that nodes are linked by. */
 extern QhSpace qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n);
 /* Show a subphase of pg_stat_progress_create_index. */
 extern void qh_build_report(QhSubphase subphase, uint64 done, uint64 total);
@@ -116,12 +119,48 @@ qh_build_read_value(QhBuild *build, Datum datum, QhValue *value)
 	return true;
 }
 
+/*
+ * Nodes are linked by codes that last as long as the build; those of bits by the codes themselves.
+ */
+static inline Size
+qh_build_link_nbytes(const QhBuild *build)
+{
+	return build->pair_codec != NULL ? build->pair_nbytes : build->meta.code_nbytes;
+}
+
+static inline void
+qh_build_encode_link(const QhBuild *build, const void *data, uint8 *code)
+{
+	if (build->pair_codec != NULL)
+		qv_pair_encode(build->pair_codec, data, code, build->scratch);
+	else
+		qv_codec_encode(build->codec, data, code, build->scratch);
+}
+
+/* Where the codes of a row go; what there is none of is not looked at. */
+typedef struct QhRowCodes
+{
+	uint8	   *code;
+	uint8	   *refine;
+	uint8	   *pair;
+} QhRowCodes;
+
+static inline void
+qh_build_encode(const QhBuild *build, const void *data, QhRowCodes codes)
+{
+	qv_codec_encode(build->codec, data, codes.code, build->scratch);
+	if (build->refine_codec != NULL)
+		qv_codec_encode(build->refine_codec, data, codes.refine, build->scratch);
+	if (build->pair_codec != NULL)
+		qv_pair_encode(build->pair_codec, data, codes.pair, build->scratch);
+}
+
 /* ---- sample.c ---- */
 
 /* What is known of a table from a look at some of its rows. */
 typedef struct QhSample
 {
-	uint8	   *codes;			/* as they are put in the index */
+	uint8	   *codes;			/* of the kind that nodes are linked by */
 	uint32		ncodes;
 	double		nrows;			/* of the whole table, estimated */
 } QhSample;

@@ -131,6 +131,13 @@ qh_build_set_codecs(QhBuild *build)
 											&build->refine_params);
 		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(build->refine_codec));
 	}
+	if (build->params.kind != QV_CODE_BITS)
+	{
+		build->pair_codec = qv_pair_codec_init(qh_alloc_aligned(build->cxt, qv_pair_codec_sizeof(&build->params), 64),
+											   &build->params);
+		build->pair_nbytes = qv_pair_code_nbytes(&build->params);
+		scratch_nbytes = Max(scratch_nbytes, qv_pair_scratch_nbytes(build->pair_codec));
+	}
 	build->scratch = qh_alloc_aligned(build->cxt, scratch_nbytes, 64);
 	build->graph_params.hubs = qh_meta_hubs(&build->meta);
 }
@@ -163,10 +170,36 @@ space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, in
 	qv_codec_pair((const QvCodec *) ctx, code, codes, n, dist);
 }
 
+static void
+pairs_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	QvPairBlock block = {rows, nrows, base, n, stride};
+
+	qv_pair_block((const QvPairCodec *) ctx, QV_PAIR_DISTANCE, &block, dist);
+}
+
+static void
+pairs_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_pair_distances((const QvPairCodec *) ctx, QV_PAIR_DISTANCE, code, codes, n, dist);
+}
+
 QhSpace
 qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
 {
-	return (QhSpace) {space_pair_block, space_pair, build->codec, codes, build->meta.code_nbytes, n};
+	QhSpace		space = {.codes = codes, .stride = qh_build_link_nbytes(build), .n = n};
+
+	if (build->pair_codec == NULL)
+	{
+		space.pair_block = space_pair_block;
+		space.pair = space_pair;
+		space.ctx = build->codec;
+		return space;
+	}
+	space.pair_block = pairs_block;
+	space.pair = pairs_pair;
+	space.ctx = build->pair_codec;
+	return space;
 }
 
 /* ---- progress ---- */

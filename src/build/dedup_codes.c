@@ -67,35 +67,50 @@ make_room(QhDedup *dedup, uint32 max)
 	dedup->tids = grow(dedup->cxt, dedup->tids, max, sizeof(ItemPointerData));
 	if (dedup->refine_nbytes > 0)
 		dedup->refine_codes = grow(dedup->cxt, dedup->refine_codes, max, dedup->refine_nbytes);
+	if (dedup->pair_nbytes > 0)
+		dedup->pair_codes = grow(dedup->cxt, dedup->pair_codes, max, dedup->pair_nbytes);
 	if (dedup->postings.open_of != NULL)
 		dedup->postings.open_of = grow(dedup->cxt, dedup->postings.open_of, max, sizeof(uint32));
 	dedup->max_nodes = max;
 }
 
 void
-qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes)
+qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhBuild *build, uint32 nnodes)
 {
+	const QhMetaData *meta = &build->meta;
+
 	memset(dedup, 0, sizeof(*dedup));
 	dedup->cxt = cxt;
 	dedup->code_nbytes = meta->code_nbytes;
 	dedup->refine_nbytes = meta->refine_nbytes;
+	dedup->pair_nbytes = build->pair_nbytes;
 	dedup->posting_nbytes = qh_meta_link_nbytes(meta);
 	dedup->hash = codeset_create(cxt, nnodes > 0 ? nnodes : FIRST_NNODES, dedup);
 	make_room(dedup, nnodes > 0 ? nnodes + 1 : FIRST_NNODES);
 }
 
-uint8 *
-qh_dedup_code(QhDedup *dedup)
+QhRowCodes
+qh_dedup_codes(QhDedup *dedup)
 {
 	if (dedup->nnodes == dedup->max_nodes)
 		make_room(dedup, dedup->max_nodes + dedup->max_nodes / 2 + 1);
-	return code_at(dedup, dedup->nnodes);
+	return qh_dedup_node(dedup, dedup->nnodes);
 }
 
-uint8 *
-qh_dedup_refine(QhDedup *dedup)
+QhRowCodes
+qh_dedup_node(const QhDedup *dedup, uint32 node)
 {
-	return dedup->refine_codes + dedup->nnodes * dedup->refine_nbytes;
+	return (QhRowCodes) {
+		code_at(dedup, node),
+		dedup->refine_codes + node * dedup->refine_nbytes,
+		dedup->pair_codes + node * dedup->pair_nbytes
+	};
+}
+
+const uint8 *
+qh_dedup_link_codes(const QhDedup *dedup)
+{
+	return dedup->pair_nbytes > 0 ? dedup->pair_codes : dedup->codes;
 }
 
 /* ---- nodes with several rows ---- */

@@ -33,9 +33,11 @@ typedef struct QhDedup
 	MemoryContext cxt;
 	Size		code_nbytes;
 	Size		refine_nbytes;	/* 0 = no finer codes */
+	Size		pair_nbytes;	/* 0 = no codes for pairs */
 	Size		posting_nbytes;
 	uint8	   *codes;			/* room for one more than nnodes; may move */
 	uint8	   *refine_codes;
+	uint8	   *pair_codes;
 	ItemPointerData *tids;		/* first row of each node */
 	uint32		nnodes;
 	uint32		max_nodes;
@@ -45,12 +47,15 @@ typedef struct QhDedup
 } QhDedup;
 
 /* No rows yet.  Room is made for nnodes nodes; 0 where the number is not known. */
-extern void qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhMetaData *meta, uint32 nnodes);
-/* Where the next row's code, and its finer code, are to be put. */
-extern uint8 *qh_dedup_code(QhDedup *dedup);
-extern uint8 *qh_dedup_refine(QhDedup *dedup);
+extern void qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhBuild *build, uint32 nnodes);
+/* Where the next row's codes are to be put. */
+extern QhRowCodes qh_dedup_codes(QhDedup *dedup);
+/* Where those of a node are. */
+extern QhRowCodes qh_dedup_node(const QhDedup *dedup, uint32 node);
+/* The codes that nodes are linked by, in the order of nodes. */
+extern const uint8 *qh_dedup_link_codes(const QhDedup *dedup);
 /*
- * Take the row whose code was put there.  True if the code is new: then the finer code is taken as
+ * Take the row whose codes were put there.  True if the code is new: then the other codes are taken as
  * well.
  */
 extern bool qh_dedup_row(QhDedup *dedup, ItemPointer tid);

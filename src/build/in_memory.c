@@ -118,7 +118,7 @@ qh_build_in_memory(QhBuild *build)
 	build->meta.built_nnodes = dedup->nnodes;
 	build->meta.built_nrows = dedup->nrows;
 	params.progress = graph_progress;
-	space = qh_build_space(build, dedup->codes, dedup->nnodes);
+	space = qh_build_space(build, qh_dedup_link_codes(dedup), dedup->nnodes);
 	source.graph = qh_build(&alloc, &space, &params);
 	source.rank = MemoryContextAllocHuge(build->graph_cxt,
 										 qh_build_array_nbytes(dedup->nnodes, sizeof(uint32)));

@@ -14,8 +14,13 @@
 #include "lib/hyperloglog.h"
 #include "miscadmin.h"
 
-/* Codes that the cuts are learned from: a few dozen a part suffice; doc/decisions/0037. */
-#define SAMPLE_NCODES	4096
+/*
+ * Codes that the cuts are learned from, fewer where they would take more than a share of memory: a few dozen a part suffice;
+ * doc/decisions/0037.
+ */
+#define SAMPLE_NCODES		4096
+#define SAMPLE_SHARE		64	/* for as many participants as there may be */
+#define MIN_SAMPLE_NCODES	512
 
 /*
  * Registers of the estimate of distinct codes, as a power of two: its error is 0.8%;
@@ -50,17 +55,19 @@ qh_records_distinct(const QhBuild *build, const QhRecords *records)
 static QhSpace
 sample_records(const QhBuild *build, const QhRecords *records, MemoryContext cxt)
 {
-	Size		code_nbytes = build->meta.code_nbytes;
-	uint64		step = qh_records_count(records) / SAMPLE_NCODES + 1;
-	uint8	   *codes = MemoryContextAllocHuge(cxt, code_nbytes * SAMPLE_NCODES);
+	Size		code_nbytes = qh_build_link_nbytes(build);
+	Size		share = build->memory_limit / SAMPLE_SHARE;
+	uint32		max = (uint32) Max(Min(SAMPLE_NCODES, share / code_nbytes), MIN_SAMPLE_NCODES);
+	uint64		step = qh_records_count(records) / max + 1;
+	uint8	   *codes = MemoryContextAllocHuge(cxt, code_nbytes * max);
 	uint8	   *record = MemoryContextAlloc(cxt, records->nbytes);
 	uint32		ncodes = 0;
 
 	qh_partfile_rewind(records->partfile, records->part);
 	for (uint64 i = 0; qh_partfile_get(records->partfile, record, records->nbytes); i++)
 	{
-		if (i % step == 0 && ncodes < SAMPLE_NCODES)
-			memcpy(codes + code_nbytes * ncodes++, record + records->code_at, code_nbytes);
+		if (i % step == 0 && ncodes < max)
+			memcpy(codes + code_nbytes * ncodes++, record + records->link_at, code_nbytes);
 	}
 	return qh_build_space(build, codes, ncodes);
 }
@@ -81,7 +88,7 @@ qh_redivide(const QhBuild *build, const QhRecords *records, uint32 nparts, uint6
 	qh_partfile_rewind(records->partfile, records->part);
 	while (qh_partfile_get(records->partfile, record, records->nbytes))
 	{
-		uint32		part = qh_splitter_shard(splitter, &sample, record + records->code_at);
+		uint32		part = qh_splitter_shard(splitter, &sample, record + records->link_at);
 
 		qh_partfile_put(partfile, part, record, records->nbytes);
 	}

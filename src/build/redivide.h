@@ -8,13 +8,14 @@
 #include "build/build.h"
 #include "build/partitioned_file.h"
 
-/* A part of a partfile that is nothing but records of one size, each of which has a code in it. */
+/* A part of a partfile that is nothing but records of one size, each of which has a code in it.  Of nodes only that which they are linked by. */
 typedef struct QhRecords
 {
 	QhPartFile *partfile;
 	uint32		part;
 	Size		nbytes;			/* of one */
 	Size		code_at;
+	Size		link_at;		/* of the code that nodes are linked by */
 } QhRecords;
 
 extern uint64 qh_records_count(const QhRecords *records);

@@ -252,9 +252,9 @@ sample_code(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool a
 	{
 		if (sample->out->codes == NULL)
 			sample->out->codes = MemoryContextAllocHuge(build->cxt, qh_build_array_nbytes(sample->sampling.nwanted,
-																						build->meta.code_nbytes));
-		qv_codec_encode(build->codec, value.data,
-						sample->out->codes + build->meta.code_nbytes * (Size) sample->sampling.ntaken++, build->scratch);
+																						qh_build_link_nbytes(build)));
+		qh_build_encode_link(build, value.data,
+							 sample->out->codes + qh_build_link_nbytes(build) * (Size) sample->sampling.ntaken++);
 		sample->ntaken_of_block++;
 	}
 	MemoryContextSwitchTo(old);
@@ -265,9 +265,9 @@ sample_code(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool a
 static uint32
 sample_size(const QhBuild *build)
 {
-	Size		code_nbytes = Max(build->meta.code_nbytes, 1);
+	Size		link_nbytes = Max(qh_build_link_nbytes(build), 1);
 
-	return (uint32) Max(Min(SAMPLE_NCODES, build->memory_limit / SAMPLE_SHARE / code_nbytes), 1024);
+	return (uint32) Max(Min(SAMPLE_NCODES, build->memory_limit / SAMPLE_SHARE / link_nbytes), 1024);
 }
 
 void

@@ -24,7 +24,7 @@ typedef struct QhShardsPlan
 	uint32		nshards;		/* of each division */
 	uint32		max_shards;		/* of the first, where some may be divided again */
 	uint32		coarse_step;	/* one node in so many is in the sample of coarse links */
-	Size		code_nbytes;
+	Size		link_nbytes;	/* of the codes that nodes are linked by */
 	Size		chunk_nbytes;
 } QhShardsPlan;
 

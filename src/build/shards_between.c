@@ -11,7 +11,7 @@
 #include "build/shards_state.h"
 #include "miscadmin.h"
 
-/* Nodes with their codes, out of parts of a partfile. */
+/* Nodes with the codes that they are linked by, out of parts of a partfile. */
 typedef struct Nodes
 {
 	QhSentNode *sent;
@@ -24,7 +24,7 @@ typedef struct Nodes
 static void
 read_nodes(QhBuild *build, QhPartFile *partfile, uint32 part, Nodes *nodes)
 {
-	Size		code_nbytes = build->meta.code_nbytes;
+	Size		code_nbytes = qh_build_link_nbytes(build);
 
 	qh_partfile_rewind(partfile, part);
 	while (qh_partfile_get(partfile, &nodes->sent[nodes->n], sizeof(QhSentNode)))
@@ -40,10 +40,10 @@ static void
 make_nodes(QhBuild *build, uint64 nbytes, Nodes *nodes)
 {
 	nodes->n = 0;
-	nodes->max = nbytes / (sizeof(QhSentNode) + build->meta.code_nbytes);
+	nodes->max = nbytes / (sizeof(QhSentNode) + qh_build_link_nbytes(build));
 	/* one more: where the end of the partfile is met */
 	nodes->sent = qh_task_alloc(build, nodes->max + 1, sizeof(QhSentNode));
-	nodes->codes = qh_task_alloc(build, nodes->max + 1, build->meta.code_nbytes);
+	nodes->codes = qh_task_alloc(build, nodes->max + 1, qh_build_link_nbytes(build));
 }
 
 /* Send the links of a graph between these nodes to the shards that they belong to. */
@@ -138,8 +138,9 @@ qh_shards_link_between(QhBuild *build, int division, uint32 shard)
 	QhRecords	nodes = {
 		.partfile = shards->files[QH_FILE_OFFERED],
 		.part = (division - 1) * shards->plan->nshards + shard,
-		.nbytes = sizeof(QhSentNode) + build->meta.code_nbytes,
-		.code_at = sizeof(QhSentNode)
+		.nbytes = sizeof(QhSentNode) + qh_build_link_nbytes(build),
+		.code_at = sizeof(QhSentNode),
+		.link_at = sizeof(QhSentNode)
 	};
 
 	link_nodes(build, &nodes, division, 0);

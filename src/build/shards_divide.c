@@ -22,15 +22,19 @@ dedup_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhDedup *ded
 	QhSentRow	sent;
 
 	/* many rows may have few codes: at first no more room is made than a shard should need */
-	qh_dedup_init(dedup, shards->task_cxt, &build->meta, (uint32) Min(nrows, qh_task_max_nodes(build)));
+	qh_dedup_init(dedup, shards->task_cxt, build, (uint32) Min(nrows, qh_task_max_nodes(build)));
 	dedup->postings.partfile = shards->files[QH_FILE_POSTINGS];
 	dedup->postings.partfile_part = shard;
 	qh_partfile_rewind(rows, records->part);
 	while (qh_partfile_get(rows, &sent, sizeof(sent)))
 	{
-		qh_partfile_get_rest(rows, qh_dedup_code(dedup), dedup->code_nbytes);
+		QhRowCodes	codes = qh_dedup_codes(dedup);
+
+		qh_partfile_get_rest(rows, codes.code, dedup->code_nbytes);
 		if (dedup->refine_nbytes > 0)
-			qh_partfile_get_rest(rows, qh_dedup_refine(dedup), dedup->refine_nbytes);
+			qh_partfile_get_rest(rows, codes.refine, dedup->refine_nbytes);
+		if (dedup->pair_nbytes > 0)
+			qh_partfile_get_rest(rows, codes.pair, dedup->pair_nbytes);
 		(void) qh_dedup_row(dedup, &sent.tid);
 	}
 	qh_dedup_end(dedup);
@@ -38,7 +42,7 @@ dedup_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhDedup *ded
 
 /* ---- order ---- */
 
-/* Send a node to its shards of the other divisions, and to the sample if it is one of those. */
+/* Send a node, by the code that it is linked by, to its shards of the other divisions, and to the sample if it is one of those. */
 static void
 offer_node(QhBuild *build, QhSentNode sent, const uint8 *code)
 {
@@ -50,12 +54,12 @@ offer_node(QhBuild *build, QhSentNode sent, const uint8 *code)
 		uint32		part = i * shards->plan->nshards + qh_splitter_shard(shards->splitters[1 + i], &space, code);
 
 		qh_partfile_put(shards->files[QH_FILE_OFFERED], part, &sent, sizeof(sent));
-		qh_partfile_put(shards->files[QH_FILE_OFFERED], part, code, build->meta.code_nbytes);
+		qh_partfile_put(shards->files[QH_FILE_OFFERED], part, code, qh_build_link_nbytes(build));
 	}
 	if (sent.place % shards->plan->coarse_step == shards->plan->coarse_step / 2)
 	{
 		qh_partfile_put(shards->files[QH_FILE_SAMPLE], sent.shard, &sent, sizeof(sent));
-		qh_partfile_put(shards->files[QH_FILE_SAMPLE], sent.shard, code, build->meta.code_nbytes);
+		qh_partfile_put(shards->files[QH_FILE_SAMPLE], sent.shard, code, qh_build_link_nbytes(build));
 	}
 }
 
@@ -85,28 +89,29 @@ static void
 send_nodes(QhBuild *build, const QhDedup *dedup, uint32 shard)
 {
 	static const QhShardsFile own[] = {
-		QH_FILE_CODES, QH_FILE_REFINE, QH_FILE_SLOTS, QH_FILE_POSTINGS, QH_FILE_SAMPLE
+		QH_FILE_CODES, QH_FILE_PAIRS, QH_FILE_REFINE, QH_FILE_SLOTS, QH_FILE_POSTINGS, QH_FILE_SAMPLE
 	};
 	QhShards   *shards = build->shards;
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = qh_task_params(build, 0);
-	QhSpace		space = qh_build_space(build, dedup->codes, dedup->nnodes);
+	QhSpace		space = qh_build_space(build, qh_dedup_link_codes(dedup), dedup->nnodes);
 	QhNode	   *order = qh_task_alloc(build, dedup->nnodes, sizeof(QhNode));
 
 	shards->shards[shard].nentries = take_entries(shards, dedup->nnodes);
 	qh_build_order(&alloc, &space, &params, (int) shards->shards[shard].nentries, order);
 	for (uint32 i = 0; i < dedup->nnodes; i++)
 	{
-		const uint8 *code = dedup->codes + order[i] * dedup->code_nbytes;
+		QhRowCodes	codes = qh_dedup_node(dedup, order[i]);
 		QhRowData	row = qh_dedup_slot(dedup, order[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		qh_partfile_put(shards->files[QH_FILE_CODES], shard, code, dedup->code_nbytes);
+		qh_partfile_put(shards->files[QH_FILE_CODES], shard, codes.code, dedup->code_nbytes);
 		qh_partfile_put(shards->files[QH_FILE_SLOTS], shard, &row, sizeof(row));
 		if (dedup->refine_nbytes > 0)
-			qh_partfile_put(shards->files[QH_FILE_REFINE], shard,
-							dedup->refine_codes + order[i] * dedup->refine_nbytes, dedup->refine_nbytes);
-		offer_node(build, (QhSentNode) {shard, i}, code);
+			qh_partfile_put(shards->files[QH_FILE_REFINE], shard, codes.refine, dedup->refine_nbytes);
+		if (dedup->pair_nbytes > 0)
+			qh_partfile_put(shards->files[QH_FILE_PAIRS], shard, codes.pair, dedup->pair_nbytes);
+		offer_node(build, (QhSentNode) {shard, i}, dedup->pair_nbytes > 0 ? codes.pair : codes.code);
 	}
 	for (int i = 0; i < lengthof(own); i++)
 		qh_partfile_end_part(shards->files[own[i]], shard);
@@ -184,10 +189,13 @@ qh_shards_divide(QhBuild *build, uint32 shard)
 	QhRecords	rows = {
 		.partfile = build->shards->files[QH_FILE_ROWS],
 		.part = shard,
-		.nbytes = sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes,
-		.code_at = sizeof(QhSentRow)
+		.nbytes = qh_sent_row_nbytes(build),
+		.code_at = sizeof(QhSentRow),
+		.link_at = qh_sent_row_nbytes(build) - build->pair_nbytes
 	};
 
+	if (build->pair_codec == NULL)
+		rows.link_at = rows.code_at;
 	divide_rows(build, &rows, shard, 0);
 	qh_task_end(build);
 }

@@ -35,15 +35,15 @@ Size
 qh_shards_node_nbytes(const QhBuild *build)
 {
 	uint32		many = 100 * QH_MIN_SHARD_NODES;
-	Size		graph = qh_build_nbytes(many, &build->graph_params) / many;
+	Size		graph = qh_build_nbytes(many, &build->graph_params, qh_build_link_nbytes(build)) / many;
 	int			max_degree = 2 * build->meta.m;
 	Size		offered = (QH_NDIVISIONS * (sizeof(QhSentLinks) + sizeof(Size)) +
 						   QH_NBETWEEN * max_degree * sizeof(QhNode) / 2);
 	Size		joined = (qh_away_max(build->meta.m, MAX_SHARDS) * sizeof(QhNode) +
 						  max_degree * sizeof(QhNode) / 2);
-	Size		divided = build->meta.refine_nbytes + QH_LINK_NBYTES(build->meta.m) + 64;
+	Size		divided = build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes + QH_LINK_NBYTES(build->meta.m) + 64;
 
-	return build->meta.code_nbytes + Max(Max(graph, offered) + joined, divided);
+	return Max(qh_build_link_nbytes(build) + Max(graph, offered) + joined, divided);
 }
 
 /*
@@ -65,7 +65,7 @@ qh_shards_plan(const QhBuild *build, const QhSample *sample, int nparticipants)
 {
 	QhShardsPlan plan = {
 		.nparticipants = nparticipants,
-		.code_nbytes = build->meta.code_nbytes,
+		.link_nbytes = qh_build_link_nbytes(build),
 		.coarse_step = COARSE_STEP
 	};
 	Size		memory = build->memory_limit / nparticipants;
@@ -104,7 +104,7 @@ static Size
 splitter_offset(const QhShardsPlan *plan, int division)
 {
 	return chunks_offset(plan) + sizeof(uint64) * QH_NFILES * plan->nparticipants +
-		division * MAXALIGN(qh_splitter_nbytes(plan->nshards, plan->code_nbytes));
+		division * MAXALIGN(qh_splitter_nbytes(plan->nshards, plan->link_nbytes));
 }
 
 Size
@@ -164,7 +164,6 @@ qh_shards_join(QhBuild *build, QhShardsShared *shared, const QhPartFileWriters *
 		shards->files[i] = qh_partfile_create(shards->cxt, writers, i, nparts(&shared->plan, i),
 											  shared->plan.chunk_nbytes,
 											  nchunks + i * shared->plan.nparticipants);
-	shards->row = MemoryContextAlloc(shards->cxt,
-									 sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
+	shards->row = MemoryContextAlloc(shards->cxt, qh_sent_row_nbytes(build));
 	build->shards = shards;
 }

@@ -12,18 +12,17 @@
 /* Rows of this process after which the shared counter is moved. */
 #define COUNT_ROWS		256
 
-/* Send the record in shards->row, whose code is there already. */
+/* Send the record in shards->row, whose codes are there already. */
 static void
 send_row(QhBuild *build, ItemPointer tid)
 {
 	QhShards   *shards = build->shards;
-	const uint8 *code = shards->row + sizeof(QhSentRow);
+	QhRowCodes	codes = qh_sent_row_codes(build, shards->row);
 	QhSpace		space = qh_build_space(build, NULL, 0);
-	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, code);
+	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, build->pair_codec != NULL ? codes.pair : codes.code);
 
 	((QhSentRow *) shards->row)->tid = *tid;
-	qh_partfile_put(shards->files[QH_FILE_ROWS], shard, shards->row,
-					sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes);
+	qh_partfile_put(shards->files[QH_FILE_ROWS], shard, shards->row, qh_sent_row_nbytes(build));
 	if (++shards->nuncounted == COUNT_ROWS)
 	{
 		pg_atomic_fetch_add_u64(&shards->shared->nrows, shards->nuncounted);
@@ -35,11 +34,7 @@ send_row(QhBuild *build, ItemPointer tid)
 void
 qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
 {
-	uint8	   *code = build->shards->row + sizeof(QhSentRow);
-
-	qv_codec_encode(build->codec, data, code, build->scratch);
-	if (build->refine_codec != NULL)
-		qv_codec_encode(build->refine_codec, data, code + build->meta.code_nbytes, build->scratch);
+	qh_build_encode(build, data, qh_sent_row_codes(build, build->shards->row));
 	send_row(build, tid);
 }
 
@@ -47,12 +42,14 @@ qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
 static void
 send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, ItemPointer tid)
 {
-	uint8	   *code = build->shards->row + sizeof(QhSentRow);
+	QhRowCodes	to = qh_sent_row_codes(build, build->shards->row);
+	QhRowCodes	from = qh_dedup_node(dedup, node);
 
-	memcpy(code, dedup->codes + node * dedup->code_nbytes, dedup->code_nbytes);
+	memcpy(to.code, from.code, dedup->code_nbytes);
 	if (dedup->refine_nbytes > 0)
-		memcpy(code + dedup->code_nbytes, dedup->refine_codes + node * dedup->refine_nbytes,
-			   dedup->refine_nbytes);
+		memcpy(to.refine, from.refine, dedup->refine_nbytes);
+	if (dedup->pair_nbytes > 0)
+		memcpy(to.pair, from.pair, dedup->pair_nbytes);
 	send_row(build, tid);
 }
 

@@ -16,13 +16,14 @@
 /* The partfiles of a build: what is written in one step and read in another.  A part a shard. */
 typedef enum QhShardsFile
 {
-	QH_FILE_ROWS,				/* scan → divide: QhSentRow, code, finer code */
-	QH_FILE_CODES,				/* divide → between, within, write; in the order of ids, from here on */
+	QH_FILE_ROWS,				/* scan → divide: QhSentRow, code, finer code, code for pairs */
+	QH_FILE_CODES,				/* divide → write, within where nodes are linked by them; in the order of ids, from here on */
+	QH_FILE_PAIRS,				/* divide → within: codes for pairs */
 	QH_FILE_REFINE,				/* divide → write */
 	QH_FILE_SLOTS,				/* divide → write: row slots */
 	QH_FILE_POSTINGS,			/* divide → write: posting slots */
-	QH_FILE_OFFERED,			/* divide → between; a part a shard of each other division: QhSentNode, code */
-	QH_FILE_SAMPLE,				/* divide → between: QhSentNode, code */
+	QH_FILE_OFFERED,			/* divide → between; a part a shard of each other division: QhSentNode, code for links */
+	QH_FILE_SAMPLE,				/* divide → between: QhSentNode, code for links */
 	QH_FILE_LINKS,				/* between → within: QhSentLinks, ids */
 	QH_FILE_GRAPH,				/* within → write: 2m links, QH_INVALID_NODE behind the last */
 	QH_NFILES
@@ -32,6 +33,22 @@ typedef struct QhSentRow
 {
 	ItemPointerData tid;
 } QhSentRow;
+
+/* A record of QH_FILE_ROWS, and where in it the codes are. */
+static inline Size
+qh_sent_row_nbytes(const QhBuild *build)
+{
+	return sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes;
+}
+
+static inline QhRowCodes
+qh_sent_row_codes(const QhBuild *build, uint8 *row)
+{
+	uint8	   *code = row + sizeof(QhSentRow);
+	uint8	   *refine = code + build->meta.code_nbytes;
+
+	return (QhRowCodes) {code, refine, refine + build->meta.refine_nbytes};
+}
 
 typedef struct QhSentNode
 {

@@ -141,12 +141,12 @@ write_graph(QhBuild *build, uint32 shard, const QhGraph *graph, const Joins *joi
 	qh_partfile_end_part(partfile, shard);
 }
 
-/* Codes of a shard, in the order of ids. */
+/* What the nodes of a shard are linked by, in the order of ids. */
 static void
 read_codes(QhBuild *build, uint32 shard, uint32 n, uint8 *codes)
 {
-	QhPartFile *partfile = build->shards->files[QH_FILE_CODES];
-	Size		code_nbytes = build->meta.code_nbytes;
+	QhPartFile *partfile = build->shards->files[build->pair_codec != NULL ? QH_FILE_PAIRS : QH_FILE_CODES];
+	Size		code_nbytes = qh_build_link_nbytes(build);
 
 	qh_partfile_rewind(partfile, shard);
 	for (uint32 i = 0; i < n; i++)
@@ -173,7 +173,7 @@ qh_shards_link_within(QhBuild *build, uint32 shard)
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
 	QhBuildParams params = qh_task_params(build, 0);
 	uint32		n = shards->shards[shard].nnodes;
-	uint8	   *codes = qh_task_alloc(build, n, build->meta.code_nbytes);
+	uint8	   *codes = qh_task_alloc(build, n, qh_build_link_nbytes(build));
 	QhSpace		space = qh_build_space(build, codes, n);
 
 	qh_task_begin_piece(build, n);

@@ -44,7 +44,7 @@ static Size
 memory_used(const QhBuild *build)
 {
 	return MemoryContextMemAllocated(build->graph_cxt, true) + qh_dedup_end_nbytes(build->dedup) +
-		qh_build_nbytes(build->dedup->nnodes, &build->graph_params) +
+		qh_build_nbytes(build->dedup->nnodes, &build->graph_params, qh_build_link_nbytes(build)) +
 		sizeof(uint32) * (Size) build->dedup->nnodes;
 }
 
@@ -57,11 +57,9 @@ dedup_row(QhBuild *build, const void *data, ItemPointer tid)
 	if (dedup == NULL)
 	{
 		dedup = build->dedup = MemoryContextAlloc(build->graph_cxt, sizeof(QhDedup));
-		qh_dedup_init(dedup, build->graph_cxt, &build->meta, 0);
+		qh_dedup_init(dedup, build->graph_cxt, build, 0);
 	}
-	qv_codec_encode(build->codec, data, qh_dedup_code(dedup), build->scratch);
-	if (build->refine_codec != NULL)
-		qv_codec_encode(build->refine_codec, data, qh_dedup_refine(dedup), build->scratch);
+	qh_build_encode(build, data, qh_dedup_codes(dedup));
 	(void) qh_dedup_row(dedup, tid);
 }
 

@@ -23,14 +23,15 @@
 #define SHARD_LEAF_NODES	850
 
 /*
- * Pairs that are computed in any case, a few seconds of one processor: a graph of few nodes is made of
- * larger leaves, up to one that holds all.  doc/decisions/0064.
+ * Pairs of codes of SHORT_CODE_NBYTES or fewer that are computed in any case, a few seconds of one processor, and of longer codes fewer in
+ * proportion: a graph of few nodes is made of larger leaves, up to one that holds all.  doc/decisions/0064.
  */
 #ifndef QH_SMALL_NPAIRS
 #define QH_SMALL_NPAIRS		UINT64_C(2000000000)
 #endif
+#define SHORT_CODE_NBYTES	128
 
-/* Codes of a leaf are copied side by side: a leaf is not larger than its share of a cache for it; chosen by hand. */
+/* Codes of a leaf are copied side by side: one leaf of several is not larger than its share of a cache for it; chosen by hand. */
 #define LARGE_LEAF_NBYTES	(4 * 1024 * 1024)
 
 /* More candidates than this are not kept whatever ef_construction says: 8 bytes each a node. */
@@ -66,43 +67,46 @@ qh_build_ntrees(const QhBuildParams *params)
 	return ntrees < 16 ? ntrees : 16;
 }
 
-/* Nodes wanted in a leaf; stride is the size of a code, 0 if it does not matter. */
+/* Nodes wanted in a leaf; stride is the size of a code. */
 static uint32_t
 leaf_target(uint32_t n, const QhBuildParams *params, size_t stride)
 {
+	uint64_t	npairs = QH_SMALL_NPAIRS * SHORT_CODE_NBYTES / (stride > SHORT_CODE_NBYTES ? stride : SHORT_CODE_NBYTES);
 	uint64_t	target;
 
 	if (n == 0)
 		return QH_LEAF_NODES;
 	if (params->ntrees > 0)		/* part of a larger graph */
 		return SHARD_LEAF_NODES;
-	if ((uint64_t) n * n <= QH_SMALL_NPAIRS)
-		target = n;
-	else
-		target = QH_SMALL_NPAIRS / ((uint64_t) n * (uint64_t) qh_build_ntrees(params));
+	if ((uint64_t) n * n <= npairs)
+		return n > QH_LEAF_NODES ? n : QH_LEAF_NODES;
+	target = npairs / ((uint64_t) n * (uint64_t) qh_build_ntrees(params));
 	if (stride > 0 && target > LARGE_LEAF_NBYTES / stride)
 		target = LARGE_LEAF_NBYTES / stride;
 	return target > QH_LEAF_NODES ? (uint32_t) target : QH_LEAF_NODES;
 }
 
+static size_t
+larger_of(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 size_t
-qh_build_nbytes(uint32_t n, const QhBuildParams *params)
+qh_build_nbytes(uint32_t n, const QhBuildParams *params, size_t stride)
 {
 	int			nkeep = keep_count(params);
 	size_t		count = n;
 	size_t		result = sizeof(QhGraph) + count * (2 * (size_t) params->m * sizeof(QhLink) + sizeof(QhNode)) +
 		(size_t) qh_entries_wanted(n, params->max_entries) * sizeof(QhNode);
-	size_t		candidates = qh_candidates_nbytes(n, leaf_target(n, params, 0), nkeep);
+	size_t		candidates = qh_candidates_nbytes(n, leaf_target(n, params, stride), nkeep, stride);
 	size_t		answers = (count + 1) * sizeof(uint64_t) + count * (size_t) params->m * sizeof(QhNode) +
 		count / 8 * (size_t) params->m * sizeof(QhNode);
 	size_t		reach = count * sizeof(QhNode) + count / 8 + 1;
 
-	if (qh_coarse_nbytes(n, params->m) > candidates)
-		candidates = qh_coarse_nbytes(n, params->m);
-	if (answers > candidates)
-		candidates = answers;
-	if (reach > candidates)
-		candidates = reach;
+	candidates = larger_of(candidates, qh_layout_nbytes(n, stride));
+	candidates = larger_of(candidates, qh_coarse_nbytes(n, params->m, stride));
+	candidates = larger_of(candidates, larger_of(answers, reach));
 	if (params->hubs.period != 0)
 		result += count * sizeof(QhNode);
 	/* scratch of selection: a few arrays of candidates */

@@ -137,20 +137,21 @@ extern void qh_split_score(QhBulk *build, const QhSplit *split, uint64_t *keys, 
 /* fill perm and leaf_begin with random tree number tree */
 extern void qh_partition(QhBulk *build, int tree);
 
-/* layout.c: fill perm with an order in which near nodes stand together */
+/* layout.c: fill perm with an order in which near nodes stand together, and the memory that takes */
 extern void qh_lay_out(QhBulk *build);
+extern size_t qh_layout_nbytes(uint32_t n, size_t stride);
 
 /* candidates.c: near pairs of all leaves of all trees into new lists, which are the caller's to release */
 extern void qh_find_candidates(QhBulk *build);
-/* the memory that takes, codes excluded, where leaf_nodes are wanted in a leaf */
-extern size_t qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep);
+/* the memory that takes, copies of codes included, where leaf_nodes are wanted in a leaf */
+extern size_t qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep, size_t stride);
 /* merge candidates known from elsewhere into the lists */
 extern void qh_add_known(QhBulk *build);
 
 /* coarse.c: links between samples, and the memory that takes */
 extern void qh_add_coarse_links(QhBulk *build);
 extern void qh_lay_coarse_links(QhBulk *build, uint64_t finest);
-extern size_t qh_coarse_nbytes(uint32_t n, int m);
+extern size_t qh_coarse_nbytes(uint32_t n, int m, size_t stride);
 
 /* hubs.c: put those most links lead to where the order has places of hubs; from then on ids are known */
 extern void qh_choose_hubs(QhBulk *build);

@@ -57,21 +57,21 @@ largest_leaf(uint32_t n, uint32_t nleaves)
 }
 
 static size_t
-leaf_work_nbytes(uint32_t leaf_max, int nkeep)
+leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
+	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
 size_t
-qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep)
+qh_candidates_nbytes(uint32_t n, uint32_t leaf_nodes, int nkeep, size_t stride)
 {
 	uint32_t	nleaves = leaf_count(n, leaf_nodes, nkeep);
 
 	return (size_t) n * ((size_t) nkeep + 1) * sizeof(uint64_t) + ((size_t) nleaves + 1) * sizeof(uint32_t) +
-		leaf_work_nbytes(largest_leaf(n, nleaves), nkeep);
+		leaf_work_nbytes(largest_leaf(n, nleaves), nkeep, stride) + qh_split_ncodes() * stride;
 }
 
 static QhLeafWork *

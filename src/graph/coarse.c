@@ -97,12 +97,12 @@ add_level(QhBulk *build, uint32_t step)
 }
 
 size_t
-qh_coarse_nbytes(uint32_t n, int m)
+qh_coarse_nbytes(uint32_t n, int m, size_t stride)
 {
-	/* the first level; lists, keys, links, order and ids (its codes, like all codes, are not counted) */
+	/* the first level; links, order, ids and codes besides */
 	size_t		count = n / QH_COARSE_RATIO;
 
-	return count * (3 * (size_t) (m / 2) + 1) * sizeof(uint64_t) + count * ((size_t) (m / 2) + 2) * sizeof(QhNode);
+	return qh_candidates_nbytes((uint32_t) count, QH_COARSE_LEAF_NODES, 3 * (m / 2), stride) + count * (((size_t) (m / 2) + 2) * sizeof(QhNode) + stride);
 }
 
 void

@@ -242,8 +242,8 @@ typedef struct QhGraph
 	int			nentries;
 } QhGraph;
 
-/* Memory the build of n nodes takes at its peak, codes (and the copy of one leaf's of them) excluded. */
-extern size_t qh_build_nbytes(uint32_t n, const QhBuildParams *params);
+/* Memory the build of n nodes takes at its peak: copies of some of their codes, stride bytes each, included, the codes themselves excluded. */
+extern size_t qh_build_nbytes(uint32_t n, const QhBuildParams *params, size_t stride);
 extern QhGraph *qh_build(const QhAlloc *alloc, const QhSpace *space, const QhBuildParams *params);
 extern void qh_graph_free(const QhAlloc *alloc, QhGraph *graph);
 /* Random trees that candidates are taken from. */

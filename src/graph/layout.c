@@ -303,6 +303,18 @@ arrange(Layout *layout, Stretch stretch, int depth)
 	qh_build_release(build, pivots);
 }
 
+size_t
+qh_layout_nbytes(uint32_t n, size_t stride)
+{
+	size_t		npivots = pivots_wanted(n);
+
+	if (n <= QH_LAYOUT_NODES)
+		return 0;
+	/* pivots, cells and what they list, twice: those of one division within another are fewer */
+	return n * (sizeof(QhNode) + sizeof(uint16_t)) + (npivots + 1 + LAYOUT_BATCH) * stride + LAYOUT_NDISTANCES * sizeof(float) +
+		2 * npivots * (3 * sizeof(QhNode) + QH_LAYOUT_LISTS * (1 + sizeof(uint16_t)) + 1);
+}
+
 void
 qh_lay_out(QhBulk *build)
 {

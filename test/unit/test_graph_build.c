@@ -67,10 +67,9 @@ build_and_check(const Code *codes, uint32_t n, const QhBuildParams *params)
 	QhGraph    *graph = qh_build(&alloc, &space, params);
 	Memory		mem;
 	double		recall = -1;
-	size_t		promised = qh_build_nbytes(n, params);
+	size_t		promised = qh_build_nbytes(n, params, sizeof(Code));
 
-	/* copies of codes, a leaf's and those of a split, are not promised */
-	if (counted.peak > promised + ((size_t) n < 40000 ? n + 200 : 40000) * sizeof(Code) + 2048)
+	if (counted.peak > promised + 2048)
 		printf("# %zu bytes at the peak, %zu promised\n", counted.peak, promised);
 	else if (graph->n == n && graph->max_degree == 2 * params->m && order_is_sound(graph) &&
 			 graph->nentries == (n == 0 ? 0 : qh_entries_wanted(n, params->max_entries)) &&

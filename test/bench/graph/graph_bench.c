@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "codec/codec.h"
+#include "codec/pair_codes.h"
 #include "graph/shard.h"
 
 #define K 10
@@ -38,6 +38,9 @@ typedef struct Bench
 	QvQuery    *query;
 	size_t		slot_nbytes;
 	uint8_t    *codes;			/* of distinct codes */
+	QvPairCodec *pair_codec;	/* NULL: links are chosen by the codes themselves */
+	size_t		pair_nbytes;
+	uint8_t    *pair_codes;
 	uint32_t	n;
 	uint32_t   *node_of_row;
 	QhGraph    *graph;
@@ -89,7 +92,7 @@ now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (double) ts.tv_sec + (double) ts.tv_nsec * 1e-9;
 }
 
@@ -170,6 +173,7 @@ remove_duplicates(Bench *bench, uint32_t nrows)
 		if (first[row] == row)
 		{
 			memmove(bench->codes + bench->n * nbytes, bench->codes + row * nbytes, nbytes);
+			memmove(bench->pair_codes + bench->n * bench->pair_nbytes, bench->pair_codes + row * bench->pair_nbytes, bench->pair_nbytes);
 			bench->node_of_row[row] = bench->n++;
 		}
 		else
@@ -179,17 +183,27 @@ remove_duplicates(Bench *bench, uint32_t nrows)
 	free(sorted);
 }
 
+/* How rows are coded and linked. */
+typedef struct Kind
+{
+	int			rabitq;
+	uint32_t	nbits;			/* of the codes that are walked */
+	QvMetric	metric;
+	int			pairs;			/* links by codes for pairs */
+} Kind;
+
 static void
-make_codes(Bench *bench, const Rows *base, int rabitq)
+make_codes(Bench *bench, const Rows *base, const Kind *kind)
 {
 	float	   *centroid = get(base->dims * sizeof(float));
 	QvCodecParams params = {
-		.kind = rabitq ? QV_CODE_RABITQ : QV_CODE_BITS,
-		.metric = rabitq ? QV_METRIC_COSINE : QV_METRIC_HAMMING,
-		.ndims = base->dims, .nbits = 1, .seed = 1, .centroid = rabitq ? centroid : NULL
+		.kind = kind->rabitq ? QV_CODE_RABITQ : QV_CODE_BITS,
+		.metric = kind->rabitq ? kind->metric : QV_METRIC_HAMMING,
+		.ndims = base->dims, .nbits = kind->nbits, .seed = 1, .centroid = kind->rabitq ? centroid : NULL
 	};
 	uint8_t    *bits = get((base->dims + 7) / 8);
 	void	   *scratch;
+	void	   *pair_scratch = NULL;
 
 	for (uint32_t d = 0; d < base->dims; d++)
 	{
@@ -199,19 +213,41 @@ make_codes(Bench *bench, const Rows *base, int rabitq)
 			sum += base->values[(size_t) i * base->dims + d];
 		centroid[d] = (float) (sum / ((base->n + 6) / 7));
 	}
+	if (kind->metric == QV_METRIC_IP)
+	{
+		for (uint32_t i = 0; i < base->n; i++)
+		{
+			double		sum = 0;
+
+			for (uint32_t d = 0; d < base->dims; d++)
+				sum += (double) base->values[(size_t) i * base->dims + d] * base->values[(size_t) i * base->dims + d];
+			if (sqrt(sum) > params.max_norm)
+				params.max_norm = (float) sqrt(sum);
+		}
+	}
 	bench->codec = qv_codec_init(get(qv_codec_sizeof(&params)), &params);
 	bench->slot_nbytes = qv_codec_slot_nbytes(&params);
 	bench->codes = get((size_t) base->n * bench->slot_nbytes);
 	scratch = get(qv_codec_scratch_nbytes(bench->codec));
+	if (kind->pairs)
+	{
+		bench->pair_codec = qv_pair_codec_init(get(qv_pair_codec_sizeof(&params)), &params);
+		bench->pair_nbytes = qv_pair_code_nbytes(&params);
+		bench->pair_codes = get((size_t) base->n * bench->pair_nbytes);
+		pair_scratch = get(qv_pair_scratch_nbytes(bench->pair_codec));
+	}
 	for (uint32_t i = 0; i < base->n; i++)
 	{
 		const float *row = base->values + (size_t) i * base->dims;
 
 		pack_signs(row, base->dims, bits);
-		qv_codec_encode(bench->codec, rabitq ? (const void *) row : bits, bench->codes + i * bench->slot_nbytes, scratch);
+		qv_codec_encode(bench->codec, kind->rabitq ? (const void *) row : bits, bench->codes + i * bench->slot_nbytes, scratch);
+		if (kind->pairs)
+			qv_pair_encode(bench->pair_codec, row, bench->pair_codes + i * bench->pair_nbytes, pair_scratch);
 	}
 	remove_duplicates(bench, base->n);
 	bench->query = get(qv_query_sizeof(bench->codec));
+	free(pair_scratch);
 	free(scratch);
 	free(bits);
 	free(centroid);
@@ -283,6 +319,18 @@ static void
 space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
 {
 	qv_codec_pair(ctx, code, codes, n, dist);
+}
+
+static void
+pairs_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	qv_pair_block(ctx, QV_PAIR_DISTANCE, &(QvPairBlock) {rows, nrows, base, n, stride}, dist);
+}
+
+static void
+pairs_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_pair_distances(ctx, QV_PAIR_DISTANCE, code, codes, n, dist);
 }
 
 /* ---- measuring ---- */
@@ -616,7 +664,7 @@ main(int argc, char **argv)
 	Bench		bench = {.n = 0};
 	QhSpace		space = {.pair_block = space_pair_block, .pair = space_pair};
 	QhBuildParams params = {.m = 16, .ef_construction = 64, .seed = 1, .max_entries = 4096, .progress = mark_phase};
-	int			rabitq;
+	Kind		kind = {.nbits = 1, .metric = QV_METRIC_COSINE};
 	Rows		base,
 				queries,
 				truth;
@@ -632,12 +680,23 @@ main(int argc, char **argv)
 		argv++;
 		argc--;
 	}
+	for (; argc > 1 && strchr(argv[1], '=') != NULL; argv++, argc--)
+	{
+		if (strncmp(argv[1], "width=", 6) == 0)
+			kind.nbits = (uint32_t) atoi(argv[1] + 6);
+		else if (strcmp(argv[1], "links=pairs") == 0)
+			kind.pairs = 1;
+		else if (strcmp(argv[1], "metric=l2") == 0)
+			kind.metric = QV_METRIC_L2;
+		else if (strcmp(argv[1], "metric=ip") == 0)
+			kind.metric = QV_METRIC_IP;
+	}
 	if (argc < 2)
 	{
 		fprintf(stderr, "usage: graph_bench [shards=N] DIRECTORY [bits|rabitq [m [ef_construction [hub_fraction m_low]]]]\n");
 		return 1;
 	}
-	rabitq = argc > 2 && strcmp(argv[2], "rabitq") == 0;
+	kind.rabitq = argc > 2 && strcmp(argv[2], "rabitq") == 0;
 	if (argc > 3)
 		params.m = atoi(argv[3]);
 	if (argc > 4)
@@ -647,7 +706,7 @@ main(int argc, char **argv)
 	base = read_rows(argv[1], "base.fbin");
 	queries = read_rows(argv[1], "query.fbin");
 	truth = read_rows(argv[1], "truth.ibin");	/* the same header, and 4 bytes a value */
-	make_codes(&bench, &base, rabitq);
+	make_codes(&bench, &base, &kind);
 	free(base.values);
 	printf("%u rows, %u distinct codes of %zu bytes, m %d, ef_construction %d\n", base.n, bench.n, bench.slot_nbytes, params.m, params.ef_construction);
 
@@ -655,19 +714,21 @@ main(int argc, char **argv)
 	space.codes = bench.codes;
 	space.stride = bench.slot_nbytes;
 	space.n = bench.n;
+	if (kind.pairs)
+		space = (QhSpace) {.pair_block = pairs_block, .pair = pairs_pair, .ctx = bench.pair_codec, .codes = bench.pair_codes, .stride = bench.pair_nbytes, .n = bench.n};
 	start = last_mark = now();
 	bench.graph = nshards > 0 ? build_in_shards(&space, &params, nshards) : qh_build(&counted, &space, &params);
 	seconds = now() - start;
 	for (size_t i = 0; i < (size_t) bench.n * (size_t) bench.graph->max_degree; i++)
 		nlinks += bench.graph->links[i] != QH_INVALID_NODE;
 	printf("build %.2f s, %.0f nodes/s, %.0f bytes a node at the peak (%.0f promised), mean degree %.1f, %d entry points\n", seconds, bench.n / seconds,
-		   (double) held_peak / bench.n, (double) qh_build_nbytes(bench.n, &params) / bench.n, (double) nlinks / bench.n, bench.graph->nentries);
+		   (double) held_peak / bench.n, (double) qh_build_nbytes(bench.n, &params, space.stride) / bench.n, (double) nlinks / bench.n, bench.graph->nentries);
 	mark_phase(NULL, 0, 0, 0);
 
 	bench.store = (QhStore) {.links = store_links, .score = store_score, .prefetch = store_prefetch, .prefetch_max = QH_PREFETCH_MAX, .max_degree = bench.graph->max_degree,
 		.nnodes = bench.n};
-	tenth = exact_tenth(&bench, &queries, rabitq);
+	tenth = exact_tenth(&bench, &queries, kind.rabitq);
 	for (size_t i = 0; i < sizeof(efs) / sizeof(efs[0]); i++)
-		measure(&bench, &queries, (const uint32_t *) (const void *) truth.values, tenth, rabitq, efs[i]);
+		measure(&bench, &queries, (const uint32_t *) (const void *) truth.values, tenth, kind.rabitq, efs[i]);
 	return 0;
 }
