@@ -655,26 +655,6 @@ wants_record(Relation index, const IndexBulkDeleteResult *stats)
 	return stats->tuples_removed > 0 || !smgrexists(RelationGetSmgr(index), FSM_FORKNUM);
 }
 
-/* Tell the free space map of all pages with a free slot.  After that there is a map. */
-static void
-record_free(QhVacuum *vac)
-{
-	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES_MIN];
-	QhNode		first = 0;
-
-	while (first < vac->nslots)
-	{
-		uint32		count = Min(qh_read_states(&vac->rs, first, states), vac->nslots - first);
-
-		qh_vacuum_delay();
-		if (memchr(states, QH_SLOT_FREE, count) != NULL)
-			RecordFreeIndexPage(vac->index, qh_slot_address(&vac->ix->geo, QH_ARRAY_LINK, first).blkno);
-		first += count;
-	}
-	RecordUsedIndexPage(vac->index, QH_META_BLKNO);
-	IndexFreeSpaceMapVacuum(vac->index);
-}
-
 IndexBulkDeleteResult *
 qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -694,7 +674,7 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (wants_record(info->index, stats) || qh_seems_too_long(info->index))
 	{
 		begin(&vac, info, stats);
-		record_free(&vac);
+		qh_slots_record_all_free(&vac.rs, vac.nslots);
 		if (vac.nslots > 0)
 			qh_truncate_at_commit(&vac.rs);
 		MemoryContextDelete(vac.cxt);

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "build/build.h"
 #include "build/partitioned_file.h"
 #include "storage/itemptr.h"
 #include "store/format.h"

@@ -8,11 +8,13 @@
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "commands/vacuum.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
+#include "store/links.h"
 #include "store/slot_pin.h"
 #include "store/slots.h"
 
@@ -350,4 +352,23 @@ qh_slot_reserve(QhRelStore *rs, const QhCode *code)
 		rs->ix->insert_target = InvalidBlockNumber;
 		tried_end = tried_end || source == SOURCE_END;
 	}
+}
+
+void
+qh_slots_record_all_free(QhRelStore *rs, uint32 nslots)
+{
+	uint8		states[QH_PAGE_NBYTES / QH_LINK_NBYTES_MIN];
+	QhNode		first = 0;
+
+	while (first < nslots)
+	{
+		uint32		count = Min(qh_read_states(rs, first, states), nslots - first);
+
+		qh_vacuum_delay();
+		if (memchr(states, QH_SLOT_FREE, count) != NULL)
+			RecordFreeIndexPage(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, first).blkno);
+		first += count;
+	}
+	RecordUsedIndexPage(rs->index, QH_META_BLKNO);
+	IndexFreeSpaceMapVacuum(rs->index);
 }

@@ -21,4 +21,7 @@ extern void qh_format_block(Relation index, const QhGeometry *geo, BlockNumber b
 /* This link page has a free slot. */
 extern void qh_slots_record_free(Relation index, BlockNumber link_blkno);
 
+/* VACUUM: tell the free space map of all link pages of nslots slots that have a free one.  After that there is a map. */
+extern void qh_slots_record_all_free(QhRelStore *rs, uint32 nslots);
+
 #endif							/* QH_SLOTS_H */
