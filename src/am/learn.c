@@ -23,12 +23,12 @@
  * Rows kept of an index: four megabytes of them, but no more than the first number and no less
  * than the second.  Multiples of MEAN_NROWS.
  */
-#define MAX_KEPT		1024
+#define MAX_KEPT		640
 #define MIN_KEPT		128
 #define KEPT_NBYTES		(4 * 1024 * 1024)
 
 /* Indexes of which a backend keeps rows. */
-#define MAX_KNOWN		2
+#define MAX_KNOWN		8
 
 /*
  * Rows from one look at the mean of the last ones to the next, and to one at clusters among all

@@ -24,7 +24,7 @@
 /* Rows a centre has at least to be learned from: its mean has a variance of an eighth of theirs. */
 #define MIN_ROWS		8
 
-/* Of so many rows one is held out when many centres are learned, and every other when few are. */
+/* Of so many rows one is held out when many centres are learned, and when few are. */
 #define HOLD_OUT_MANY	4
 #define HOLD_OUT_FEW	2
 
@@ -48,7 +48,7 @@
 typedef struct Clusters
 {
 	const QvTraining *training;
-	uint32_t	hold_out;		/* every so many rows are not learned from; 0 = all are */
+	uint32_t	hold_out;		/* one row in so many is not learned from; 0 = all are */
 	uint32_t	k;
 	int			nrounds;
 	float	   *centres;
@@ -116,10 +116,11 @@ centre_at(const Clusters *c, uint32_t j)
 	return c->centres + (size_t) j * c->training->ndims;
 }
 
+/* One row in so many, in no order: rows may come in one, such as every other from another source. */
 static inline bool
 is_held_out(const Clusters *c, uint32_t i)
 {
-	return c->hold_out > 0 && i % c->hold_out == c->hold_out - 1;
+	return c->hold_out > 0 && ((i + 1) * UINT32_C(2654435769) >> 16) % c->hold_out == 0;
 }
 
 static void
@@ -166,13 +167,16 @@ assign(Clusters *c)
 	}
 }
 
-/* A row to learn from, at random: there is one among any as many as are held out of. */
+/* A row to learn from, at random. */
 static uint32_t
 random_row(Clusters *c)
 {
-	uint32_t	i = random_below(c, c->training->nrows);
+	uint32_t	i;
 
-	return is_held_out(c, i) ? i - 1 : i;
+	do
+		i = random_below(c, c->training->nrows);
+	while (is_held_out(c, i));
+	return i;
 }
 
 /* Centres become the means of their rows; one without rows starts anew from a row. */
@@ -392,10 +396,12 @@ qv_train_few(const QvTraining *training, float *norm2, uint32_t max, float *cent
 	for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
 	{
 		/* one cluster, and then clusters of the rows that it does not serve */
-		if (numbers[n] > max - ntaken || numbers[n] * MIN_ROWS * HOLD_OUT_FEW > training->nrows)
+		uint32_t	k = numbers[n] < max - ntaken ? numbers[n] : max - ntaken;
+
+		if (k == 0 || (n > 0 && k <= numbers[n - 1]) || k * MIN_ROWS * HOLD_OUT_FEW > training->nrows)
 			break;
 		c.hold_out = HOLD_OUT_FEW;
-		learn(&c, numbers[n]);
+		learn(&c, k);
 		ntaken += take_clusters(&c, max - ntaken, centres + (size_t) ntaken * training->ndims);
 	}
 	memcpy(norm2, c.before, training->nrows * sizeof(float));

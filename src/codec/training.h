@@ -41,12 +41,12 @@ extern void qv_kmeans(const QvTraining *training, uint32_t k, float *centres);
 extern uint32_t qv_train_many(const QvTraining *training, const float *centroid, uint32_t max, float *centres, float *norm2);
 
 /* Clusters that qv_train_few() looks for at once, at most, and all centres that it makes. */
-#define QV_TRAIN_FEW_LARGEST	64
+#define QV_TRAIN_FEW_LARGEST	32
 #define QV_TRAIN_FEW_MAX	(1 + 8 + QV_TRAIN_FEW_LARGEST)
 
 /*
  * Centres for rows that lie badly: norm2 has each one's squared distance to the centre it has.  One cluster of the rows, and then
- * more of them, as far as there are rows enough, are learned from every other row and judged by the others.  Returns how many were
+ * more of them, as far as there are rows enough, are learned from half of the rows and judged by the others.  Returns how many were
  * put into centres, which has room for max; 0 where none pays.  norm2 becomes the distances with those.  Scratch for
  * QV_TRAIN_FEW_LARGEST.
  */
