@@ -43,6 +43,18 @@
 #define ROWS_PER_CENTRE 64
 #define SLOTS_PART		8
 
+/*
+ * A row that lies this much farther from its centre than from one of the last that came, in
+ * squares, has a centre with it at once: until then each such row estimates as near as any to all
+ * rows around, and is linked to by all.  Chosen by hand; doc/decisions/0151.
+ */
+#define FAR_TIMES		4
+#define NLATELY			16
+
+/* Centres that two rows suffice for, beside one for so many rows that came. */
+#define NPAIRS			4
+#define ROWS_PER_PAIR	256
+
 /* All centres there can be are given out when the index has grown by two to the power of this times ROWS_PER_CENTRE. */
 #define GROWTH_LOG2		16
 
@@ -167,9 +179,9 @@ centres_left(const Recent *recent, const QhIndex *ix)
 	uint32		nadded = meta->ncentres - meta->ncentres_built;
 	uint64		grown = Max(ix->nslots - Min(ix->nslots, meta->built_nnodes), recent->ninserted);
 	double		share = Min(log2(1 + grown / (double) ROWS_PER_CENTRE) / GROWTH_LOG2, 1);
-	double		most = 1 + Min(grown / ROWS_PER_CENTRE, ix->nslots / SLOTS_PART / qh_added_nslots(meta));
+	double		most = Min(grown / ROWS_PER_CENTRE, ix->nslots / SLOTS_PART / qh_added_nslots(meta));
 
-	most = Min(most, ceil(share * (QV_MAX_CENTRES - meta->ncentres_built)));
+	most = NPAIRS + Min(most, ceil(share * (QV_MAX_CENTRES - meta->ncentres_built)));
 	return most > nadded ? Min((uint32) most - nadded, QV_MAX_CENTRES - meta->ncentres) : 0;
 }
 
@@ -193,6 +205,39 @@ learn(const Recent *recent, uint32 from, uint32 n, uint32 max, float **centres)
 	training.scratch = palloc(qv_train_scratch_nbytes(n, recent->ndims, QV_TRAIN_FEW_LARGEST));
 	*centres = palloc(sizeof(float) * recent->ndims * Max(max, 1));
 	return qv_train_few(&training, norm2, max, *centres);
+}
+
+/*
+ * Does the last row lie far from its centre, and near another one?  Then the centre is the middle
+ * of both, and 1 is returned.
+ */
+static uint32
+look_at_last(const Recent *recent, const QhIndex *ix, float **centres)
+{
+	uint32		last = (recent->next + recent->max - 1) % recent->max;
+	const float *row = recent->rows + (Size) last * recent->ndims;
+	const float *near = NULL;
+	double		least = recent->norm2[last] / FAR_TIMES;
+
+	if (ix->meta.ncentres - ix->meta.ncentres_built >= NPAIRS + recent->ninserted / ROWS_PER_PAIR)
+		return 0;
+	for (uint32 i = 1; i < Min(recent->n, NLATELY); i++)
+	{
+		const float *other = recent->rows + (Size) ((last + recent->max - i) % recent->max) * recent->ndims;
+		double		dist = qv_kernels()->l2sq_f32(row, other, recent->ndims);
+
+		if (dist < least)
+		{
+			least = dist;
+			near = other;
+		}
+	}
+	if (near == NULL)
+		return 0;
+	*centres = palloc(sizeof(float) * recent->ndims);
+	for (uint32 i = 0; i < recent->ndims; i++)
+		(*centres)[i] = 0.5f * row[i] + 0.5f * near[i];
+	return 1;
 }
 
 /* Look at the rows that came, if it is time; returns the number of centres that pay. */
@@ -245,7 +290,9 @@ qh_learn(Relation index, QhIndex *ix, const QhValue *value, const QhCode *code)
 	if (recent->ncentres != ix->meta.ncentres)
 		forget_rows(recent, ix);
 	keep_row(recent, ix, value, code);
-	n = look(recent, ix, &centres);
+	n = look_at_last(recent, ix, &centres);
+	if (n == 0)
+		n = look(recent, ix, &centres);
 	if (n == 0)
 		return;
 
