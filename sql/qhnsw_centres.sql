@@ -118,6 +118,6 @@ CREATE INDEX even_v ON even USING qhnsw (v real_l2_ops);
 SELECT centres FROM qhnsw_info('even_v');
 TRUNCATE even;
 INSERT INTO even SELECT id, ARRAY(SELECT 3 + test_gauss(id::bigint * 1000 + d, 6)::real FROM generate_series(1, 24) AS d) FROM generate_series(1, 3000) AS id;
-SELECT centres FROM qhnsw_info('even_v');
+SELECT centres BETWEEN 1 AND 4 AS few FROM qhnsw_info('even_v');
 DROP TABLE even, filled, source, asked, before, centres_before;
 DROP FUNCTION grouped, found;

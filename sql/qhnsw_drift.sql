@@ -20,7 +20,7 @@ CREATE INDEX moved_b ON moved USING qhnsw (b);
 
 CREATE FUNCTION drifts() RETURNS TABLE (index text, trained boolean, spread_as_trained boolean, drifted text, reindex_advised boolean) LANGUAGE sql AS $$
     SELECT c.relname::text, i.trained, i.spread / i.trained_spread BETWEEN 0.95 AND 1.05,
-        CASE WHEN i.drift < 0.1 THEN 'none' WHEN i.drift < 0.5 THEN 'some' WHEN i.drift >= 0.5 THEN 'much' END, i.reindex_advised
+        CASE WHEN i.drift < 0.3 THEN 'none' WHEN i.drift < 0.5 THEN 'some' WHEN i.drift >= 0.5 THEN 'much' END, i.reindex_advised
     FROM pg_class c JOIN pg_index x ON x.indexrelid = c.oid, qhnsw_info(c.oid) AS i
     WHERE x.indrelid = 'moved'::regclass ORDER BY c.relname COLLATE "C"
 $$;
