@@ -107,11 +107,19 @@ def short_queries(draw):
                 {'ip-x' + factor: floats(queries * float(factor)) for factor in ('1', '0.1', '0.01', '0.0001')})
 
 
-def unequal_norms(draw, name, spread):
+def unequal_norms(draw):
+    """Lengths e^±2: the longest are the nearest to many queries."""
     axes = numpy.linspace(2, 0.2, 96, dtype=numpy.float32)
     count = draw.rows(30000)
-    rows = unit(draw.normal(count, 96) * axes) * numpy.exp(draw.rng.uniform(-spread, spread, (count, 1)))
-    return Kind('real', 'ip', [floats(rows)], {name: draw.normal(draw.nqueries, 96) * axes})
+    rows = unit(draw.normal(count, 96) * axes) * numpy.exp(draw.rng.uniform(-2, 2, (count, 1)))
+    return Kind('real', 'ip', [floats(rows)], {'norms': draw.normal(draw.nqueries, 96) * axes})
+
+
+def mildly_unequal_norms(draw):
+    """Lengths e^±0.35, directions in clusters."""
+    count = draw.rows(30000) + draw.nqueries
+    rows = unit(draw.pick(draw.normal(300, 96), count) + 0.5 * draw.normal(count, 96))
+    return draw.split(floats(rows * numpy.exp(draw.rng.uniform(-0.35, 0.35, (count, 1)))), 'real', 'ip', 'norms-mild')
 
 
 def constant_appended(draw):
@@ -132,7 +140,8 @@ def uniform(draw, name, dims, distance):
 
 
 def random_rows(draw):
-    return draw.split(draw.normal(draw.rows(20000) + draw.nqueries, 384), 'real', 'ip', 'ip-random')
+    """What random() gives: all in one corner."""
+    return draw.split(draw.rng.random((draw.rows(20000) + draw.nqueries, 384), dtype=numpy.float32), 'real', 'ip', 'ip-random')
 
 
 def non_negative(draw):
@@ -163,7 +172,7 @@ def random_walks(draw):
 def near_duplicates(draw):
     count = draw.rows(30000) + draw.nqueries
     return draw.split(unit(draw.pick(unit(draw.normal(300, 128)), count) + 0.0001 * draw.normal(count, 128)),
-                      'real', 'cosine', 'duplicates')
+                      'real', 'l2', 'duplicates')
 
 
 def heavy_tails(draw):
@@ -173,7 +182,7 @@ def heavy_tails(draw):
 def outliers(draw):
     """One row in a hundred is a thousand times as long."""
     count = draw.rows(30000) + draw.nqueries
-    rows = draw.pick(draw.normal(100, 96), count) + 0.6 * draw.normal(count, 96)
+    rows = draw.normal(count, 96)
     rows[draw.rng.random(count) < 0.01] *= 1000
     return draw.split(rows, 'real', 'l2', 'outliers')
 
@@ -279,8 +288,8 @@ KINDS = [
     (('wide', 'tight'), populations),
     (('mixture-first', 'mixture-second'), mixtures),
     (('ip-x1', 'ip-x0.1', 'ip-x0.01', 'ip-x0.0001'), short_queries),
-    (('norms',), lambda draw: unequal_norms(draw, 'norms', 2)),
-    (('norms-mild',), lambda draw: unequal_norms(draw, 'norms-mild', 0.35)),
+    (('norms',), unequal_norms),
+    (('norms-mild',), mildly_unequal_norms),
     (('ip-constant',), constant_appended),
     (('ip-random',), random_rows),
     *few_dims(),
