@@ -20,13 +20,14 @@
 #define DOUBTED_MORE			9
 
 /*
- * The same where a finer code has put the candidates in order, and beyond the rows wanted: some,
- * or a share of those.  doc/decisions/0029.
+ * Where a finer code has put the candidates in order: a share of the rows wanted that is fetched
+ * beyond them in any case, for doubt takes as many and costs a batch of its own; and candidates
+ * found at least.  doc/decisions/0029 and 0130.
  */
+#define FETCHED_SHARE_INT4		10
+#define FETCHED_SHARE_INT8		25
 #define DOUBTED_MORE_INT4		5
-#define DOUBTED_SHARE_INT4		10
 #define DOUBTED_MORE_INT8		2
-#define DOUBTED_SHARE_INT8		25
 
 /*
  * Candidates refined beyond oversample times the rows wanted.  More than are fetched beyond them,
@@ -138,22 +139,26 @@ qh_budget_refined(const QhScan *scan, double rank)
 double
 qh_budget_rescored(const QhScan *scan, double rank)
 {
-	return scan->q.rescore && scan->q.ix->meta.refine_nbits == 0 ? scan->q.oversample * rank : rank;
+	int			refine_nbits = scan->q.ix->meta.refine_nbits;
+
+	if (!scan->q.rescore)
+		return rank;
+	if (refine_nbits == 0)
+		return scan->q.oversample * rank;
+	return rank + floor(rank / (refine_nbits >= 8 ? FETCHED_SHARE_INT8 : FETCHED_SHARE_INT4));
 }
 
 double
 qh_budget_expected(const QhScan *scan, double rank)
 {
 	int			refine_nbits = scan->q.ix->meta.refine_nbits;
-	double		floor = qh_budget_rescored(scan, rank);
+	double		fetched = qh_budget_rescored(scan, rank);
 
 	if (!scan->q.rescore)
-		return floor;
-	if (refine_nbits >= 8)
-		return floor + Max(DOUBTED_MORE_INT8, rank / DOUBTED_SHARE_INT8);
-	if (refine_nbits > 0)
-		return floor + Max(DOUBTED_MORE_INT4, rank / DOUBTED_SHARE_INT4);
-	return floor + DOUBTED_MORE;
+		return fetched;
+	if (refine_nbits == 0)
+		return fetched + DOUBTED_MORE;
+	return Max(fetched, rank + (refine_nbits >= 8 ? DOUBTED_MORE_INT8 : DOUBTED_MORE_INT4));
 }
 
 double
@@ -192,8 +197,9 @@ is_strict_and_unplanned(const QhScan *scan)
 		!scan->q.stage.planned && scan->q.ntaken >= QH_MIN_STAGE;
 }
 
-double
-qh_budget_error_margin(const QhScan *scan)
+/* Standard errors by which estimates are doubted in the stage. */
+static double
+error_margin(const QhScan *scan)
 {
 	double		growth = log10(scan->q.stage.rank / QH_MIN_STAGE);
 	double		margin = MARGIN_OF_TEN + (MARGIN_OF_HUNDRED - MARGIN_OF_TEN) * Min(growth, 1);
@@ -370,6 +376,7 @@ qh_budget_next_stage(QhScan *scan)
 	stage->end = stage_end(scan, Max(scan->q.ntaken, stage->end));
 	stage->rank = Max(stage->end, QH_MIN_STAGE);
 	stage->planned = scan->q.wanted > scan->q.ntaken;
+	stage->margin = error_margin(scan);
 	set_budget(scan);
 	if (stage_outgrows_graph(scan))
 		scan->q.leave_graph = true;

@@ -148,7 +148,7 @@ is_doubtful(QhScan *scan, double due)
 	QhQueued	first;
 
 	return refining->ntaken < due + qh_budget_doubted(scan) && qh_queue_peek(&refining->queue, &first) &&
-		refining->last_dist - qh_budget_error_margin(scan) * refining->last_error < first.dist;
+		refining->last_dist - scan->q.stage.margin * refining->last_error < first.dist;
 }
 
 /* May the next candidate be one of those that are refined because they are near? */

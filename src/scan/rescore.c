@@ -187,7 +187,7 @@ static double
 error_margin(const QhScan *scan)
 {
 	const QhQueryState *q = &scan->q;
-	double		margin = qh_budget_error_margin(scan);
+	double		margin = q->stage.margin;
 
 	if (q->bounded && q->bounds.has_lower && q->nbefore > 0)
 		margin = Max(margin, LOWER_MARGIN);

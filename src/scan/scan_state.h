@@ -42,6 +42,7 @@ typedef struct QhStage
 	double		rank;			/* decided with the effort for so many rows: end, at least QH_MIN_STAGE */
 	bool		planned;		/* the plan was known to take rows of this stage when it began */
 	bool		begun;			/* rescore.c has begun to decide it */
+	double		margin;			/* standard errors by which estimates are doubted */
 	double		ncandidates;	/* candidates to be found before its rows are decided; 0 = not known */
 	QhBudget	budget;			/* of the graph search until those are found */
 	uint64		max_near;		/* finer codes: candidates up to this number are refined if near; 0 = none */
@@ -238,8 +239,6 @@ extern void qh_budget_next_stage(QhScan *scan);
  * candidates, is cut to those that this is the budget of.
  */
 extern QhBudget qh_budget_next(const QhScan *scan, int *max);
-/* Standard errors by which an estimate is doubted where the rows of the stage are decided. */
-extern double qh_budget_error_margin(const QhScan *scan);
 
 /* ---- refine.c: candidates in the order of their finer codes ---- */
 
