@@ -39,6 +39,13 @@
 /* Slots for each of ef_search up to which a scan looks at all codes anyway (scan/source.c). */
 #define FLAT_CODES_PER_EF	20
 
+/*
+ * All efforts together take so many times as long as the first, as a rule; queries that are left
+ * at least where that is too long.  doc/decisions/0140.
+ */
+#define FORETOLD_EFFORTS	30
+#define FEWEST_QUERIES		50
+
 static const float4 targets[] = {0.90f, 0.95f, 0.98f, 0.99f, 0.999f};
 
 StaticAssertDecl(lengthof(targets) <= QH_CURVE_MAX_POINTS, "points fit the metapage");
@@ -93,9 +100,11 @@ set_columns(Ladder *ladder)
 
 	for (int i = -NHALVED; i <= NDOUBLED; i++)
 	{
-		double		oversample = own * pow(2, i);
+		double		oversample = Max(own * pow(2, i), 1);
+		int			n = ladder->ncolumns;
+		bool		differs = n == 0 || oversample > ladder->oversample[n - 1];
 
-		if (i == 0 || (!fixed && oversample >= 1 && oversample <= 100))
+		if (fixed ? i == 0 : differs && (i <= 0 || oversample <= 100))
 			ladder->oversample[ladder->ncolumns++] = oversample;
 	}
 }
@@ -328,6 +337,25 @@ climb_to(Ladder *ladder, float4 target, Point *out)
 	return true;
 }
 
+/* See how long one effort takes: keep as many queries as there is time for. */
+static void
+keep_affordable(QhMeasure *measure, const Ladder *ladder)
+{
+	QhEffort	effort = {FIRST_EF, ladder->oversample[0]};
+	double		before = qh_measure_elapsed(measure);
+	double		needed;
+	double		left;
+	QhProbe		probe;
+
+	if (measure->what->max_ms <= 0 || measure->nqueries <= FEWEST_QUERIES ||
+		!qh_probe(measure, &effort, &probe))
+		return;
+	needed = FORETOLD_EFFORTS * (qh_measure_elapsed(measure) - before);
+	left = measure->what->max_ms - qh_measure_elapsed(measure);
+	if (needed > left)
+		measure->nqueries = Max((int) (measure->nqueries * Max(left, 0) / needed), FEWEST_QUERIES);
+}
+
 bool
 qh_ladder_climb(QhMeasure *measure, QhCurveData *curve)
 {
@@ -337,6 +365,7 @@ qh_ladder_climb(QhMeasure *measure, QhCurveData *curve)
 	ladder->measure = measure;
 	set_columns(ladder);
 	set_steps(ladder);
+	keep_affordable(measure, ladder);
 	for (int i = 0; i < lengthof(targets) && climb_to(ladder, targets[i], &at); i++)
 	{
 		curve->points[i] = (QhCurvePoint) {targets[i], at.probe.recall, (uint32) at.ef, at.oversample};

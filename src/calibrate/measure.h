@@ -52,13 +52,14 @@ typedef struct QhMeasure
 	double		row_ms;			/* to fetch and evaluate a row, as found when they were drawn */
 
 	instr_time	start;
+	double		start_ms;		/* processor time */
 } QhMeasure;
 
 /* ---- rows.c: rows of the table, their values and distances ---- */
 
 extern void qh_measure_begin(QhMeasure *measure, const QhCalibration *what);
 extern void qh_measure_end(QhMeasure *measure);
-/* Milliseconds since it began. */
+/* Milliseconds that it has taken: of the processor, or part of those that went by if these are many more. */
 extern double qh_measure_elapsed(const QhMeasure *measure);
 /* Is this share of the time over? */
 extern bool qh_measure_is_over(const QhMeasure *measure, double share);
