@@ -50,6 +50,7 @@ typedef struct QhBulk
 	const uint32_t *home;
 	const QhKnown *known;
 
+	uint64_t	nmet;			/* nodes, each once a tree, whose leaves were looked at */
 	uint64_t	units;			/* since the last progress */
 	QhBuildPhase report_as;		/* phase that work of an earlier kind is reported as; 0: as it is */
 } QhBulk;
@@ -113,6 +114,15 @@ typedef struct QhSpaceStore
 
 extern void qh_space_store_init(QhSpaceStore *store, const QhSpace *space);
 extern void qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist);
+/* The same of which nodes stand together. */
+extern void qh_space_place(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist);
+
+static inline void
+qh_space_place_block(const QhSpace *space, const uint8_t *rows, int nrows, const uint8_t *base, int n, float *dist)
+{
+	(space->place_block != NULL ? space->place_block : space->pair_block) (space->ctx, rows, nrows, base, space->stride, n, dist);
+}
+
 /* partition.c: codes of n nodes side by side, where they serve several others at once, which pays for the copy */
 extern void qh_build_copy_codes(const QhBulk *build, const QhNode *nodes, uint32_t n, uint8_t *out);
 

@@ -28,9 +28,15 @@
 /* So many keys are cut to nkeep before they are sorted, fewer after: sorting them is cheaper then; chosen by hand. */
 #define PARTITION_FROM(nkeep)	(2 * (nkeep))
 
+/* How much larger leaves get from step to step where the longest nodes are sought.  doc/decisions/0111. */
+#ifndef QH_LONGEST_RATIO
+#define QH_LONGEST_RATIO	8
+#endif
+
 typedef struct QhLeafWork
 {
-	uint8_t    *codes;			/* of the leaf's nodes, stride apart */
+	uint8_t    *codes;			/* of the leaf's columns, stride apart */
+	uint8_t    *rows;			/* of QH_LEAF_ROWS other nodes of it */
 	float	   *dist;			/* of QH_LEAF_ROWS rows */
 	uint32_t   *near;			/* places in the row that passed */
 	uint64_t   *keys;			/* their keys */
@@ -61,7 +67,7 @@ leaf_work_nbytes(uint32_t leaf_max, int nkeep, size_t stride)
 {
 	size_t		n = leaf_max;
 
-	return sizeof(QhLeafWork) + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
+	return sizeof(QhLeafWork) + QH_LEAF_ROWS * stride + n * (stride + QH_LEAF_ROWS * sizeof(float) + 2 * sizeof(uint64_t) + sizeof(uint32_t)) +
 		(size_t) nkeep * sizeof(uint64_t);
 }
 
@@ -81,6 +87,7 @@ create_leaf_work(QhBulk *build)
 	size_t		n = build->leaf_max;
 
 	work->codes = qh_build_alloc(build, n * build->space->stride);
+	work->rows = qh_build_alloc(build, QH_LEAF_ROWS * build->space->stride);
 	work->dist = qh_build_alloc(build, n * QH_LEAF_ROWS * sizeof(float));
 	work->near = qh_build_alloc(build, n * sizeof(uint32_t));
 	work->keys = qh_build_alloc(build, n * sizeof(uint64_t));
@@ -93,6 +100,7 @@ static void
 destroy_leaf_work(QhBulk *build, QhLeafWork *work)
 {
 	qh_build_release(build, work->codes);
+	qh_build_release(build, work->rows);
 	qh_build_release(build, work->dist);
 	qh_build_release(build, work->near);
 	qh_build_release(build, work->keys);
@@ -128,12 +136,12 @@ guess_limit(const float *dist, uint32_t n, uint32_t nkeep)
 	return least[rank - 1];
 }
 
-/* A node of a leaf, and its distances to all of the leaf. */
+/* A node of a leaf, and its distances to the leaf's columns: all of its nodes, or those that the others are to be linked to. */
 typedef struct LeafRow
 {
-	const QhNode *nodes;
-	uint32_t	n;
-	uint32_t	i;				/* its place among them */
+	const QhNode *nodes;		/* columns come first */
+	uint32_t	n;				/* columns */
+	uint32_t	i;				/* its place among the nodes */
 	float	   *dist;
 } LeafRow;
 
@@ -152,7 +160,8 @@ near_keys(QhBulk *build, QhLeafWork *work, const LeafRow *row, uint64_t worst)
 	uint32_t	salt = qh_key_salt(nodes[row->i]);
 	uint32_t	count;
 
-	dist[row->i] = INFINITY;
+	if (row->i < n)
+		dist[row->i] = INFINITY;
 	if (worst != QH_KEY_NONE)
 		count = below(dist, n, qh_key_dist(worst), work->near);
 	else
@@ -215,37 +224,92 @@ fetch_lists(const QhBulk *build, const QhNode *nodes, uint32_t n)
 			__builtin_prefetch(build->lists + nodes[i] * nkeep + k, 1);
 }
 
-/* Merge the near pairs of leaves [begin, end) into the lists. */
-static void
-candidates_of_leaves(QhBulk *build, QhLeafWork *work, uint32_t begin, uint32_t end, int tree)
+/* The codes of some rows of a leaf, side by side. */
+static const uint8_t *
+codes_of_rows(QhBulk *build, QhLeafWork *work, const LeafRow *first, uint32_t nrows)
 {
-	size_t		stride = build->space->stride;
+	if (first->i + nrows <= first->n)
+		return work->codes + first->i * build->space->stride;
+	qh_build_copy_codes(build, first->nodes + first->i, nrows, work->rows);
+	return work->rows;
+}
+
+/* Merge the near pairs of a leaf of n nodes, the first of which are its columns, into the lists. */
+static void
+candidates_of_leaf(QhBulk *build, QhLeafWork *work, const QhNode *nodes, uint32_t n, uint32_t ncolumns)
+{
+	const QhSpace *space = build->space;
 	size_t		nkeep = (size_t) build->nkeep;
 
-	for (uint32_t leaf = begin; leaf < end; leaf++)
+	QV_ASSERT(ncolumns <= n && ncolumns <= build->leaf_max);
+	qh_build_copy_codes(build, nodes, ncolumns, work->codes);
+	for (uint32_t i = 0; i < n; i++)
 	{
-		const QhNode *nodes = build->perm + build->leaf_begin[leaf];
-		uint32_t	n = build->leaf_begin[leaf + 1] - build->leaf_begin[leaf];
+		uint64_t   *list = build->lists + (size_t) nodes[i] * nkeep;
+		LeafRow		row = {nodes, ncolumns, i, work->dist + (size_t) (i % QH_LEAF_ROWS) * ncolumns};
 
-		QV_ASSERT(n <= build->leaf_max);
-		qh_build_copy_codes(build, nodes, n, work->codes);
-		for (uint32_t i = 0; i < n; i++)
+		if (i % QH_LEAF_ROWS == 0)
 		{
-			uint64_t   *list = build->lists + (size_t) nodes[i] * nkeep;
-			uint32_t	row = i % QH_LEAF_ROWS;
+			uint32_t	nrows = n - i < QH_LEAF_ROWS ? n - i : QH_LEAF_ROWS;
 
-			if (row == 0)
-			{
-				uint32_t	nrows = n - i < QH_LEAF_ROWS ? n - i : QH_LEAF_ROWS;
+			fetch_lists(build, nodes + i, nrows);
+			space->pair_block(space->ctx, codes_of_rows(build, work, &row, nrows), (int) nrows, work->codes, space->stride, (int) ncolumns, work->dist);
+		}
+		merge_list(build, work, near_keys(build, work, &row, list[nkeep - 1]), list);
+		qh_build_progress(build, QH_PHASE_CANDIDATES, 1, build->nmet++, (uint64_t) build->ntrees * build->n);
+	}
+}
 
-				fetch_lists(build, nodes + i, nrows);
-				build->space->pair_block(build->space->ctx, work->codes + i * stride, (int) nrows, work->codes, stride, (int) n, work->dist);
-			}
-			merge_list(build, work, near_keys(build, work, &(LeafRow) {nodes, n, i, work->dist + (size_t) row * n}, list[nkeep - 1]), list);
-			qh_build_progress(build, QH_PHASE_CANDIDATES, 1,
-						  (uint64_t) tree * build->n + build->leaf_begin[leaf] + i, (uint64_t) build->ntrees * build->n);
+/* Put the longest of a leaf's nodes first; keys is scratch for as many. */
+static void
+longest_first(const QhBulk *build, QhNode *nodes, uint32_t n, uint32_t nlongest, uint64_t *keys)
+{
+	const QhSpace *space = build->space;
+
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = qh_key(-space->length(space->ctx, qh_build_code(build, nodes[i])), nodes[i], 0);
+	qh_keys_partition(keys, n, nlongest);
+	for (uint32_t i = 0; i < n; i++)
+		nodes[i] = qh_key_node(keys[i], 0);
+}
+
+/* The near pairs of all leaves of a new tree, each node with all of its leaf. */
+static void
+candidates_of_tree(QhBulk *build, QhLeafWork *work, int tree)
+{
+	qh_partition(build, tree);
+	for (uint32_t leaf = 0; leaf < build->nleaves; leaf++)
+	{
+		uint32_t	begin = build->leaf_begin[leaf];
+
+		candidates_of_leaf(build, work, build->perm + begin, build->leaf_begin[leaf + 1] - begin, build->leaf_begin[leaf + 1] - begin);
+	}
+}
+
+/*
+ * Leaves so many times larger at each step, up to one that holds all, each node with the longest of its leaf: as many as there are
+ * nodes in an ordinary one.  What many nodes are to be linked to stands near few of them.  doc/decisions/0111.
+ */
+static void
+candidates_of_longest(QhBulk *build, QhLeafWork *work)
+{
+	uint32_t	nleaves = build->nleaves;
+
+	for (int tree = build->ntrees; build->nleaves > 1; tree++)
+	{
+		build->nleaves = (build->nleaves - 1) / QH_LONGEST_RATIO + 1;
+		qh_partition(build, tree);
+		for (uint32_t leaf = 0; leaf < build->nleaves; leaf++)
+		{
+			uint32_t	begin = build->leaf_begin[leaf];
+			uint32_t	n = build->leaf_begin[leaf + 1] - begin;
+			uint32_t	ncolumns = n < build->leaf_max ? n : build->leaf_max;
+
+			longest_first(build, build->perm + begin, n, ncolumns, build->keys + begin);
+			candidates_of_leaf(build, work, build->perm + begin, n, ncolumns);
 		}
 	}
+	build->nleaves = nleaves;
 }
 
 void
@@ -260,12 +324,12 @@ qh_find_candidates(QhBulk *build)
 	build->leaf_begin = qh_build_alloc(build, ((size_t) build->nleaves + 1) * sizeof(uint32_t));
 	build->lists = qh_build_alloc(build, nkeys * sizeof(uint64_t));
 	memset(build->lists, 0xFF, nkeys * sizeof(uint64_t));	/* QH_KEY_NONE */
+	build->nmet = 0;
 	work = create_leaf_work(build);
 	for (int tree = 0; tree < build->ntrees; tree++)
-	{
-		qh_partition(build, tree);
-		candidates_of_leaves(build, work, 0, build->nleaves, tree);
-	}
+		candidates_of_tree(build, work, tree);
+	if (build->space->length != NULL)
+		candidates_of_longest(build, work);
 	destroy_leaf_work(build, work);
 	qh_build_release(build, build->leaf_begin);
 	qh_build_release(build, build->keys);

@@ -208,6 +208,14 @@ typedef struct QhSpace
 	const uint8_t *codes;		/* n * stride readable bytes */
 	size_t		stride;
 	uint32_t	n;
+
+	/*
+	 * Where links lead far (inner product): the distances, likewise, that say which codes stand together, and the length of a code; many nodes link to the
+	 * longest, wherever those stand.  All NULL: what is near stands together.
+	 */
+	void		(*place_block) (const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist);
+	void		(*place) (const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist);
+	float		(*length) (const void *ctx, const uint8_t *code);
 } QhSpace;
 
 typedef enum QhBuildPhase

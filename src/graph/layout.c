@@ -115,7 +115,7 @@ chain_pivots(const Layout *layout, QhNode before, QhNode *pivots, uint32_t npivo
 
 		if (before != QH_INVALID_NODE)
 		{
-			qh_space_pair(layout->build->space, before, pivots + i, (int) (npivots - i), dist);
+			qh_space_place(layout->build->space, before, pivots + i, (int) (npivots - i), dist);
 			for (uint32_t j = i + 1; j < npivots; j++)
 				if (dist[j - i] < dist[best - i])
 					best = j;
@@ -143,8 +143,7 @@ find_nearest_of_batch(const Layout *layout, const QhNode *nodes, uint32_t n, uin
 	{
 		uint32_t	nrows = npivots - first < LAYOUT_ROWS ? npivots - first : LAYOUT_ROWS;
 
-		space->pair_block(space->ctx, layout->pivots + first * space->stride, (int) nrows,
-						  layout->codes, space->stride, (int) n, layout->dist);
+		qh_space_place_block(space, layout->pivots + first * space->stride, (int) nrows, layout->codes, (int) n, layout->dist);
 		for (uint32_t row = 0; row < nrows; row++)
 		{
 			const float *dist = layout->dist + (size_t) row * n;
@@ -199,7 +198,7 @@ choose_lists(const Layout *layout, const Cells *cells, QhNode pivot, uint8_t *li
 {
 	float	   *dist = layout->dist;
 
-	qh_space_pair(layout->build->space, pivot, cells->centres, QH_LAYOUT_CELLS, dist);
+	qh_space_place(layout->build->space, pivot, cells->centres, QH_LAYOUT_CELLS, dist);
 	for (int i = 0; i < QH_LAYOUT_LISTS; i++)
 	{
 		int			best = 0;

@@ -28,8 +28,10 @@ qh_split_ncodes(void)
 	return 2 * QH_SPLIT_PIVOTS + SPLIT_BATCH;
 }
 
-void
-qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist)
+typedef void PairFunction(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist);
+
+static void
+pair_by(const QhSpace *space, PairFunction *pair, QhNode node, const QhNode *nodes, int n, float *dist)
 {
 	const uint8_t *codes[SPLIT_BATCH];
 	const uint8_t *code = space->codes + (size_t) node * space->stride;
@@ -40,9 +42,21 @@ qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, flo
 
 		for (int i = 0; i < part; i++)
 			codes[i] = space->codes + (size_t) nodes[done + i] * space->stride;
-		space->pair(space->ctx, code, codes, part, dist + done);
+		pair(space->ctx, code, codes, part, dist + done);
 		done += part;
 	}
+}
+
+void
+qh_space_pair(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist)
+{
+	pair_by(space, space->pair, node, nodes, n, dist);
+}
+
+void
+qh_space_place(const QhSpace *space, QhNode node, const QhNode *nodes, int n, float *dist)
+{
+	pair_by(space, space->place != NULL ? space->place : space->pair, node, nodes, n, dist);
 }
 
 static void
@@ -129,7 +143,7 @@ qh_split_choose(QhBulk *build, const uint64_t *keys, uint32_t n, uint32_t salt, 
 		sample[i] = qh_key_node(keys[begin + qh_random_below(&random, end - begin)], salt);
 	}
 	qh_build_copy_codes(build, sample, (uint32_t) nsample, build->split_codes);
-	build->space->pair_block(build->space->ctx, build->split_codes, nsample, build->split_codes, build->space->stride, nsample, dist);
+	qh_space_place_block(build->space, build->split_codes, nsample, build->split_codes, nsample, dist);
 	sample_two_means(dist, nsample, rank, &random);
 
 	/* spread over each side's half: its extremes alone would describe outliers */
@@ -164,7 +178,7 @@ qh_split_score(QhBulk *build, const QhSplit *split, uint64_t *keys, uint32_t n, 
 			sum[i] = 0;
 		}
 		qh_build_copy_codes(build, nodes, part, codes);
-		space->pair_block(space->ctx, build->split_codes, 2 * split->npivots, codes, space->stride, (int) part, dist);
+		qh_space_place_block(space, build->split_codes, 2 * split->npivots, codes, (int) part, dist);
 		for (int p = 0; p < split->npivots; p++)
 		{
 			const float *near = dist + (uint32_t) p * part;

@@ -19,6 +19,12 @@
 #ifndef QH_OWN_FILL_TO
 #define QH_OWN_FILL_TO(m)		0
 #endif
+#ifndef QH_FAR_OWN_FILL
+#define QH_FAR_OWN_FILL(m)		0
+#endif
+#ifndef QH_FAR_ANSWER_FILL
+#define QH_FAR_ANSWER_FILL(m)		0
+#endif
 #ifndef QH_ANSWER_FILL_TO
 #define QH_ANSWER_FILL_TO(m)	0
 #endif
@@ -47,7 +53,7 @@ qh_prune_nodes(QhBulk *build, uint32_t begin, uint32_t end)
 		const uint64_t *list = build->lists + node * nkeep;
 		uint32_t	salt = qh_key_salt(node);
 		QhLink	   *links = links_of(build, node);
-		QhSelectInput input = {.cands = cands, .max = build->m, .fill_to = QH_OWN_FILL_TO(build->m)};
+		QhSelectInput input = {.cands = cands, .max = build->m, .fill_to = build->space->length ? QH_FAR_OWN_FILL(build->m) : QH_OWN_FILL_TO(build->m)};
 		int			n;
 
 		for (; (size_t) input.n < nkeep && list[input.n] != QH_KEY_NONE; input.n++)
@@ -152,7 +158,7 @@ collect_neighbors(QhBulk *build, AnswerWork *work, QhNode node)
 static int
 choose_answers(QhBulk *build, AnswerWork *work, QhNode node)
 {
-	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = QH_ANSWER_FILL_TO(build->m)};
+	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = build->space->length ? QH_FAR_ANSWER_FILL(build->m) : QH_ANSWER_FILL_TO(build->m)};
 	const QhLink *links = links_of(build, node);
 
 	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);

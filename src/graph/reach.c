@@ -44,6 +44,27 @@ qh_entries_wanted(uint64_t n, int max_entries)
 	return root < (uint64_t) max_entries ? (int) root : max_entries;
 }
 
+/* The longest node of a stretch of the order. */
+static QhNode
+longest_of(const QhBulk *build, const QhNode *nodes, uint32_t n)
+{
+	const QhSpace *space = build->space;
+	QhNode		best = nodes[0];
+	float		length = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		float		l = space->length(space->ctx, qh_build_code(build, nodes[i]));
+
+		if (l > length)
+		{
+			best = nodes[i];
+			length = l;
+		}
+	}
+	return best;
+}
+
 /* The node of a stretch of the order that is nearest to a sample of it. */
 static QhNode
 medoid_of(QhBulk *build, const QhNode *nodes, uint32_t n, uint64_t *random)
@@ -94,7 +115,7 @@ qh_entries_first(QhBulk *build, uint32_t nentries)
 		uint32_t	begin = (uint32_t) ((uint64_t) build->n * i / nentries);
 		uint32_t	end = (uint32_t) ((uint64_t) build->n * (i + 1) / nentries);
 
-		entries[i] = medoid_of(build, order + begin, end - begin, &random);
+		entries[i] = build->space->length != NULL ? longest_of(build, order + begin, end - begin) : medoid_of(build, order + begin, end - begin, &random);
 		qh_build_progress(build, QH_PHASE_REACH, ENTRY_SAMPLE, 0, build->n);
 	}
 	/* from the end of the order, where what is left of a stretch moves up into the gap its medoid leaves */

@@ -176,7 +176,7 @@ goes_left(const QhSplitter *splitter, const QhSpace *space, uint32_t at, const u
 	float		sum = 0;
 
 	if (cut->npivots > 0)
-		space->pair_block(space->ctx, code, 1, pivots_of(splitter, at), splitter->stride, 2 * (int) cut->npivots, dist);
+		qh_space_place_block(space, code, 1, pivots_of(splitter, at), 2 * (int) cut->npivots, dist);
 	for (uint32_t p = 0; p < cut->npivots; p++)
 	{
 		sum += dist[p];

@@ -333,6 +333,24 @@ pairs_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, in
 	qv_pair_distances(ctx, QV_PAIR_DISTANCE, code, codes, n, dist);
 }
 
+static void
+angles_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	qv_pair_block(ctx, QV_PAIR_ANGLE, &(QvPairBlock) {rows, nrows, base, n, stride}, dist);
+}
+
+static void
+angles_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_pair_distances(ctx, QV_PAIR_ANGLE, code, codes, n, dist);
+}
+
+static float
+pairs_length(const void *ctx, const uint8_t *code)
+{
+	return qv_pair_length(ctx, code);
+}
+
 /* ---- measuring ---- */
 
 static double last_mark;
@@ -716,6 +734,12 @@ main(int argc, char **argv)
 	space.n = bench.n;
 	if (kind.pairs)
 		space = (QhSpace) {.pair_block = pairs_block, .pair = pairs_pair, .ctx = bench.pair_codec, .codes = bench.pair_codes, .stride = bench.pair_nbytes, .n = bench.n};
+	if (kind.pairs && kind.metric == QV_METRIC_IP)
+	{
+		space.place_block = angles_block;
+		space.place = angles_pair;
+		space.length = pairs_length;
+	}
 	start = last_mark = now();
 	bench.graph = nshards > 0 ? build_in_shards(&space, &params, nshards) : qh_build(&counted, &space, &params);
 	seconds = now() - start;
