@@ -184,6 +184,26 @@ pairs_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, in
 	qv_pair_distances((const QvPairCodec *) ctx, QV_PAIR_DISTANCE, code, codes, n, dist);
 }
 
+static void
+angles_block(const void *ctx, const uint8_t *rows, int nrows, const uint8_t *base, size_t stride, int n, float *dist)
+{
+	QvPairBlock block = {rows, nrows, base, n, stride};
+
+	qv_pair_block((const QvPairCodec *) ctx, QV_PAIR_ANGLE, &block, dist);
+}
+
+static void
+angles_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, int n, float *dist)
+{
+	qv_pair_distances((const QvPairCodec *) ctx, QV_PAIR_ANGLE, code, codes, n, dist);
+}
+
+static float
+pair_length(const void *ctx, const uint8_t *code)
+{
+	return qv_pair_length((const QvPairCodec *) ctx, code);
+}
+
 QhSpace
 qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
 {
@@ -199,6 +219,12 @@ qh_build_space(const QhBuild *build, const uint8 *codes, uint32 n)
 	space.pair_block = pairs_block;
 	space.pair = pairs_pair;
 	space.ctx = build->pair_codec;
+	if (build->column->metric == QV_METRIC_IP)
+	{
+		space.place_block = angles_block;
+		space.place = angles_pair;
+		space.length = pair_length;
+	}
 	return space;
 }
 

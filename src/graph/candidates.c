@@ -30,7 +30,7 @@
 
 /* How much larger leaves get from step to step where the longest nodes are sought.  doc/decisions/0111. */
 #ifndef QH_LONGEST_RATIO
-#define QH_LONGEST_RATIO	8
+#define QH_LONGEST_RATIO	4
 #endif
 
 typedef struct QhLeafWork

@@ -19,15 +19,20 @@
 #ifndef QH_OWN_FILL_TO
 #define QH_OWN_FILL_TO(m)		0
 #endif
-#ifndef QH_FAR_OWN_FILL
-#define QH_FAR_OWN_FILL(m)		0
-#endif
-#ifndef QH_FAR_ANSWER_FILL
-#define QH_FAR_ANSWER_FILL(m)		0
-#endif
 #ifndef QH_ANSWER_FILL_TO
 #define QH_ANSWER_FILL_TO(m)	0
 #endif
+
+/* Where links lead far one long node stands in front of nearly all others: half of the own links are filled up.  doc/decisions/0111. */
+#ifndef QH_FAR_OWN_FILL_TO
+#define QH_FAR_OWN_FILL_TO(m)	((m) / 2)
+#endif
+
+static int
+own_fill_to(const QhBulk *build)
+{
+	return build->space->length != NULL ? QH_FAR_OWN_FILL_TO(build->m) : QH_OWN_FILL_TO(build->m);
+}
 
 /* Candidates of one node when its answers are pruned, in multiples of max_degree; chosen by hand. */
 #define ANSWER_CANDIDATES	4
@@ -53,7 +58,7 @@ qh_prune_nodes(QhBulk *build, uint32_t begin, uint32_t end)
 		const uint64_t *list = build->lists + node * nkeep;
 		uint32_t	salt = qh_key_salt(node);
 		QhLink	   *links = links_of(build, node);
-		QhSelectInput input = {.cands = cands, .max = build->m, .fill_to = build->space->length ? QH_FAR_OWN_FILL(build->m) : QH_OWN_FILL_TO(build->m)};
+		QhSelectInput input = {.cands = cands, .max = build->m, .fill_to = own_fill_to(build)};
 		int			n;
 
 		for (; (size_t) input.n < nkeep && list[input.n] != QH_KEY_NONE; input.n++)
@@ -158,7 +163,7 @@ collect_neighbors(QhBulk *build, AnswerWork *work, QhNode node)
 static int
 choose_answers(QhBulk *build, AnswerWork *work, QhNode node)
 {
-	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = build->space->length ? QH_FAR_ANSWER_FILL(build->m) : QH_ANSWER_FILL_TO(build->m)};
+	QhSelectInput input = {.cands = work->cands, .kept = work->kept, .n = work->ncands, .max = qh_build_degree(build, node), .fill_to = QH_ANSWER_FILL_TO(build->m)};
 	const QhLink *links = links_of(build, node);
 
 	qh_space_pair(build->space, node, work->nodes, work->ncands, work->dist);
