@@ -299,7 +299,7 @@ space_pair(const void *ctx, const uint8_t *code, const uint8_t *const *codes, in
 static inline QhSpace
 space_of(const Code *codes, uint32_t n)
 {
-	return (QhSpace) {space_pair_block, space_pair, NULL, (const uint8_t *) codes, sizeof(Code), n};
+	return (QhSpace) {.pair_block = space_pair_block, .pair = space_pair, .codes = (const uint8_t *) codes, .stride = sizeof(Code), .n = n};
 }
 
 /* ---- searching and checking ---- */
