@@ -384,7 +384,7 @@ prepare_query(QhInsert *ins, const void *value)
 	const QvCodec *codec = ins->ix->codec;
 	void	   *scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(codec), 64);
 
-	ins->rs.query = qv_query_init(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(codec), 64), codec, value, scratch);
+	ins->rs.query = qv_query_init_pair(qh_alloc_aligned(CurrentMemoryContext, qv_query_sizeof(codec), 64), codec, value, scratch);
 }
 
 /*

@@ -140,13 +140,14 @@ qh_build_set_codecs(QhBuild *build)
 	}
 	build->scratch = qh_alloc_aligned(build->cxt, scratch_nbytes, 64);
 	build->graph_params.hubs = qh_meta_hubs(&build->meta);
+	build->graph_params.fills_up = build->meta.metric == QV_METRIC_IP && build->meta.code_kind == QV_CODE_FLOAT;
 }
 
 void
 qh_build_set_ndims(QhBuild *build, uint32 ndims)
 {
 	qh_meta_set_ndims(&build->meta, ndims);
-	if (build->sample_ndims != ndims || build->meta.code_kind == QV_CODE_FLOAT)
+	if (build->sample_ndims != ndims || (build->meta.code_kind == QV_CODE_FLOAT && build->meta.metric != QV_METRIC_IP))
 	{
 		build->centroid = NULL;
 		build->meta.ncentres = build->meta.ncentres_built = 0;

@@ -133,6 +133,17 @@ qv_query_init_second(void *mem, const QvCodec *codec, const QvCodec *first, cons
 	return query_of_residual(mem, codec, value, scratch);
 }
 
+QvQuery *
+qv_query_init_pair(void *mem, const QvCodec *codec, const void *value, void *scratch)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+	QvQuery    *query = qv_query_init(mem, codec, value, scratch);
+
+	if (ops->query_as_pair != NULL)
+		ops->query_as_pair(query, codec);
+	return query;
+}
+
 /* The part of a run that begins at slot i. */
 static inline QvSlots
 run_from(QvSlots run, int i)

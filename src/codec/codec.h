@@ -49,7 +49,7 @@ typedef struct QvCodecParams
 	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ; 32 for FLOAT */
 	QvCodecPurpose purpose;
 	uint64_t	seed;			/* of the rotation */
-	const float *centroid;		/* ndims floats, or NULL for the origin; RABITQ under L2 and cosine only.  Cosine: mean of normalised vectors */
+	const float *centroid;		/* ndims floats, or NULL for the origin; RABITQ under L2 and cosine, FLOAT under inner product.  Cosine: mean of normalised vectors */
 	uint32_t	ncentres;		/* besides the centroid, at most QV_MAX_CENTRES; 0 but for RABITQ */
 	const float *centres;		/* ncentres times ndims floats, in the space of the centroid */
 } QvCodecParams;
@@ -123,6 +123,11 @@ extern QvQuery *qv_query_init(void *mem, const QvCodec *codec, const void *value
 extern QvQuery *qv_query_init_second(void *mem, const QvCodec *codec, const QvCodec *first, const void *value, void *scratch);
 
 /*
+ * The same of a value that is to be linked: its distances are such as may be compared with those of qv_codec_pair().
+ */
+extern QvQuery *qv_query_init_pair(void *mem, const QvCodec *codec, const void *value, void *scratch);
+
+/*
  * Estimated distance of the query to codes by pointer, or laid out stride bytes apart.  Always
  * finite, whatever the slots hold; an L2 or cosine estimate may be below zero (ESTIMATES.md, "Estimates").
  * BITS: the distance itself, rounded to float.
@@ -149,8 +154,9 @@ extern uint32_t qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
 
 /*
- * Distance between codes, symmetric, finite, in the unit of the estimates.  RABITQ: coarser than a query's estimate, as both
- * sides are signs, whatever nbits.  Requires the purpose TRAVERSE (slots to refine with are all at the largest distance).
+ * Distance between codes, symmetric, finite, in the unit of the estimates (FLOAT: the negative inner product as seen from the
+ * centroid).  RABITQ: coarser than a query's estimate, as both sides are signs, whatever nbits.  Requires the purpose TRAVERSE
+ * (slots to refine with are all at the largest distance).
  */
 extern void qv_codec_pair(const QvCodec *codec, const uint8_t *slot, const uint8_t *const *slots, int nslots, float *dist);
 extern void qv_codec_pair_strided(const QvCodec *codec, const uint8_t *slot, const uint8_t *base, size_t stride, int nslots, float *dist);

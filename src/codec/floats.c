@@ -3,7 +3,7 @@
  *		Kind FLOAT: the vector itself, as float4; under cosine at unit length.
  *
  * Distances here have no error but that of rounding floats, between a query and a code and
- * between two codes alike.  No rotation, no centroid, no padding.  See README.md, "Slots".
+ * between two codes alike.  No rotation, no padding; slots know no centroid.  See README.md, "Slots".
  */
 #include <float.h>
 #include <math.h>
@@ -21,11 +21,19 @@
 /* What the squared length of a vector of unit length may differ from 1, its elements rounded to float. */
 #define UNIT_SLACK		1e-5
 
+typedef struct QvFloatCodec
+{
+	QvCodec		head;
+	float		centroid_sq;
+	float		centroid[];		/* inner product only; zeros for the origin */
+} QvFloatCodec;
+
 typedef struct QvFloatQuery
 {
 	QvQuery		head;
 	uint32_t	ndims;
 	float		norm;			/* |q| */
+	float		bias;			/* of inner products: what is added to -<q,x> */
 	_Alignas(64) float q[];
 } QvFloatQuery;
 
@@ -45,14 +53,18 @@ floats_params_fault(const QvCodecParams *params)
 		return "codes of floats have 32 bits a dimension";
 	if (params->purpose != QV_PURPOSE_TRAVERSE)
 		return "codes of floats refine nothing";
+	for (uint32_t i = 0; params->centroid != NULL && i < params->ndims; i++)
+	{
+		if (!isfinite(params->centroid[i]))
+			return "centroid is not finite";
+	}
 	return NULL;
 }
 
 static size_t
 floats_codec_nbytes(const QvCodecParams *params)
 {
-	(void) params;
-	return sizeof(QvCodec);
+	return sizeof(QvFloatCodec) + params->ndims * sizeof(float);
 }
 
 static uint32_t
@@ -68,10 +80,14 @@ floats_slot_nbytes(const QvCodecParams *params)
 }
 
 static void
-floats_init(QvCodec *codec, const QvCodecParams *params)
+floats_init(QvCodec *head, const QvCodecParams *params)
 {
-	(void) codec;
-	(void) params;
+	QvFloatCodec *codec = (QvFloatCodec *) head;
+	uint32_t	n = params->ndims;
+
+	for (uint32_t i = 0; i < n; i++)
+		codec->centroid[i] = params->centroid != NULL ? params->centroid[i] : 0.0f;
+	codec->centroid_sq = (float) qv_kernels()->dot_f32(codec->centroid, codec->centroid, n);
 }
 
 static size_t
@@ -170,29 +186,45 @@ l2sq(const uint8_t *a, const uint8_t *b, uint32_t ndims)
 }
 
 /*
- * Distances of one vector to a batch.  The cosine distance of vectors of unit length is half of
+ * Squared distances of one vector to a batch.  The cosine distance of vectors of unit length is half of
  * their squared distance: 1 - <a,b> could not tell neighbours of few dimensions apart.
  */
 static void
-distances(QvMetric metric, const uint8_t *one, uint32_t ndims, QvSlots run, int n, float *dist)
+squares(QvMetric metric, const uint8_t *one, uint32_t ndims, QvSlots run, int n, float *dist)
 {
 	float		scale = metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
 
-	QV_ASSERT(n >= 0 && n <= QV_BATCH);
-	if (metric == QV_METRIC_IP)
-	{
-		for (int i = 0; i < n; i++)
-			dist[i] = clamp_finite(-dot(one, qv_slot_at(run, i), ndims));
-		return;
-	}
 	for (int i = 0; i < n; i++)
 		dist[i] = clamp_finite(scale * l2sq(one, qv_slot_at(run, i), ndims));
+}
+
+/*
+ * -<a - c, b - c>: whatever the query, a vector added to all rows changes no order, and so it is
+ * not to change the graph.  Both sides are added first: symmetric to the bit.
+ */
+static void
+centred_products(const QvFloatCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist)
+{
+	const uint8_t *centroid = (const uint8_t *) codec->centroid;
+	uint32_t	ndims = codec->head.ndims;
+	float		one = dot(slot, centroid, ndims);
+
+	for (int i = 0; i < n; i++)
+	{
+		const uint8_t *other = qv_slot_at(run, i);
+
+		dist[i] = clamp_finite((one + dot(other, centroid, ndims)) - (dot(slot, other, ndims) + codec->centroid_sq));
+	}
 }
 
 static void
 floats_pair(const QvCodec *codec, const uint8_t *slot, QvSlots run, int n, float *dist)
 {
-	distances(codec->metric, slot, codec->ndims, run, n, dist);
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
+	if (codec->metric == QV_METRIC_IP)
+		centred_products((const QvFloatCodec *) codec, slot, run, n, dist);
+	else
+		squares(codec->metric, slot, codec->ndims, run, n, dist);
 }
 
 static void
@@ -201,7 +233,7 @@ floats_pair_block(const QvCodec *codec, const QvSlotBlock *block, float *dist, s
 	QvSlots		run = {NULL, block->base, block->stride};
 
 	for (int i = 0; i < block->nrows; i++)
-		distances(codec->metric, block->rows + block->stride * (size_t) i, codec->ndims, run, block->n, dist + dist_stride * (size_t) i);
+		floats_pair(codec, block->rows + block->stride * (size_t) i, run, block->n, dist + dist_stride * (size_t) i);
 }
 
 /* ---- queries ---- */
@@ -220,6 +252,7 @@ floats_query_init(QvQuery *head, const QvCodec *codec, const void *value, void *
 	(void) scratch;
 	put_vector(codec, value, query->q);
 	query->ndims = codec->ndims;
+	query->bias = 0.0f;
 	query->norm = (float) sqrt(qv_kernels()->dot_f32(query->q, query->q, codec->ndims));
 }
 
@@ -228,7 +261,27 @@ floats_score(const QvQuery *head, QvSlots run, int n, float *dist)
 {
 	const QvFloatQuery *query = (const QvFloatQuery *) head;
 
-	distances(head->metric, (const uint8_t *) query->q, query->ndims, run, n, dist);
+	QV_ASSERT(n >= 0 && n <= QV_BATCH);
+	if (head->metric != QV_METRIC_IP)
+	{
+		squares(head->metric, (const uint8_t *) query->q, query->ndims, run, n, dist);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		dist[i] = clamp_finite(query->bias - dot((const uint8_t *) query->q, qv_slot_at(run, i), query->ndims));
+}
+
+static void
+floats_query_as_pair(QvQuery *head, const QvCodec *codec_head)
+{
+	const QvFloatCodec *codec = (const QvFloatCodec *) codec_head;
+	QvFloatQuery *query = (QvFloatQuery *) head;
+
+	if (head->metric != QV_METRIC_IP)
+		return;
+	for (uint32_t i = 0; i < query->ndims; i++)
+		query->q[i] -= codec->centroid[i];
+	query->bias = dot((const uint8_t *) query->q, (const uint8_t *) codec->centroid, query->ndims);
 }
 
 /*
@@ -269,6 +322,7 @@ const QvCodeOps qv_float_ops = {
 	.pair_block = floats_pair_block,
 	.query_nbytes = floats_query_nbytes,
 	.query_init = floats_query_init,
+	.query_as_pair = floats_query_as_pair,
 	.score = floats_score,
 	.error = floats_error,
 };

@@ -89,6 +89,7 @@ typedef struct QvCodeOps
 	bool		(*same_residual) (const QvCodec *codec, const QvCodec *other);
 	size_t		(*query_nbytes) (const QvCodec *codec);
 	void		(*query_init) (QvQuery *query, const QvCodec *codec, const void *value, void *scratch); /* head and residual are there */
+	void		(*query_as_pair) (QvQuery *query, const QvCodec *codec);	/* turn its distances into those of pairs; NULL: they are in the same unit */
 	QvScore    *score;
 	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots; NULL: by score */
 	float		(*error) (const QvQuery *query, const uint8_t *slot);

@@ -98,6 +98,7 @@ struct QhStore
 	QhNode		(*place) (QhStore *store, QhNode node);
 	int			max_degree;		/* 2m */
 	QhHubs		hubs;
+	bool		fills_up;		/* see QhBuildParams */
 	QhNode		nnodes;			/* ids are below it, but for nodes inserted since it was set; 0 = not known */
 };
 
@@ -235,6 +236,12 @@ typedef struct QhBuildParams
 	int			max_entries;
 	QhHubs		hubs;			/* ids are places in the order, from a multiple of the period on */
 	int			ntrees;			/* random trees to take candidates from; 0 = by ef_construction */
+
+	/*
+	 * Places that diversity leaves among a node's own links go to the nearest of those left out.  For inner products, under which a long
+	 * node stands in front of nearly all others.
+	 */
+	bool		fills_up;
 	/* Called often; may longjmp out (interrupts).  May be NULL. */
 	void		(*progress) (void *ctx, QhBuildPhase phase, uint64_t done, uint64_t total);
 	void	   *progress_ctx;

@@ -17,7 +17,7 @@ qh_pick_neighbours(const QhAlloc *alloc, QhStore *store, const QhCandidate *cand
 	QhSelectWork *work = qh_select_work_create(alloc, n);
 	QhCandidate *sorted = alloc->alloc(alloc->ctx, ((size_t) n + 1) * sizeof(QhCandidate));
 	int		   *chosen = alloc->alloc(alloc->ctx, ((size_t) n + 1) * sizeof(int));
-	QhSelectInput input = {.cands = sorted, .max = m};
+	QhSelectInput input = {.cands = sorted, .max = m, .fill_to = store->fills_up ? m : 0};
 	int			nchosen;
 
 	for (int i = 0; i < n; i++)

@@ -31,6 +31,8 @@
 static int
 own_fill_to(const QhBulk *build)
 {
+	if (build->params->fills_up)
+		return build->m;
 	return build->space->length != NULL ? QH_FAR_OWN_FILL_TO(build->m) : QH_OWN_FILL_TO(build->m);
 }
 

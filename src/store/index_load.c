@@ -208,6 +208,35 @@ read_entry_codes(QhIndex *ix, Relation index, const QhNode *nodes, int n)
 	return codes;
 }
 
+/*
+ * Inner products of rows are taken from their middle where links are chosen.  In an index that no
+ * sample was taken for, the entry points tell it, which are spread over the rows.
+ */
+static void
+recentre(QhIndex *ix)
+{
+	QvCodecParams params = ix->params;
+	float	   *centroid;
+
+	if (params.kind != QV_CODE_FLOAT || params.metric != QV_METRIC_IP || params.centroid != NULL || ix->nentries == 0)
+		return;
+	centroid = palloc0(sizeof(float) * params.ndims);
+	for (int i = 0; i < ix->nentries; i++)
+	{
+		for (uint32 j = 0; j < params.ndims; j++)
+		{
+			float		x;
+
+			memcpy(&x, ix->entry_codes + (Size) i * ix->code_nbytes + j * sizeof(float), sizeof(x));
+			centroid[j] += x / ix->nentries;
+		}
+	}
+	params.centroid = centroid;
+	if (qv_codec_params_fault(&params) == NULL)
+		(void) qv_codec_init(ix->codec, &params);
+	pfree(centroid);
+}
+
 /* Has the index another dimension or other centres than when its metapage was read? */
 static bool
 meta_changed(const QhIndex *ix, Relation index)
@@ -255,6 +284,7 @@ qh_index_load_entries(QhIndex *ix, Relation index)
 	ix->nentries = n;
 	ix->entries = nodes;
 	ix->entry_codes = codes;
+	recentre(ix);
 	return true;
 }
 

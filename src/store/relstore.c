@@ -37,6 +37,7 @@ qh_relstore_init(QhRelStore *rs, Relation index, QhIndex *ix)
 	rs->store.fetch = qh_store_fetch;
 	rs->store.score_fetched = qh_store_score_fetched;
 	rs->store.max_degree = 2 * ix->meta.m;
+	rs->store.fills_up = ix->meta.metric == QV_METRIC_IP;
 	rs->store.hubs = qh_meta_hubs(&ix->meta);
 	rs->in_recovery = RecoveryInProgress();
 	rs->index = index;

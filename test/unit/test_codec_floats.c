@@ -21,6 +21,7 @@ test_params(void)
 {
 	QvCodecParams good = floats_params(QV_METRIC_L2, 3);
 	QvCodecParams bad;
+	float		centroid[3] = {0.0f, NAN, 0.0f};
 
 	ok(qv_codec_params_fault(&good) == NULL && qv_codec_slot_nbytes(&good) == 12 && qv_codec_code_nbits(&good) == 3,
 	   "a slot of 3 dimensions is 12 bytes");
@@ -31,6 +32,10 @@ test_params(void)
 	ok(strcmp(qv_codec_params_fault(&bad), "codes of 32 bits a dimension hold at most 2040 dimensions") == 0, "2041 are refused by name of the limit");
 	bad.ndims = 0;
 	ok(qv_codec_params_fault(&bad) != NULL, "no dimension is refused");
+	bad = good;
+	bad.ndims = 3;
+	bad.centroid = centroid;
+	ok(qv_codec_params_fault(&bad) != NULL, "a centroid that is no number is refused");
 	bad = good;
 	bad.nbits = 16;
 	ok(qv_codec_params_fault(&bad) != NULL, "16 bits a dimension are refused");
@@ -209,6 +214,51 @@ test_crowded_circle(void)
 	fixture_close(&fx);
 }
 
+/* Inner products from the centroid: pairs, and a value that is to be linked, whose distances are those of its code. */
+static void
+test_centred_pairs(void)
+{
+	enum {N = 70};
+	static const int ndims[] = {1, 3, 8, 16, 17, 200};
+	double		worst = 0.0;
+
+	for (size_t k = 0; k < sizeof(ndims) / sizeof(ndims[0]); k++)
+	{
+		int			n = ndims[k];
+		float	   *data = clustered_data(N, n, 0.7, 2.0, 31);
+		float	   *centroid = mean_of(data, N, n, QV_METRIC_IP);
+		QvCodecParams params = floats_params(QV_METRIC_IP, (uint32_t) n);
+		CodecFixture fx;
+		uint8_t    *slots;
+		float		got[N];
+		float		pair[N];
+
+		params.centroid = centroid;
+		fx = fixture_open(params);
+		slots = fixture_encode(&fx, data, N);
+		for (int q = 0; q < N; q += 9)
+		{
+			fx.query = qv_query_init_pair(fx.query, fx.codec, data + (size_t) q * n, fx.scratch);
+			qv_query_score_strided(fx.query, slots, fx.slot_nbytes, N, got);
+			qv_codec_pair_strided(fx.codec, slots + fx.slot_nbytes * (size_t) q, slots, fx.slot_nbytes, N, pair);
+			for (int i = 0; i < N; i++)
+			{
+				double		sum = 0.0;
+				double		unit = (length_of(data + (size_t) i * n, n) + length_of(centroid, n)) * (length_of(data + (size_t) q * n, n) + length_of(centroid, n));
+
+				for (int j = 0; j < n; j++)
+					sum -= ((double) data[i * n + j] - centroid[j]) * ((double) data[q * n + j] - centroid[j]);
+				worst = fmax(worst, fmax(fabs(got[i] - sum), fabs(pair[i] - sum)) / unit);
+			}
+		}
+		free(slots);
+		free(data);
+		free(centroid);
+		fixture_close(&fx);
+	}
+	ok(worst < 1e-6, "pairs of inner products are seen from the centroid, and what is to be linked likewise (worst %.2g)", worst);
+}
+
 static void
 test_levels(void)
 {
@@ -324,6 +374,7 @@ main(void)
 	test_slots();
 	test_distances();
 	test_crowded_circle();
+	test_centred_pairs();
 	test_levels();
 	test_hostile();
 	test_extremes();
