@@ -100,7 +100,7 @@ foreach my $kind ([ 4 => 'row' ], [ 5 => 'link' ], [ 6 => 'code' ])
 
 # fields of the metapage: name => [ offset, bytes ]
 my %meta = (
-	'magic' => [ 0, pack 'V', 1 ], 'version' => [ 4, pack 'V', 2 ], 'metric' => [ 8, "\x77" ], 'metric of another kind' => [ 8, "\x03" ],
+	'magic' => [ 0, pack 'V', 1 ], 'version' => [ 4, pack 'V', 1000 ], 'metric' => [ 8, "\x77" ], 'metric of another kind' => [ 8, "\x03" ],
 	'code kind' => [ 9, "\x63" ], 'bits' => [ 10, "\x20" ], 'm' => [ 12, pack 'v', 60000 ], 'm of another size' => [ 12, pack 'v', 20 ],
 	'dimension' => [ 16, pack 'V', 0xFFFFFFFF ], 'dimension of another size' => [ 16, pack 'V', 900 ], 'dimension 0' => [ 16, pack 'V', 0 ],
 	'centroid pages' => [ 36, pack 'V', 0xFFFFFFFF ], 'one centroid page more' => [ 36, pack 'V', 2 ], 'code size' => [ 40, pack 'V', 0x7FFFFFFF ],
