@@ -39,6 +39,9 @@ code_nbytes(uint32 ndims, const QvCodecParams *params)
 /* Vectors of so few dimensions are no larger than the 256 bits that codes are padded to. */
 #define FLOAT_CODE_NDIMS	8
 
+/* Floats of so few dimensions are compared as fast as a byte each, and exactly. */
+#define FLOAT_PAIR_NDIMS	16
+
 /* The floats themselves are the codes where nothing would be gained by others, and then nothing is finer. */
 static void
 prefer_floats(QhMeta meta)
@@ -113,6 +116,13 @@ set_centres(const QhBuild *build, QvCodecParams *params)
 	params->centres = params->ncentres > 0 ? build->centroid + build->meta.ndims : NULL;
 }
 
+/* Bits are compared as they are, and so are a few floats. */
+static bool
+has_pair_codes(const QvCodecParams *params)
+{
+	return params->kind == QV_CODE_RABITQ || (params->kind == QV_CODE_FLOAT && params->ndims > FLOAT_PAIR_NDIMS);
+}
+
 void
 qh_build_set_codecs(QhBuild *build)
 {
@@ -131,7 +141,7 @@ qh_build_set_codecs(QhBuild *build)
 											&build->refine_params);
 		scratch_nbytes = Max(scratch_nbytes, qv_codec_scratch_nbytes(build->refine_codec));
 	}
-	if (build->params.kind != QV_CODE_BITS)
+	if (has_pair_codes(&build->params))
 	{
 		build->pair_codec = qv_pair_codec_init(qh_alloc_aligned(build->cxt, qv_pair_codec_sizeof(&build->params), 64),
 											   &build->params);
@@ -147,11 +157,13 @@ void
 qh_build_set_ndims(QhBuild *build, uint32 ndims)
 {
 	qh_meta_set_ndims(&build->meta, ndims);
-	if (build->sample_ndims != ndims || (build->meta.code_kind == QV_CODE_FLOAT && build->meta.metric != QV_METRIC_IP))
-	{
+	if (build->sample_ndims != ndims)
 		build->centroid = NULL;
+	/* floats are measured from nowhere, but for pairs of inner products */
+	if (build->meta.code_kind == QV_CODE_FLOAT && build->meta.metric != QV_METRIC_IP)
+		build->centroid = NULL;
+	if (build->centroid == NULL || build->meta.code_kind == QV_CODE_FLOAT)
 		build->meta.ncentres = build->meta.ncentres_built = 0;
-	}
 	if (build->centroid != NULL)
 		build->meta.nparam_pages = qh_meta_param_pages(&build->meta);
 	qh_build_set_codecs(build);
