@@ -154,7 +154,7 @@ class Tables(Server):
     def calibrate(self, samples):
         """Show the index of q queries like those to come."""
         self.make('samples', samples)
-        self.run("SELECT qhnsw_calibrate('q_i', 'samples', 'embedding')")
+        self.run("SELECT qhnsw_calibrate('q_i', 'samples'::regclass, 'embedding'::name)")
         self.run('DROP TABLE samples')
 
     def load_queries(self, queries):
