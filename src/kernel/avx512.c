@@ -890,33 +890,35 @@ dot_block(const __m512i *words, const uint8_t *const *query, size_t nbytes, __m5
 #undef ADD
 }
 
-/* Add what dot_block found of a row, less what the bias of the codes has added; starts the sums where first is set. */
+/* Add what dot_block found of a row; first begins the sums with what the bias of the codes adds to the whole, taken away. */
 AVX512 QV_INLINE void
 store_dots(__m512i sum, int32_t over, bool first, int n, int32_t *out)
 {
 	__mmask8	mask = (__mmask8) low_bits((size_t) n);
 	__m256i		dots = _mm512_cvtepi64_epi32(_mm512_add_epi32(sum, _mm512_srli_epi64(sum, 32)));
 
-	dots = _mm256_sub_epi32(dots, _mm256_set1_epi32(over));
-	if (!first)
-		dots = _mm256_add_epi32(dots, _mm256_maskz_loadu_epi32(mask, out));
+	dots = _mm256_add_epi32(dots, first ? _mm256_set1_epi32(-over) : _mm256_maskz_loadu_epi32(mask, out));
 	store_eight((uint32_t *) out, dots, n);
 }
 
-/* As avx512_hamming_block: eight codes are turned over, so that their sums need no reduction. */
+/* Queries of a block whose sums are taken once. */
+#define DOT_BLOCK_NQUERIES	64
+
+/* A block of whole eights of queries, DOT_BLOCK_NQUERIES at most.  As avx512_hamming_block, eight codes are turned over. */
 AVX512 static void
-avx512_dot_i8_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t n,
-					int32_t *out)
+dot_i8_rows(const uint8_t *queries, int nqueries, QvCodeList list, int ncodes, size_t n, int32_t *out)
 {
 	__m512i		words[BLOCK_NBYTES / 8];
-	int			first_rest = nqueries - nqueries % DOT_NQUERIES;
+	int32_t		over[DOT_BLOCK_NQUERIES];
 
-	for (int first = 0; first < ncodes && first_rest > 0; first += 8)
+	for (int i = 0; i < nqueries; i++)
+		over[i] = 128 * avx512_sum_i8((const int8_t *) queries + list.stride * (size_t) i, n);
+	for (int first = 0; first < ncodes; first += 8)
 	{
 		const uint8_t *code[8];
 		int			ngroup = ncodes - first < 8 ? ncodes - first : 8;
 
-		group_codes(code, qv_codes_by_stride(base, stride), first, ngroup);
+		group_codes(code, list, first, ngroup);
 		for (size_t from = 0; from == 0 || from < n; from += BLOCK_NBYTES)
 		{
 			size_t		part = n - from < BLOCK_NBYTES ? n - from : BLOCK_NBYTES;
@@ -924,24 +926,40 @@ avx512_dot_i8_block(const uint8_t *queries, int nqueries, const uint8_t *base, s
 			turn_codes(code, from, part, words);
 			for (size_t w = 0; w < (part + 7) / 8; w++)
 				words[w] = biased(words[w]);
-			for (int i = 0; i < first_rest; i += DOT_NQUERIES)
+			for (int i = 0; i < nqueries; i += DOT_NQUERIES)
 			{
 				const uint8_t *query[DOT_NQUERIES];
 				__m512i		sum[DOT_NQUERIES];
 
-#define QUERY(k) query[k] = queries + stride * (size_t) (i + (k)) + from;
+#define QUERY(k) query[k] = queries + list.stride * (size_t) (i + (k)) + from;
 				QV_REPEAT8(QUERY)
 #undef QUERY
 				dot_block(words, query, part, sum);
 				for (int k = 0; k < DOT_NQUERIES; k++)
-					store_dots(sum[k], 128 * avx512_sum_i8((const int8_t *) query[k], part), from == 0, ngroup,
-							   out + (size_t) ncodes * (size_t) (i + k) + first);
+					store_dots(sum[k], over[i + k], from == 0, ngroup, out + (size_t) ncodes * (size_t) (i + k) + first);
 			}
 		}
 	}
-	for (int i = first_rest; i < nqueries; i++)
-		dot_i8_list((const int8_t *) queries + stride * (size_t) i, qv_codes_by_stride(base, stride), ncodes, n,
-					out + (size_t) ncodes * (size_t) i);
+}
+
+AVX512 static void
+avx512_dot_i8_block(const uint8_t *queries, int nqueries, const uint8_t *base, size_t stride, int ncodes, size_t n,
+					int32_t *out)
+{
+	QvCodeList	list = qv_codes_by_stride(base, stride);
+
+	for (int i = 0; i < nqueries;)
+	{
+		const uint8_t *query = queries + stride * (size_t) i;
+		int			left = nqueries - i;
+		int			nrows = left < DOT_BLOCK_NQUERIES ? left - left % DOT_NQUERIES : DOT_BLOCK_NQUERIES;
+
+		if (nrows > 0)
+			dot_i8_rows(query, nrows, list, ncodes, n, out + (size_t) ncodes * (size_t) i);
+		else
+			dot_i8_list((const int8_t *) query, list, ncodes, n, out + (size_t) ncodes * (size_t) i);
+		i += nrows > 0 ? nrows : 1;
+	}
 }
 
 /* ---- floats ---- */

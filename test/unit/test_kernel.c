@@ -594,12 +594,14 @@ test_int8(const QvKernels *level)
 	guarded_free(&mb);
 }
 
+#define MOST_BLOCK	70			/* more than are taken at a time */
+
 /* All pairs of codes of signed bytes, the last of which ends at a trap. */
 static void
 test_int8_blocks(const QvKernels *level, GuardedMemory *mc)
 {
 	static const size_t lengths[] = {0, 1, 7, 8, 63, 64, 100, 256, 300, 768, 1000};
-	static int32_t out[MAX_CODES * MAX_CODES + 1];
+	static int32_t out[MOST_BLOCK * MOST_BLOCK + 1];
 	uint64_t	seed = 15;
 
 	for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++)
@@ -607,7 +609,7 @@ test_int8_blocks(const QvKernels *level, GuardedMemory *mc)
 		size_t		n = lengths[l];
 		size_t		stride = n + 5;
 
-		for (size_t ncodes = 1; ncodes <= MAX_CODES && ncodes <= 20; ncodes++)
+		for (size_t ncodes = 1; ncodes <= MOST_BLOCK; ncodes += ncodes < 20 ? 1 : 25)
 		{
 			size_t		extent = stride * (ncodes - 1) + n;
 			uint8_t    *base = place(mc, extent, PLACE_END);
