@@ -15,8 +15,8 @@
 #include "column/options.h"
 
 /* ef_search of the first step. */
-#define FIRST_EF	10
-#define NSTEPS		10
+#define FIRST_EF	20
+#define NSTEPS		9
 
 /* oversample: the index's own, halved and doubled so many times at most; doc/decisions/0140. */
 #define NHALVED		2
@@ -65,6 +65,13 @@ typedef struct Ladder
 	Cell		cells[NCOLUMNS][NSTEPS];
 	bool		over;			/* time is: no more is measured */
 } Ladder;
+
+/* One of its cells; column -1 = none. */
+typedef struct Place
+{
+	int			column;
+	int			step;
+} Place;
 
 /* An effort, and what it finds. */
 typedef struct Point
@@ -168,34 +175,87 @@ least_cost(const Ladder *ladder, int i, int step)
 	return cost;
 }
 
-/* Measure the cheapest effort that is not known; false if there is none that costs less than that. */
-static bool
-measure_next(Ladder *ladder, double less_than)
+/* The cheapest effort that is not known and costs less than that. */
+static Place
+find_cheapest(const Ladder *ladder, double less_than)
 {
-	double		cost = less_than;
-	int			column = -1;
-	int			step = 0;
-	QhEffort	effort;
-	Cell	   *cell;
+	Place		next = {-1};
 
 	for (int i = 0; i < ladder->ncolumns; i++)
 	{
-		for (int j = 0; j < ladder->nsteps; j++)
+		for (int step = 0; step < ladder->nsteps; step++)
 		{
-			double		least = ladder->cells[i][j].known ? DBL_MAX : least_cost(ladder, i, j);
+			double		least = ladder->cells[i][step].known ? DBL_MAX : least_cost(ladder, i, step);
 
-			if (least < cost)
+			if (least < less_than)
 			{
-				cost = least;
-				column = i;
-				step = j;
+				less_than = least;
+				next = (Place) {i, step};
 			}
 		}
 	}
-	if (column < 0 || ladder->over)
+	return next;
+}
+
+/* The effort that finds most, and of these the cheapest. */
+static Place
+find_most(const Ladder *ladder)
+{
+	Place		most = {-1};
+	QhProbe		best = {-1, DBL_MAX};
+
+	for (int i = 0; i < ladder->ncolumns; i++)
+	{
+		for (int step = 0; step < ladder->nsteps; step++)
+		{
+			const QhProbe *probe = &ladder->cells[i][step].probe;
+
+			if (ladder->cells[i][step].known &&
+				(probe->recall > best.recall || (probe->recall == best.recall && probe->cost < best.cost)))
+			{
+				best = *probe;
+				most = (Place) {i, step};
+			}
+		}
+	}
+	return most;
+}
+
+/* More of one or of both than what finds most, where that is not known yet. */
+static Place
+find_beyond_most(const Ladder *ladder)
+{
+	static const Place more[] = {{1, 0}, {0, 1}, {1, 1}};
+	Place		most = find_most(ladder);
+
+	for (int i = 0; i < lengthof(more) && most.column >= 0; i++)
+	{
+		Place		next = {most.column + more[i].column, most.step + more[i].step};
+
+		if (next.column < ladder->ncolumns && next.step < ladder->nsteps &&
+			!ladder->cells[next.column][next.step].known)
+			return next;
+	}
+	return (Place) {-1};
+}
+
+/*
+ * Measure the cheapest effort that is not known; false if there is none that costs less than that.
+ * Where nothing is worth its cost and the target was not reached, go on from what finds most.
+ */
+static bool
+measure_next(Ladder *ladder, double less_than)
+{
+	Place		next = find_cheapest(ladder, less_than);
+	QhEffort	effort;
+	Cell	   *cell;
+
+	if (next.column < 0 && less_than == DBL_MAX)
+		next = find_beyond_most(ladder);
+	if (next.column < 0 || ladder->over)
 		return false;
-	cell = &ladder->cells[column][step];
-	effort = (QhEffort) {(int) step_ef(step), ladder->oversample[column]};
+	cell = &ladder->cells[next.column][next.step];
+	effort = (QhEffort) {(int) step_ef(next.step), ladder->oversample[next.column]};
 	cell->known = qh_probe(ladder->measure, &effort, &cell->probe);
 	ladder->over = !cell->known;
 	return cell->known;
@@ -295,32 +355,12 @@ refine(Ladder *ladder, Found *found, float4 target)
 	}
 }
 
-/* Where none does: the one that finds most, and of these the cheapest. */
-static Point
-find_most(const Ladder *ladder)
-{
-	Point		most = {.probe = {-1, DBL_MAX}};
-
-	for (int i = 0; i < ladder->ncolumns; i++)
-	{
-		for (int step = 0; step < ladder->nsteps; step++)
-		{
-			const QhProbe *probe = &ladder->cells[i][step].probe;
-
-			if (ladder->cells[i][step].known &&
-				(probe->recall > most.probe.recall ||
-				 (probe->recall == most.probe.recall && probe->cost < most.probe.cost)))
-				most = point_of(ladder, i, step);
-		}
-	}
-	return most;
-}
-
 /* Measure until the target's effort is known; false if time is over before that. */
 static bool
 climb_to(Ladder *ladder, float4 target, Point *out)
 {
 	Found		found = find_effort(ladder, target);
+	Place		most;
 
 	while (measure_next(ladder, found.at.probe.cost))
 		found = find_effort(ladder, target);
@@ -330,10 +370,12 @@ climb_to(Ladder *ladder, float4 target, Point *out)
 		*out = found.at;
 		return true;
 	}
-	/* no time to see whether it can be reached: nothing is said of it */
-	if (ladder->over)
+	most = find_most(ladder);
+
+	/* no time to see whether it can be reached: nothing is said of it, if anything is at all */
+	if ((ladder->over && target != targets[0]) || most.column < 0)
 		return false;
-	*out = find_most(ladder);
+	*out = point_of(ladder, most.column, most.step);
 	return true;
 }
 

@@ -18,10 +18,27 @@ between(double a, double b, double place)
 	return exp(log(a) + place * (log(b) - log(a)));
 }
 
+/* Measured recall is that near to the target where it was reached. */
+#define REACHED_WITHIN	0.005
+
+static bool
+is_reached(const QhCurvePoint *point)
+{
+	return point->recall >= point->target - REACHED_WITHIN;
+}
+
+/* The effort of a point; no less than without a curve where it does not reach its target. */
 static QhEffort
 effort_of(const QhCurvePoint *point, double own_oversample)
 {
-	return (QhEffort) {(int) point->ef, point->oversample > 0 ? point->oversample : own_oversample};
+	QhEffort	effort = {(int) point->ef, point->oversample > 0 ? point->oversample : own_oversample};
+
+	if (!is_reached(point))
+	{
+		effort.ef = Max(effort.ef, QH_DEFAULT_EF_SEARCH);
+		effort.oversample = Max(effort.oversample, own_oversample);
+	}
+	return effort;
 }
 
 /*
@@ -56,9 +73,9 @@ read_off(const QhCurveData *curve, double target, double own_oversample)
 	while (above < last && above->target < (float4) target)
 		above++;
 	high = effort_of(above, own_oversample);
-	if (above->target < (float4) target)
+	if (above->target < (float4) target && is_reached(above))
 		return beyond(above, target, high, own_oversample);
-	if (above == curve->points || above->target == (float4) target)
+	if (above == curve->points || above->target <= (float4) target)
 		return high;
 	low = effort_of(above - 1, own_oversample);
 	place = (log(1 - above[-1].target) - log(1 - target)) / (log(1 - above[-1].target) - log(1 - above->target));
