@@ -51,7 +51,7 @@
 #define FAR_TIMES		4
 #define NLATELY			16
 
-/* Centres that two rows suffice for, beside one for so many rows that came. */
+/* Centres of two rows that a backend may ask for, beside one for so many rows that it inserted. */
 #define NPAIRS			4
 #define ROWS_PER_PAIR	256
 
@@ -74,6 +74,7 @@ typedef struct Recent
 	uint32		since;			/* rows since the last look at clusters */
 	uint32		wanted;			/* rows from that to the next */
 	uint64		ninserted;
+	uint64		npairs;			/* centres from two rows that this backend has asked for */
 	float	   *rows;			/* max x ndims; cosine: of unit length */
 	float	   *norm2;			/* of each, to its centre */
 } Recent;
@@ -212,14 +213,14 @@ learn(const Recent *recent, uint32 from, uint32 n, uint32 max, float **centres)
  * of both, and 1 is returned.
  */
 static uint32
-look_at_last(const Recent *recent, const QhIndex *ix, float **centres)
+look_at_last(Recent *recent, const QhIndex *ix, float **centres)
 {
 	uint32		last = (recent->next + recent->max - 1) % recent->max;
 	const float *row = recent->rows + (Size) last * recent->ndims;
 	const float *near = NULL;
 	double		least = recent->norm2[last] / FAR_TIMES;
 
-	if (ix->meta.ncentres - ix->meta.ncentres_built >= NPAIRS + recent->ninserted / ROWS_PER_PAIR)
+	if (recent->npairs >= NPAIRS + recent->ninserted / ROWS_PER_PAIR || centres_left(recent, ix) == 0)
 		return 0;
 	for (uint32 i = 1; i < Min(recent->n, NLATELY); i++)
 	{
@@ -234,6 +235,7 @@ look_at_last(const Recent *recent, const QhIndex *ix, float **centres)
 	}
 	if (near == NULL)
 		return 0;
+	recent->npairs++;
 	*centres = palloc(sizeof(float) * recent->ndims);
 	for (uint32 i = 0; i < recent->ndims; i++)
 		(*centres)[i] = 0.5f * row[i] + 0.5f * near[i];
