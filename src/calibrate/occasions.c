@@ -16,7 +16,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "store/curve.h"
-#include "store/index_cache.h"
+#include "store/geometry.h"
 #include "store/page.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -76,24 +76,29 @@ qh_build_and_calibrate(Relation heap, Relation index, IndexInfo *info)
 
 /* ---- VACUUM and ANALYZE ---- */
 
+/* Slots that an index has room for; without reading more than its metapage. */
+static uint32
+count_slots(Relation index, const QhMetaData *meta)
+{
+	QhGeometry	geo;
+
+	/* what is wrong with a metapage is for others to report */
+	if (meta->ndims == 0 || qh_geometry_init(&geo, meta) != NULL)
+		return 0;
+	return qh_geometry_nslots(&geo, RelationGetNumberOfBlocks(index));
+}
+
 static bool
 is_due(Relation index)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw curve", ALLOCSET_SMALL_SIZES);
-	QhIndex    *ix = qh_index_acquire(index, cxt);
 	QhMetaData	meta;
 	QhCurveData curve;
-	uint32		nslots = 0;
+	uint32		nslots;
 	double		spread;
 
-	if (ix->meta.ndims > 0)
-	{
-		qh_index_refresh_size(ix, index);
-		nslots = ix->nslots;
-	}
-	MemoryContextDelete(cxt);
 	qh_meta_read(index, &meta);
 	qh_curve_read(index, &curve);
+	nslots = count_slots(index, &meta);
 	/* who gave queries of his own knows better than the rows */
 	if (nslots < QH_CALIBRATE_MIN_NROWS || curve.source == QH_CURVE_QUERIES)
 		return false;

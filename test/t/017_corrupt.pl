@@ -105,7 +105,10 @@ my %meta = (
 	'dimension' => [ 16, pack 'V', 0xFFFFFFFF ], 'dimension of another size' => [ 16, pack 'V', 900 ], 'dimension 0' => [ 16, pack 'V', 0 ],
 	'centroid pages' => [ 36, pack 'V', 0xFFFFFFFF ], 'one centroid page more' => [ 36, pack 'V', 2 ], 'code size' => [ 40, pack 'V', 0x7FFFFFFF ],
 	'slots a group' => [ 52, pack 'V', 0xFFFFFFF0 ], 'pages a group' => [ 56, pack 'V', 0 ], 'norm' => [ 32, pack 'V', 0x7FC00000 ],
-	'spread' => [ 80, pack 'V', 0x7FC00000 ], 'mean of inserts' => [ 88, pack 'V', 0x7F800000 ], 'ef_construction' => [ 14, pack 'v', 65535 ]);
+	'spread' => [ 80, pack 'V', 0x7FC00000 ], 'mean of inserts' => [ 88, pack 'V', 0x7F800000 ], 'ef_construction' => [ 14, pack 'v', 65535 ],
+	'points of recall' => [ 1024, pack 'V', 9 ], 'points of nothing' => [ 1024, pack 'V', 8 ], 'point of NaN' => [ 1024, pack('Vx36V', 1, 0x7FC00000) ],
+	'point without ef_search' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 0, 1) ], 'point of much' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 40, 1e30) ],
+	'points out of order' => [ 1024, pack('Vx36f<f<Vf<f<f<Vf<', 2, 0.9, 0.9, 40, 3, 0.8, 0.8, 40, 3) ]);
 foreach my $field (keys %meta)
 {
 	$damage{"meta: $field"} = sub { my $i = shift; put($i, 24 + $meta{$field}[0], $meta{$field}[1]); $i };
