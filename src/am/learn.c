@@ -56,7 +56,7 @@
 #define ROWS_PER_PAIR	256
 
 /* All centres there can be are given out when the index has grown by two to the power of this times ROWS_PER_CENTRE. */
-#define GROWTH_LOG2		16
+#define GROWTH_LOG2		13
 
 /* Rows that were inserted lately. */
 typedef struct Recent

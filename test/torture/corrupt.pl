@@ -37,7 +37,8 @@ my @shapes = (
 	{ name => 'r8',      type => 'real[]',     op => '<#>', class => 'real_ip_ops',        with => "compression = '8x', refine = int8", dims => 24 },
 	{ name => 'r16m3',   type => 'real[]',     op => '<=>', class => 'real_cosine_ops',    with => "compression = '16x', m = 3, hub_fraction = 0.1", dims => 33 },
 	{ name => 'r1',      type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => "compression = '1x', m = 3", dims => 30 },
-	{ name => 'rdup',    type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05', dims => 16, distinct => 24 });
+	{ name => 'rdup',    type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05', dims => 16, distinct => 24 },
+	{ name => 'rmany',   type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05, m_low = 6', dims => 20, apart => 100 });
 
 # SQL of the value that row i (an SQL expression) has in a shape.
 sub value_of
@@ -45,6 +46,8 @@ sub value_of
 	my ($shape, $i) = @_;
 	my $v = 'hv(' . ($shape->{distinct} ? "($i) % $shape->{distinct}" : $i) . ", $shape->{dims})";
 
+	# far populations: inserts add centres to the index
+	$v = "(SELECT array_agg((x + $shape->{apart} * (($i) / 100))::real ORDER BY n) FROM unnest($v) WITH ORDINALITY AS u(x, n))" if $shape->{apart};
 	return $shape->{type} =~ /^bitvec/ ? "binary_quantize($v)" : $shape->{type} =~ /^qvec8/ ? "quantize_int8($v)" : $v;
 }
 
