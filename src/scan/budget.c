@@ -94,7 +94,7 @@
  * doubt.  doc/decisions/0130.
  */
 #define MARGIN_OF_TEN			1.5
-#define MARGIN_OF_HUNDRED		1.0
+#define MARGIN_OF_HUNDRED		0.75
 
 /*
  * Candidates that are looked at for doubt alone, times ef_search, the rows of the stage, or those

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "scan/recent.h"
@@ -21,6 +22,9 @@
  * bounds the doubt.
  */
 #define TIES_MARGIN		4
+
+/* Of an estimate, which is a sum of a few single precision numbers. */
+#define ROUNDING		(4 * FLT_EPSILON)
 
 /*
  * A row that came late shows that too few candidates were looked at, and counts as so many rows
@@ -197,6 +201,16 @@ error_margin(const QhScan *scan)
 }
 
 /*
+ * Standard error of the estimate that the scan stands at, its rounding included: of a query far
+ * from all rows nothing else is left.
+ */
+static float
+estimate_error(QhScan *scan)
+{
+	return qh_refine_error(scan, scan->q.rows.node) + ROUNDING * fabsf(scan->q.rows.dist);
+}
+
+/*
  * May a candidate that is still to come be nearer than dist, that of the last row of the stage,
  * and is it worth looking at more than nwanted?  Candidates to come are no nearer, by their
  * codes, than the last one, whose distance is rows.dist.
@@ -212,10 +226,10 @@ is_doubtful(QhScan *scan, double dist, double nwanted)
 	if (!q->rescore)
 		return q->rows.dist < dist || (q->ties && q->rows.dist == dist);
 	if (q->ties)
-		return qh_as_distance(scan, q->rows.dist - TIES_MARGIN * qh_refine_error(scan, q->rows.node)) <= dist;
+		return qh_as_distance(scan, q->rows.dist - TIES_MARGIN * estimate_error(scan)) <= dist;
 	if (q->npooled >= nwanted + qh_budget_doubted(scan) || !hold_next(scan))
 		return false;
-	q->error = qh_error_of_recent(q->error, qh_refine_error(scan, q->rows.node));
+	q->error = qh_error_of_recent(q->error, estimate_error(scan));
 	q->doubt = error_margin(scan) * q->error;
 	return may_be_nearer(scan, dist);
 }
