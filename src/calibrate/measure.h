@@ -24,6 +24,8 @@ typedef struct QhQuery
 	Datum		value;
 	ItemPointerData tid;		/* of the row that it was drawn from, as the index has it; invalid = none */
 	ItemPointerData version;	/* and of the version that the snapshot sees */
+	bool		alone;			/* no other row has its code */
+	QhNode		node;			/* of that code; of rows drawn */
 	double	   *nearest;		/* a max-heap */
 	int			nnearest;
 } QhQuery;

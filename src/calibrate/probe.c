@@ -59,7 +59,7 @@ qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort,
 {
 	int			k = measure->what->k;
 	int			nwanted = measure->drawn ? k + 1 : k;	/* the row itself is found, too */
-	QhForced	forced = {*effort, nwanted};
+	QhForced	forced = {.effort = *effort, .wanted = nwanted, .hides = query->alone, .hidden = query->node};
 	ScanKeyData key;
 	int			n = 0;
 

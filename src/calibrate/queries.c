@@ -52,6 +52,11 @@ draw_from(QhMeasure *measure, QhRelStore *rs, QhNode node, QhRowList *list)
 	{
 		if (qh_measure_fetch(measure, &list->tids[i]))
 			add_query(measure, &list->tids[i]);
+		if (measure->nqueries > before)
+		{
+			measure->queries[before].alone = list->ntids == 1;
+			measure->queries[before].node = node;
+		}
 		ExecClearTuple(measure->slot);
 		ResetPerTupleExprContext(measure->estate);
 	}

@@ -117,6 +117,8 @@ typedef struct QhSearchLimits
 	uint64_t	max_scored;		/* stop expanding once this many nodes were scored; 0 = none */
 	size_t		max_nbytes;		/* likewise once more memory would be held, be it for a moment; 0 = none.  See qh_search_least_nbytes() */
 	bool		resumable;		/* keep nodes that fell out of the window, so that next() can go on past ef */
+	bool		hides;			/* search as if there were no node hidden: it is not scored, nor are its links followed */
+	QhNode		hidden;
 } QhSearchLimits;
 
 typedef struct QhSearchStats

@@ -33,6 +33,12 @@ qh_search_start(QhSearch *search, const QhSearchLimits *limits, const QhCandidat
 	qh_overflow_clear(&search->overflow);
 	qh_search_prepare_memory(search, nseeds);
 
+	if (limits->hides)
+	{
+		QhNode		node;
+
+		(void) qh_visited_add(&search->visited, &limits->hidden, 1, &node);
+	}
 	/* how large the window will be is not known yet: seeds wait in the overflow */
 	for (int i = 0; i < nseeds; i++)
 	{

@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "column/effort.h"
+#include "graph/graph.h"
 
 /* What a scan did, from its query's first row on: shown by qhnsw_last_scan(). */
 typedef struct QhScanStats
@@ -43,6 +44,8 @@ typedef struct QhForced
 {
 	QhEffort	effort;
 	double		wanted;			/* rows, as by a LIMIT */
+	bool		hides;			/* graph searches pass by the node hidden, as if it were not there */
+	QhNode		hidden;
 } QhForced;
 
 extern const QhForced *qh_forced;	/* NULL = nothing is measured */
