@@ -250,6 +250,8 @@ reset_query(QhScan *scan)
 	q->ix = qh_index_acquire(index, scan->query_cxt);
 	effort = qh_forced != NULL ? qh_forced->effort :
 		qh_effort(index, &q->ix->curve, q->ix->meta.code_nbits);
+	q->hides = qh_forced != NULL && qh_forced->hides;
+	q->hidden = q->hides ? qh_forced->hidden : 0;
 	q->ef = q->stats.ef = effort.ef;
 	q->oversample = q->stats.oversample = effort.oversample;
 	q->heap = scan->desc->heapRelation;

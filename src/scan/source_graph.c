@@ -135,11 +135,8 @@ qh_source_graph(QhScan *scan)
 	limits.resumable = qhnsw_iterative_scan != QH_ITERATIVE_OFF;
 	limits.max_scored = limits.resumable ? qhnsw_max_scan_tuples : 0;
 	limits.max_nbytes = qh_scan_memory(QH_SEARCH_MEMORY);
-	if (qh_forced != NULL && qh_forced->hides)
-	{
-		limits.hides = true;
-		limits.hidden = qh_forced->hidden;
-	}
+	limits.hides = scan->q.hides;
+	limits.hidden = scan->q.hidden;
 
 	graph = MemoryContextAlloc(scan->query_cxt, sizeof(GraphSource));
 	graph->base = (QhCandidateSource)
