@@ -169,6 +169,8 @@ unsettled_fault(const QhMetaData *meta)
 	qh_meta_params(&one, &params);
 	if (fault == NULL)
 		fault = qv_codec_params_fault(&params);
+	if (fault == NULL && (meta->ncentres != 0 || meta->ncentres_built != 0 || meta->added_head != QH_INVALID_NODE))
+		fault = "there are centres, and no dimension";
 	if (fault == NULL && meta->refine_nbits != 0)
 	{
 		qh_meta_refine_params(&one, &params);

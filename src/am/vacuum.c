@@ -584,6 +584,7 @@ begin(QhVacuum *vac, IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	/* entry points must be those of now: nodes are freed only if they are none */
 	qh_index_forget(RelationGetRelid(info->index));
 	vac->ix = qh_index_acquire(info->index, vac->cxt);
+	vac->rs.index = info->index;	/* of an index without a dimension this is all there is */
 	if (vac->ix->meta.ndims > 0)
 	{
 		Size		nbytes;

@@ -104,7 +104,7 @@ my %meta = (
 	'code kind' => [ 9, "\x63" ], 'bits' => [ 10, "\x20" ], 'm' => [ 12, pack 'v', 60000 ], 'm of another size' => [ 12, pack 'v', 20 ],
 	'dimension' => [ 16, pack 'V', 0xFFFFFFFF ], 'dimension of another size' => [ 16, pack 'V', 900 ], 'dimension 0' => [ 16, pack 'V', 0 ],
 	'centroid pages' => [ 36, pack 'V', 0xFFFFFFFF ], 'one centroid page more' => [ 36, pack 'V', 2 ], 'code size' => [ 40, pack 'V', 0x7FFFFFFF ],
-	'slots a group' => [ 52, pack 'V', 0xFFFFFFF0 ], 'pages a group' => [ 56, pack 'V', 0 ], 'norm' => [ 32, pack 'V', 0x7FC00000 ],
+	'slots a group' => [ 52, pack 'V', 0xFFFFFFF0 ], 'pages a group' => [ 56, pack 'V', 0 ], 'head of centres' => [ 32, pack 'V', 0x7FC00000 ],
 	'spread' => [ 80, pack 'V', 0x7FC00000 ], 'mean of inserts' => [ 88, pack 'V', 0x7F800000 ], 'ef_construction' => [ 14, pack 'v', 65535 ],
 	'points of recall' => [ 1024, pack 'V', 9 ], 'points of nothing' => [ 1024, pack 'V', 8 ], 'point of NaN' => [ 1024, pack('Vx36V', 1, 0x7FC00000) ],
 	'point without ef_search' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 0, 1) ], 'point of much' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 40, 1e30) ],
@@ -216,7 +216,7 @@ foreach my $name (keys %float)
 # what an index looks like that a first insert of another dimension has made empty, before its pages are cut off; and damage to it
 sub without_dimension { my $i = shift; put($i, 24 + 16, pack 'V', 0); put($i, 24 + 36, pack 'V', 0); put($i, PAGE + 28, pack 'V', 0); return $i }
 $damage{'no dimension, no entry points'} = sub { without_dimension(shift) };
-foreach my $field ('m', 'code kind', 'bits', 'norm')
+foreach my $field ('m', 'code kind', 'bits', 'head of centres')
 {
 	$damage{"no dimension, no entry points, $field"} = sub { my $i = without_dimension(shift); put($i, 24 + $meta{$field}[0], $meta{$field}[1]); $i };
 }
