@@ -13,7 +13,8 @@ my $node = new_node('vacuum_buffers', 'shared_buffers = 16MB');
 
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION number(i int, j int) RETURNS real LANGUAGE sql IMMUTABLE AS 'SELECT (hashint8(i * 1000::bigint + j) / 2147483648.0)::real';
-	CREATE TABLE t AS SELECT i AS id, (SELECT array_agg(number(i % 500, j) + 0.3::real * number(-i, j) ORDER BY j) FROM generate_series(1, 32) AS j) AS v
+	CREATE TABLE t AS SELECT i AS id, (SELECT u || u || u || u || u || u || u || u
+			FROM (SELECT array_agg(number(i % 500, j) + 0.3::real * number(-i, j) ORDER BY j) AS u FROM generate_series(1, 32) AS j) AS part) AS v
 		FROM generate_series(1, 16000) AS i;
 	CREATE INDEX t_v ON t USING qhnsw (v) WITH (compression = '1x');
 	CREATE TABLE wanted AS SELECT i AS id, repeat('x', 1900) AS t FROM generate_series(1, 1000) AS i;
