@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "calibrate/measure.h"
+#include "calibrate/nearest.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/float.h"
@@ -34,43 +35,6 @@
 #define LEAST_WIDE			10
 #define WIDE_EF				100
 
-/* ---- the nearest so far ---- */
-
-/* Put dist in the place of the largest of the heap, and the heap in order again. */
-static void
-replace_largest(double *heap, int n, double dist)
-{
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child < n - 1 && float8_lt(heap[child], heap[child + 1]))
-			child++;
-		if (child >= n || !float8_lt(dist, heap[child]))
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = dist;
-}
-
-static void
-offer(QhQuery *query, int k, double dist)
-{
-	if (query->nnearest < k)
-	{
-		int			i = query->nnearest++;
-
-		for (; i > 0 && float8_lt(query->nearest[(i - 1) / 2], dist); i = (i - 1) / 2)
-			query->nearest[i] = query->nearest[(i - 1) / 2];
-		query->nearest[i] = dist;
-	}
-	else if (float8_lt(dist, query->nearest[0]))
-		replace_largest(query->nearest, k, dist);
-}
-
 /* ---- by the table ---- */
 
 /* The row in the slot, for all queries. */
@@ -86,7 +50,7 @@ offer_row(QhMeasure *measure)
 		QhQuery    *query = &measure->queries[i];
 
 		if (!measure->drawn || !ItemPointerEquals(&query->version, &measure->slot->tts_tid))
-			offer(query, measure->what->k, qh_measure_distance(measure, value, query));
+			qh_nearest_offer(query->nearest, &query->nnearest, measure->what->k, qh_measure_distance(measure, value, query));
 	}
 }
 
@@ -160,7 +124,7 @@ scan_codes(QhMeasure *measure)
 		int			nrows = qh_probe_query(measure, query, &effort, dist);
 
 		for (int i = 0; i < nrows; i++)
-			offer(query, measure->what->k, dist[i]);
+			qh_nearest_offer(query->nearest, &query->nnearest, measure->what->k, dist[i]);
 	}
 	measure->nqueries = n;
 	set_flat("off");

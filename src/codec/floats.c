@@ -145,14 +145,6 @@ floats_slot_fault(const QvCodec *codec, const uint8_t *slot)
 
 /* ---- distances ---- */
 
-/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
-static inline float
-clamp_finite(float x)
-{
-	x = x <= FLT_MAX ? x : FLT_MAX;
-	return x >= -FLT_MAX ? x : -FLT_MAX;
-}
-
 static inline float
 dot(const uint8_t *a, const uint8_t *b, uint32_t ndims)
 {
@@ -195,7 +187,7 @@ squares(QvMetric metric, const uint8_t *one, uint32_t ndims, QvSlots run, int n,
 	float		scale = metric == QV_METRIC_COSINE ? 0.5f : 1.0f;
 
 	for (int i = 0; i < n; i++)
-		dist[i] = clamp_finite(scale * l2sq(one, qv_slot_at(run, i), ndims));
+		dist[i] = qv_clamp_finite(scale * l2sq(one, qv_slot_at(run, i), ndims));
 }
 
 /*
@@ -213,7 +205,7 @@ centred_products(const QvFloatCodec *codec, const uint8_t *slot, QvSlots run, in
 	{
 		const uint8_t *other = qv_slot_at(run, i);
 
-		dist[i] = clamp_finite((one + dot(other, centroid, ndims)) - (dot(slot, other, ndims) + codec->centroid_sq));
+		dist[i] = qv_clamp_finite((one + dot(other, centroid, ndims)) - (dot(slot, other, ndims) + codec->centroid_sq));
 	}
 }
 
@@ -268,7 +260,7 @@ floats_score(const QvQuery *head, QvSlots run, int n, float *dist)
 		return;
 	}
 	for (int i = 0; i < n; i++)
-		dist[i] = clamp_finite(query->bias - dot((const uint8_t *) query->q, qv_slot_at(run, i), query->ndims));
+		dist[i] = qv_clamp_finite(query->bias - dot((const uint8_t *) query->q, qv_slot_at(run, i), query->ndims));
 }
 
 static void
@@ -300,8 +292,8 @@ floats_error(const QvQuery *head, const uint8_t *slot)
 	switch (head->metric)
 	{
 		case QV_METRIC_IP:
-			norm = sqrt((double) clamp_finite(dot(slot, slot, query->ndims)));
-			return clamp_finite((float) (FLOAT_ROUNDING * query->norm * norm));
+			norm = sqrt((double) qv_clamp_finite(dot(slot, slot, query->ndims)));
+			return qv_clamp_finite((float) (FLOAT_ROUNDING * query->norm * norm));
 		case QV_METRIC_COSINE:
 			return (float) (FLOAT_ROUNDING * dist + 0x1p-24 * sqrt(2.0 * dist) + 0x1p-48);
 		default:				/* QV_METRIC_L2 */

@@ -8,6 +8,8 @@
 #ifndef QV_CODEC_KINDS_H
 #define QV_CODEC_KINDS_H
 
+#include <float.h>
+
 #include "codec/codec.h"
 #include "kernel/assert.h"
 
@@ -16,6 +18,14 @@
  * doc/decisions/0073.
  */
 #define QV_BATCH	64
+
+/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
+static inline float
+qv_clamp_finite(float x)
+{
+	x = x <= FLT_MAX ? x : FLT_MAX;
+	return x >= -FLT_MAX ? x : -FLT_MAX;
+}
 
 /* A batch of slots: by pointer, or stride bytes apart from base where slots is NULL. */
 typedef struct QvSlots

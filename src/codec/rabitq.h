@@ -145,14 +145,6 @@ qv_is_finite_at_least_zero(float x)
 	return x >= 0.0f && x <= FLT_MAX;
 }
 
-/* A page may hold anything; a graph search needs numbers that have an order, and keeps infinity for itself. */
-static inline float
-qv_clamp_finite(float x)
-{
-	x = x <= FLT_MAX ? x : FLT_MAX;
-	return x >= -FLT_MAX ? x : -FLT_MAX;
-}
-
 static inline float
 qv_distance_of(const QvWeights *weights, float norm, float ip)
 {

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "am/am.h"
+#include "calibrate/nearest.h"
 #include "catalog/index.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
@@ -163,41 +164,6 @@ distance_to(Recall *recall, Datum value, const Sample *sample)
 	return DatumGetFloat8(FunctionCall2Coll(&recall->distance, recall->collation, value, sample->value));
 }
 
-/* Put dist in the place of the largest of the heap, and the heap in order again. */
-static void
-replace_largest(double *heap, int n, double dist)
-{
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child < n - 1 && float8_lt(heap[child], heap[child + 1]))
-			child++;
-		if (child >= n || !float8_lt(dist, heap[child]))
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = dist;
-}
-
-static void
-offer(Sample *sample, int k, double dist)
-{
-	if (sample->nnearest < k)
-	{
-		int			i = sample->nnearest++;
-
-		for (; i > 0 && float8_lt(sample->nearest[(i - 1) / 2], dist); i = (i - 1) / 2)
-			sample->nearest[i] = sample->nearest[(i - 1) / 2];
-		sample->nearest[i] = dist;
-	}
-	else if (float8_lt(dist, sample->nearest[0]))
-		replace_largest(sample->nearest, k, dist);
-}
-
 static void
 measure(Recall *recall)
 {
@@ -209,7 +175,8 @@ measure(Recall *recall)
 	{
 		if ((i & 255) == 255)
 			CHECK_FOR_INTERRUPTS();
-		offer(&recall->samples[i], recall->k, distance_to(recall, value, &recall->samples[i]));
+		qh_nearest_offer(recall->samples[i].nearest, &recall->samples[i].nnearest, recall->k,
+						 distance_to(recall, value, &recall->samples[i]));
 	}
 }
 
