@@ -1,6 +1,8 @@
 -- Builds: such as do not fit into memory, and of every size from one row on; and what inspection says of them.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 -- What does not fit into maintenance_work_mem is built in shards, and is found as well.

@@ -1,6 +1,8 @@
 -- Codes of many centres: learned by the build, by inserts, kept, known again.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 -- Tight groups far from each other, in the midst of rows that are spread out: one centre tells their rows hardly apart.

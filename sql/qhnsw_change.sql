@@ -1,6 +1,8 @@
 -- A table that changes: transactions that fail, updates, deletes, vacuum, and the space used again.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE changing (id int PRIMARY KEY, note text, r real[], b bitvec(32)) WITH (autovacuum_enabled = off, fillfactor = 50);

@@ -1,6 +1,8 @@
 -- Every compression of float columns, with and without finer codes: build, insert, delete, vacuum, insert again.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE wide (id int, v real[]);

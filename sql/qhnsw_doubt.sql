@@ -1,7 +1,9 @@
 -- Rows are looked at as long as the error of their codes leaves them in doubt: few where estimates tell rows apart,
 -- a whole group where they do not.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 

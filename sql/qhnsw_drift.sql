@@ -1,6 +1,8 @@
 -- Rows that move away from what an index was trained on: qhnsw_info says so, REINDEX mends it.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE moved (id int, v real[], q qvec8, b bitvec(32));

@@ -1,6 +1,8 @@
 -- LIMIT k gives k rows if the table has them: more than ef_search, and under a WHERE.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;

@@ -1,6 +1,8 @@
 -- What the plan knows of a scan: its LIMIT and its filter.  Rows within them are decided together, so none is late.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;

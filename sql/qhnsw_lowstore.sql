@@ -1,6 +1,8 @@
 -- Graphs of low storage: what they take, what they find, and that they stay sound whatever happens to them.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE low (id int, r real[], b bitvec(64)) WITH (autovacuum_enabled = off);

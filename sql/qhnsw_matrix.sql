@@ -1,7 +1,9 @@
 -- Every operator class with every compression and finer code: built, inserted into, vacuumed, inserted into
 -- again, each index is sound and returns rows in exact order at the operator's own distances.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 \set VERBOSITY terse
 

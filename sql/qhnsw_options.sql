@@ -1,6 +1,8 @@
 -- Storage parameters and settings: what they take, and what they refuse.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE opt (r real[], q qvec8(2), b bitvec(2), t text, n int[]);

@@ -1,6 +1,8 @@
 -- Every operator class: an index scan gives what sorting gives.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 -- Few enough rows for a scan to look at all codes, so that nothing is left to chance.

@@ -1,6 +1,8 @@
 -- Rows as clients take them: pages, keysets, thresholds, LIMIT above other nodes, cursors, ties, little memory.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;

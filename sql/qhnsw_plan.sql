@@ -1,7 +1,9 @@
 -- Plans: the index for ORDER BY ... LIMIT on tables of some size, and not for small ones, for filters
 -- that leave few rows, or without a LIMIT.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET plan_cache_mode = force_generic_plan;
 

@@ -1,6 +1,8 @@
 -- An index on what a function makes of a text: no vector is stored, and the function is called again for the rows looked at.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 -- Hashed trigrams: how often each of 128 buckets is met.

@@ -1,6 +1,8 @@
 -- Scans started again, left half way, read by cursors, prepared, nested; several at once.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;

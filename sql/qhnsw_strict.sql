@@ -1,6 +1,8 @@
 -- Strict order without a LIMIT: a row found after its place has passed comes after all others and is counted, and that is rare however deep the scan.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;

@@ -1,6 +1,8 @@
 -- Every kind of table and index: partial, expression, dropped columns, unlogged, temporary, partitioned, rebuilt, truncated.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET qhnsw.oversample = 20;
 

@@ -1,6 +1,8 @@
 -- A distance that serves the order alone is not computed for the rows returned; one that is read is.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE items (id int, embedding real[]);

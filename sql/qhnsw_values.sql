@@ -1,6 +1,8 @@
 -- What is indexed, what is not, and what is refused; tables of no and of one row; dimensions from 1 up.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 

@@ -1,6 +1,8 @@
 -- A filter is evaluated before the executor does only where that changes nothing: not if it calls a volatile function, wherever that stands.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 SET enable_seqscan = off;
 SET enable_sort = off;
