@@ -75,7 +75,7 @@ CREATE TABLE before AS SELECT nodes FROM qhnsw_info('filled_l2');
 UPDATE filled SET note = 'long' || id WHERE id <= 400;
 UPDATE filled SET note = note || id;
 SELECT i.nodes = b.nodes AS no_new_nodes, test_sound('filled_l2') FROM qhnsw_info('filled_l2') AS i, before AS b;
-VACUUM filled;
+:vacuum filled;
 SELECT i.nodes = b.nodes AS nodes, i.dying_slots, test_sound('filled_l2'), test_sound('filled_ip'), test_sound('filled_cosine') FROM qhnsw_info('filled_l2') AS i, before AS b;
 
 CREATE TABLE centres_before AS SELECT centres FROM qhnsw_info('filled_l2');
@@ -93,7 +93,7 @@ SELECT test_sound('filled_l2');
 
 -- no row is left: centres stay, slots of rows do not, and rows that come are found
 DELETE FROM filled;
-VACUUM filled;
+:vacuum filled;
 SELECT nodes, rows, centres > 5 AS centres, centre_slots >= centres AS slots, dying_slots, reserved_slots, test_sound('filled_l2') FROM qhnsw_info('filled_l2');
 INSERT INTO filled SELECT id, 'again', v FROM source WHERE id <= 1500;
 SELECT test_sound('filled_l2'), test_sound('filled_ip'), test_sound('filled_cosine');
@@ -107,7 +107,7 @@ CREATE INDEX anew_v ON anew USING qhnsw (v real_l2_ops);
 INSERT INTO anew SELECT v FROM source WHERE id <= 600;
 SELECT centres > 0 AS centres FROM qhnsw_info('anew_v');
 DELETE FROM anew;
-VACUUM anew;
+:vacuum anew;
 INSERT INTO anew VALUES ('{1,2}');
 SELECT dims, centres, centre_slots, test_sound('anew_v') FROM qhnsw_info('anew_v');
 INSERT INTO anew SELECT ARRAY[v[1], v[2]] FROM source WHERE id <= 300;

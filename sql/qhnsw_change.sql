@@ -36,7 +36,7 @@ INSERT INTO undone SELECT b FROM source WHERE id < 10;
 ROLLBACK;
 SELECT count(*) FROM (SELECT FROM undone ORDER BY b <~> binary_quantize(test_vector(5000, 32)) LIMIT 5) s;
 INSERT INTO undone SELECT b FROM source WHERE id < 20;
-VACUUM undone;
+:vacuum undone;
 SELECT rows, test_sound('undone_b'), test_compare('undone', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 30) FROM qhnsw_info('undone_b');
 DROP TABLE undone;
 
@@ -72,7 +72,7 @@ UPDATE changing SET r = NULL, b = NULL WHERE id BETWEEN 101 AND 150;
 UPDATE changing SET note = repeat('long', 500) WHERE id <= 120;
 SELECT * FROM state();
 SELECT count(*) FROM (SELECT FROM changing ORDER BY b <~> binary_quantize(test_vector(5000, 32)) LIMIT 5000) s;
-VACUUM changing;
+:vacuum changing;
 SELECT * FROM state();
 UPDATE changing SET r = s.r, b = s.b FROM source s WHERE changing.id BETWEEN 101 AND 150 AND s.id = changing.id;
 INSERT INTO changing SELECT id, 'again', r, b FROM source WHERE id <= 10
@@ -82,7 +82,7 @@ SELECT * FROM state();
 -- rows deleted and not vacuumed; then vacuumed
 DELETE FROM changing WHERE id % 3 = 0;
 SELECT * FROM state();
-VACUUM changing;
+:vacuum changing;
 SELECT * FROM state();
 SELECT rows = (SELECT count(*) FROM changing) AS rows, dying_slots, reserved_slots FROM qhnsw_info('changing_b');
 
@@ -91,7 +91,7 @@ CREATE TABLE reused (id int, b bitvec(32)) WITH (autovacuum_enabled = off);
 CREATE INDEX reused_b ON reused USING qhnsw (b);
 INSERT INTO reused SELECT id, b FROM source WHERE id <= 500;
 DELETE FROM reused;
-VACUUM reused;
+:vacuum reused;
 INSERT INTO reused SELECT id, b FROM source WHERE id BETWEEN 501 AND 1000;
 SELECT test_sound('reused_b'), test_compare('reused', 'b', '<~>', 'binary_quantize(test_vector(700, 32))', 1000);
 SELECT count(*) FILTER (WHERE s.b = x.b) AS right, count(*)
@@ -105,15 +105,15 @@ CREATE INDEX turned_r ON turned USING qhnsw (r real_l2_ops);
 CREATE INDEX turned_b ON turned USING qhnsw (b);
 CREATE TABLE sizes AS SELECT 0 AS turn, pg_relation_size('turned_r') AS r, pg_relation_size('turned_b') AS b;
 DELETE FROM turned WHERE id <= 1000;
-VACUUM turned;
+:vacuum turned;
 INSERT INTO turned SELECT id, r, b FROM source WHERE id BETWEEN 2001 AND 3000;
 INSERT INTO sizes VALUES (1, pg_relation_size('turned_r'), pg_relation_size('turned_b'));
 DELETE FROM turned WHERE id BETWEEN 1001 AND 2000;
-VACUUM turned;
+:vacuum turned;
 INSERT INTO turned SELECT id, r, b FROM source WHERE id BETWEEN 3001 AND 4000;
 INSERT INTO sizes VALUES (2, pg_relation_size('turned_r'), pg_relation_size('turned_b'));
 DELETE FROM turned;
-VACUUM turned;
+:vacuum turned;
 INSERT INTO turned SELECT id, r, b FROM source WHERE id <= 2000;
 INSERT INTO sizes VALUES (3, pg_relation_size('turned_r'), pg_relation_size('turned_b'));
 -- at most a group's first pages more
@@ -123,12 +123,12 @@ SELECT count(*) AS itself FROM (SELECT b FROM turned WHERE id % 20 = 1) o,
     LATERAL (SELECT b <~> o.b AS d FROM turned ORDER BY b <~> o.b LIMIT 1) n WHERE n.d = 0;
 
 -- Vacuum in its other guises.
-VACUUM (FREEZE, ANALYZE) turned;
-VACUUM (INDEX_CLEANUP off) turned;
+:vacuum (FREEZE, ANALYZE) turned;
+:vacuum (INDEX_CLEANUP off) turned;
 DELETE FROM turned WHERE id > 1900;
-VACUUM (INDEX_CLEANUP off) turned;
+:vacuum (INDEX_CLEANUP off) turned;
 SELECT count(*) FROM (SELECT FROM turned ORDER BY b <~> binary_quantize(test_vector(1950, 32)) LIMIT 3000) s;
-VACUUM (INDEX_CLEANUP on, PARALLEL 2) turned;
+:vacuum (INDEX_CLEANUP on, PARALLEL 2) turned;
 SELECT rows, test_sound('turned_b') FROM qhnsw_info('turned_b');
 ANALYZE turned;
 SELECT relname, reltuples FROM pg_class WHERE relname ~ '^turned_' ORDER BY relname COLLATE "C";
@@ -138,7 +138,7 @@ CREATE TABLE shared (id int, b bitvec(32)) WITH (autovacuum_enabled = off);
 INSERT INTO shared SELECT id, b FROM source WHERE id <= 250;
 CREATE INDEX shared_b ON shared USING qhnsw (b);
 DELETE FROM shared WHERE id % 2 = 0;
-VACUUM shared;
+:vacuum shared;
 SELECT link_blocks FROM qhnsw_info('shared_b');
 INSERT INTO sizes VALUES (4, 0, pg_relation_size('shared_b'));
 \c -

@@ -34,7 +34,7 @@ ORDER BY c.n, i, j;
 -- Vacuum and reused slots carry finer codes too
 CREATE INDEX wide_v ON wide USING qhnsw (v) WITH (compression = '16x', refine = 'int8');
 DELETE FROM wide WHERE id % 3 = 0;
-VACUUM wide;
+:vacuum wide;
 SELECT test_sound('wide_v');
 INSERT INTO wide SELECT i, test_vector(i, 48) FROM generate_series(1, 1299, 3) AS i WHERE i % 2 = 1;
 SELECT test_sound('wide_v'), test_recall('wide', 'v', '<=>', 'wide_query', 10, 0.9);

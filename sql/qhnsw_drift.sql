@@ -44,7 +44,7 @@ SELECT inserted_spread / trained_spread < 1.5 AS inserts_seen FROM qhnsw_info('m
 SELECT count(*) AS faults FROM unnest(ARRAY['moved_l2', 'moved_cosine', 'moved_ip', 'moved_q']) AS index, qhnsw_check(index::regclass, true);
 -- the old rows go, and all of them are where the centroid is not
 DELETE FROM moved WHERE id < 2000;
-VACUUM moved;
+:vacuum moved;
 SELECT i.spread / spread() BETWEEN 0.9 AND 1.2 AS spread, i.drift < 0.7 AS drift, centre_slots > 0 AS slots FROM qhnsw_info('moved_l2') AS i;
 -- a row is found as after REINDEX
 CREATE FUNCTION found_by_codes() RETURNS float8 LANGUAGE plpgsql AS $$
@@ -91,7 +91,7 @@ REINDEX INDEX moved_l2;
 SELECT * FROM drifts();
 -- all rows alike have no spread
 UPDATE moved SET v = (SELECT v FROM moved WHERE id = 1);
-VACUUM moved;
+:vacuum moved;
 SELECT trained, spread, drift FROM qhnsw_info('moved_l2');
 DROP TABLE moved, asked, recalls;
 DROP FUNCTION moved_vector, move, drifts, spread, found_by_codes;

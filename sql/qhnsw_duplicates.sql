@@ -25,13 +25,13 @@ SELECT count(DISTINCT id) AS found FROM (SELECT id FROM dup ORDER BY b <~> '0000
 
 -- most of them go; all of one code go; some come back
 DELETE FROM dup WHERE id % 10 <> 0 OR b = (3)::bit(16)::bitvec;
-VACUUM dup;
+:vacuum dup;
 SELECT nodes, rows, dying_slots, reserved_slots, test_sound('dup_b') FROM qhnsw_info('dup_b');
 SELECT count(DISTINCT id) = (SELECT count(*) FROM dup) AS found FROM (SELECT id FROM dup ORDER BY b <~> '1010101010101010' LIMIT 10000) s;
 INSERT INTO dup SELECT i, (i % 7)::bit(16)::bitvec FROM generate_series(7001, 7500) AS i;
 SELECT nodes, rows = (SELECT count(*) FROM dup) AS rows, test_sound('dup_b') FROM qhnsw_info('dup_b');
 DELETE FROM dup;
-VACUUM dup;
+:vacuum dup;
 SELECT nodes, rows, posting_slots, dying_slots, reserved_slots, entry_points, test_sound('dup_b') FROM qhnsw_info('dup_b');
 SELECT count(*) FROM (SELECT FROM dup ORDER BY b <~> '1010101010101010' LIMIT 10) s;
 INSERT INTO dup SELECT i, '1010101010101010' FROM generate_series(1, 100) AS i;
@@ -45,7 +45,7 @@ CREATE INDEX dup_2 ON dup USING qhnsw (b) WITH (m = 2);
 CREATE INDEX dup_100 ON dup USING qhnsw (b bitvec_jaccard_ops) WITH (m = 100);
 INSERT INTO dup SELECT i, (i % 5)::bit(16)::bitvec FROM generate_series(301, 600) AS i;
 DELETE FROM dup WHERE id % 3 = 0;
-VACUUM dup;
+:vacuum dup;
 INSERT INTO dup SELECT i, (i % 5)::bit(16)::bitvec FROM generate_series(601, 700) AS i;
 SELECT c.relname, i.nodes, i.rows, test_sound(c.oid) FROM pg_class c, qhnsw_info(c.oid) i
 WHERE c.relname IN ('dup_2', 'dup_100') ORDER BY c.relname COLLATE "C";

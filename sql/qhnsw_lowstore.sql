@@ -42,7 +42,7 @@ SELECT * FROM state();
 SELECT test_recall('low', 'r', '<=>', 'asked', 10, 0.95);
 -- Deleted, repaired, and the places taken again.
 DELETE FROM low WHERE id % 3 <> 0;
-VACUUM low;
+:vacuum low;
 SELECT * FROM state();
 CREATE TABLE before AS SELECT (SELECT blocks FROM qhnsw_info('low_r')) AS r, (SELECT blocks FROM qhnsw_info('low_b')) AS b;
 INSERT INTO low SELECT * FROM source WHERE id BETWEEN 3001 AND 4900;
@@ -54,7 +54,7 @@ SELECT * FROM state();
 ANALYZE low;
 SELECT test_recall('low', 'r', '<=>', 'asked', 10, 0.95);
 DELETE FROM low;
-VACUUM low;
+:vacuum low;
 SELECT nodes, rows, links, hubs, dying_slots FROM qhnsw_info('low_r');
 INSERT INTO low SELECT * FROM source WHERE id <= 50;
 SELECT nodes, test_sound('low_r') FROM qhnsw_info('low_r');
@@ -65,7 +65,7 @@ INSERT INTO low SELECT g, s.r, s.b FROM generate_series(1, 1600) AS g, (SELECT *
 SELECT nodes, rows, test_sound('low_r'), posting_slots > 90 AS small FROM qhnsw_info('low_r');
 INSERT INTO low SELECT id, r, b FROM source WHERE id BETWEEN 2 AND 200;
 DELETE FROM low WHERE id % 2 = 0;
-VACUUM low;
+:vacuum low;
 SELECT rows, test_sound('low_r'), test_sound('low_b') FROM qhnsw_info('low_r');
 REINDEX INDEX low_r;
 SELECT rows, test_sound('low_r') FROM qhnsw_info('low_r');

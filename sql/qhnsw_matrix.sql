@@ -72,7 +72,7 @@ SELECT phases, count(*) FROM (SELECT matrix_phases(name, col, operator, definiti
 -- all of them on one table: vacuumed, then inserted into the slots that are free. A scan uses the one that is marked valid.
 DO $$ DECLARE d text; BEGIN FOR d IN SELECT definition FROM matrix_index LOOP EXECUTE d; END LOOP; END $$;
 DELETE FROM matrix WHERE id % 3 = 0;
-VACUUM matrix;
+:vacuum matrix;
 SELECT sound, count(*) FROM (SELECT test_sound(name::regclass) COLLATE "C" AS sound FROM matrix_index) AS s GROUP BY sound;
 SELECT matrix_fill(1001, 1100);
 SELECT sound, count(*) FROM (SELECT test_sound(name::regclass) COLLATE "C" AS sound FROM matrix_index) AS s GROUP BY sound;

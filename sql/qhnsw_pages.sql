@@ -262,7 +262,7 @@ RESET qhnsw.max_scan_tuples;
 CREATE TABLE remnant AS SELECT id, r FROM paged WHERE id <= 4000;
 CREATE INDEX remnant_index ON remnant USING qhnsw (r) WITH (m = 4);
 DELETE FROM remnant WHERE id % 6 <> 0;
-VACUUM remnant;
+:vacuum remnant;
 SELECT count(*) FROM (SELECT FROM remnant ORDER BY r <=> test_vector(1, 96) LIMIT 10) s;
 SELECT flat_passes, nodes_expanded FROM qhnsw_last_scan();
 

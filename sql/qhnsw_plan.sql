@@ -15,7 +15,7 @@ CREATE INDEX planned_l2 ON planned USING qhnsw (r real_l2_ops);
 CREATE INDEX planned_q ON planned USING qhnsw (q qvec8_ip_ops);
 CREATE INDEX planned_b ON planned USING qhnsw (b);
 CREATE INDEX planned_tenant ON planned (tenant);
-VACUUM ANALYZE planned;
+:vacuum ANALYZE planned;
 
 -- each by the index whose operator it is
 PREPARE cosine(real[]) AS SELECT id FROM planned ORDER BY r <=> $1 LIMIT 10;
@@ -69,7 +69,7 @@ RESET qhnsw.flat;
 CREATE TABLE small AS SELECT * FROM planned WHERE id <= 30;
 CREATE INDEX small_r ON small USING qhnsw (r);
 CREATE INDEX small_b ON small USING qhnsw (b);
-VACUUM ANALYZE small;
+:vacuum ANALYZE small;
 EXPLAIN (COSTS OFF) SELECT id FROM small ORDER BY b <~> '11111111' LIMIT 10;
 EXPLAIN (COSTS OFF) SELECT id FROM small ORDER BY r <=> '{1,1,1,1,1,1,1,1}' LIMIT 10;
 -- unless that is forbidden
@@ -83,7 +83,7 @@ RESET enable_sort;
 CREATE TABLE wide (id int, r real[]);
 INSERT INTO wide SELECT i, ARRAY(SELECT test_gauss(i * 1000 + d, 3) FROM generate_series(1, 600) AS d) FROM generate_series(1, 1000) AS i;
 CREATE INDEX wide_r ON wide USING qhnsw (r);
-VACUUM ANALYZE wide;
+:vacuum ANALYZE wide;
 PREPARE wide(real[]) AS SELECT id FROM wide ORDER BY r <=> $1 LIMIT 10;
 EXPLAIN (COSTS OFF) EXECUTE wide('{1}');
 

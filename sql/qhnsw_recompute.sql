@@ -93,7 +93,7 @@ DEALLOCATE nearest;
 UPDATE texts SET body = sentence(id + 10000) WHERE id % 10 = 0;
 INSERT INTO texts VALUES (0, NULL), (-1, 'ab');
 DELETE FROM texts WHERE id % 7 = 0;
-VACUUM texts;
+:vacuum texts;
 SELECT test_sound('texts_finer');
 SELECT test_compare('texts', 'embed(body)', '<=>', 'embed(sentence(10010))', 5);
 DROP TABLE texts, asked;

@@ -102,7 +102,7 @@ CREATE INDEX unlogged_b ON unlogged USING qhnsw (b);
 INSERT INTO unlogged SELECT id, v, binary_quantize FROM source WHERE id <= 300;
 REINDEX INDEX unlogged_b;
 DELETE FROM unlogged WHERE id % 2 = 0;
-VACUUM unlogged;
+:vacuum unlogged;
 INSERT INTO unlogged SELECT id, v, binary_quantize FROM source WHERE id BETWEEN 301 AND 400;
 SELECT test_sound('unlogged_r'), test_sound('unlogged_b'), test_compare('unlogged', 'r', '<->', 'test_vector(5000, 32)', 20),
        test_compare('unlogged', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 250);
@@ -114,7 +114,7 @@ CREATE INDEX temp_r ON temp USING qhnsw (r real_l2_ops);
 CREATE INDEX temp_b ON temp USING qhnsw (b);
 INSERT INTO temp SELECT id, v, binary_quantize FROM source WHERE id > 2000;
 DELETE FROM temp WHERE id % 2 = 0;
-VACUUM temp;
+:vacuum temp;
 SET enable_seqscan = off;
 SELECT test_sound('temp_r'), test_sound('temp_b');
 SELECT count(*) AS itself FROM (SELECT b FROM temp WHERE id % 31 = 1 AND id % 2 = 1) o,
@@ -136,7 +136,7 @@ CREATE INDEX cut_r ON cut USING qhnsw (r real_l2_ops);
 CREATE INDEX cut_b ON cut USING qhnsw (b);
 SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
 DELETE FROM cut WHERE id > 1000;
-VACUUM cut;
+:vacuum cut;
 SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);
 INSERT INTO cut SELECT id, v, binary_quantize FROM source WHERE id > 2000;
 SELECT test_compare('cut', 'r', '<->', 'test_vector(5000, 32)', 20), test_compare('cut', 'b', '<~>', 'binary_quantize(test_vector(5000, 32))', 100);

@@ -65,7 +65,7 @@ SELECT id FROM vals ORDER BY r <-> '{1}' LIMIT 1;
 SELECT id FROM vals ORDER BY q <=> '[1,2,3]' LIMIT 1;
 SELECT id FROM vals ORDER BY b <~> '101' LIMIT 1;
 SELECT count(*) FROM vals;
-VACUUM vals;
+:vacuum vals;
 SELECT c.relname, i.rows, test_sound(c.oid)
 FROM pg_class c, qhnsw_info(c.oid) i WHERE c.relname ~ '^vals_' ORDER BY c.relname COLLATE "C";
 \set VERBOSITY sqlstate
@@ -115,12 +115,12 @@ CREATE TABLE few (id int, r real[]);
 CREATE INDEX few_r ON few USING qhnsw (r);
 SELECT * FROM few ORDER BY r <=> '{1,2}' LIMIT 5;
 SELECT test_sound('few_r');
-VACUUM few;
+:vacuum few;
 INSERT INTO few VALUES (1, '{1,2}');
 SELECT * FROM few ORDER BY r <=> '{1,2}' LIMIT 5;
 SELECT test_sound('few_r');
 DELETE FROM few;
-VACUUM few;
+:vacuum few;
 SELECT * FROM few ORDER BY r <=> '{1,2}' LIMIT 5;
 SELECT test_sound('few_r'), nodes, rows, dims, entry_points FROM qhnsw_info('few_r');
 INSERT INTO few VALUES (2, '{1,3}');
