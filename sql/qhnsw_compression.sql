@@ -27,8 +27,8 @@ END $$;
 SELECT class, compression, refine, test_phases(class, operator, format('compression = %L, refine = %L', compression, refine))
 FROM (VALUES (1, 'real_cosine_ops', '<=>'), (2, 'real_l2_ops', '<->'), (3, 'real_ip_ops', '<#>')) AS c(n, class, operator),
      unnest('{32x,16x,8x,4x,2x,1x}'::text[]) WITH ORDINALITY AS x(compression, i),
-     unnest('{none,int4,int8}'::text[]) WITH ORDINALITY AS r(refine, j)
-WHERE refine <> 'int4' OR class = 'real_cosine_ops'
+     unnest('{none,int2,int4,int8,half,float}'::text[]) WITH ORDINALITY AS r(refine, j)
+WHERE refine IN ('none', 'int8') OR (refine = 'int4' AND class = 'real_cosine_ops') OR compression = '32x'
 ORDER BY c.n, i, j;
 
 -- Vacuum and reused slots carry finer codes too
@@ -83,6 +83,8 @@ INSERT INTO wide_long VALUES (array_fill(1::real, ARRAY[3000]), '00000000');
 CREATE INDEX ON wide_long USING qhnsw (v) WITH (compression = '1x');
 CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'int8');
 CREATE INDEX ON wide_long USING qhnsw (b) WITH (refine = 'int8');
-CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'int2');
+CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'half');
+CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'float');
+CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'int3');
 DROP TABLE wide, wide_query, wide_long;
 DROP FUNCTION test_phases;

@@ -75,3 +75,24 @@ SELECT count(*) AS itself FROM (SELECT b FROM crowd WHERE id % 50 = 1) o,
 SELECT count(*) AS copies FROM (SELECT DISTINCT b FROM crowd WHERE id % 2 = 0) o,
     LATERAL (SELECT count(*) FROM (SELECT b FROM crowd ORDER BY b <~> o.b LIMIT 250) n WHERE n.b = o.b) c WHERE count = 250;
 DROP TABLE dup, crowd;
+
+-- Rows share a node where all their codes are the same, the finer too: nearly equal vectors have one code of signs, and floats of their own
+CREATE TABLE nearly (i int, v real[]);
+INSERT INTO nearly SELECT i, ARRAY(SELECT (sin(j) + CASE j WHEN 3 THEN i % 200 * 1e-6 ELSE 0 END)::real FROM generate_series(1, 24) AS j) FROM generate_series(0, 399) AS i;
+CREATE FUNCTION nearly_nodes(OUT signs bigint, OUT floats bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    signs := (SELECT nodes FROM qhnsw_info('nearly_signs'));
+    floats := (SELECT nodes FROM qhnsw_info('nearly_floats'));
+END $$;
+CREATE INDEX nearly_signs ON nearly USING qhnsw (v real_ip_ops);
+CREATE INDEX nearly_floats ON nearly USING qhnsw (v real_ip_ops) WITH (refine = 'float');
+SELECT signs < 150 AS few, floats FROM nearly_nodes();
+CREATE TABLE nearly_rows AS SELECT * FROM nearly;
+TRUNCATE nearly;
+INSERT INTO nearly SELECT * FROM nearly_rows WHERE i < 20;
+VACUUM nearly;
+INSERT INTO nearly SELECT * FROM nearly_rows WHERE i >= 20;
+SELECT floats >= 200 AS floats FROM nearly_nodes();
+SELECT index, (SELECT count(*) FROM qhnsw_check(index, true)) AS faults FROM unnest('{nearly_signs,nearly_floats}'::regclass[]) AS index;
+DROP TABLE nearly, nearly_rows;
+DROP FUNCTION nearly_nodes;

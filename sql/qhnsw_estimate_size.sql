@@ -46,7 +46,7 @@ END $$;
 CREATE TEMPORARY TABLE codes AS SELECT i, a_vector(i, 64) AS v FROM generate_series(0, 2499) AS i;
 SELECT type, rows, bool_and(compare_codes(type, compression, refine, rows)) AS all_within_a_tenth, count(*)
 FROM (VALUES ('real[]', '{32x,16x,8x,4x,2x,1x}'::text[]), ('qvec8', '{32x}')) AS t(type, compressions), unnest(compressions) AS c(compression),
-    unnest('{none,int4,int8}'::text[]) AS r(refine), unnest('{40,2500}'::int[]) AS n(rows)
+    unnest('{none,int2,int4,int8,half,float}'::text[]) AS r(refine), unnest('{40,2500}'::int[]) AS n(rows)
 GROUP BY type, rows ORDER BY type, rows;
 DROP FUNCTION compare_codes;
 DROP TABLE codes;
@@ -62,7 +62,7 @@ SELECT qhnsw_estimate_size(20000, 768) > qhnsw_estimate_size(10000, 768) AS rows
 SELECT compression, round((qhnsw_estimate_size(100000, 768, compression => compression) - qhnsw_estimate_size(100000, 768)) / 100000.0) BETWEEN 0.95 * bytes AND 1.5 * bytes + 20 AS code_grows
 FROM (VALUES ('32x', 0), ('16x', 96), ('8x', 3 * 96), ('4x', 7 * 96), ('2x', 15 * 96), ('1x', 31 * 96)) AS c(compression, bytes);
 SELECT refine, round((qhnsw_estimate_size(100000, 768, refine => refine) - qhnsw_estimate_size(100000, 768)) / 100000.0) BETWEEN 0.95 * bytes AND 1.5 * bytes + 20 AS refine_adds
-FROM (VALUES ('none', 0), ('int4', 3 * 96), ('int8', 7 * 96)) AS c(refine, bytes);
+FROM (VALUES ('none', 0), ('int2', 2 * 96), ('int4', 4 * 96), ('int8', 8 * 96), ('half', 16 * 96), ('float', 32 * 96)) AS c(refine, bytes);
 
 -- centres lie in front, as floats
 SELECT (qhnsw_estimate_size(100000, 768, centres => 64) - qhnsw_estimate_size(100000, 768)) / 8192 AS pages_of_64;
@@ -77,7 +77,7 @@ SELECT qhnsw_estimate_size(100, 768, m => 1);
 SELECT qhnsw_estimate_size(100, 768, m => 101);
 SELECT qhnsw_estimate_size(100, 768, compression => '3x');
 SELECT qhnsw_estimate_size(100, 768, compression => '8x', type => 'bitvec');
-SELECT qhnsw_estimate_size(100, 768, refine => 'int2');
+SELECT qhnsw_estimate_size(100, 768, refine => 'int3');
 SELECT qhnsw_estimate_size(100, 768, refine => 'int8', type => 'bitvec');
 SELECT qhnsw_estimate_size(100, 4000, compression => '1x');
 SELECT qhnsw_estimate_size(100, 768, distinct_share => 0);

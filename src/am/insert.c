@@ -63,7 +63,7 @@ typedef struct QhInsert
 	QhAlloc		alloc;
 	QhIndex    *ix;
 	const QhCode *code;
-	const uint8 *same[MAX_SAME_CODES];	/* codes of the value, code->code first */
+	QhCode		same[MAX_SAME_CODES];	/* codes of the value, *code first */
 	int			nsame;
 	ItemPointer tid;
 	QhRowOrigin origin;
@@ -84,8 +84,8 @@ join_node(QhInsert *ins, QhNode node)
 		return false;
 	for (int i = 0; i < ins->nsame; i++)
 	{
-		if (memcmp(code, ins->same[i], ins->ix->code_nbytes) == 0)
-			return qh_row_append(&ins->rs, node, ins->same[i], ins->tid);
+		if (memcmp(code, ins->same[i].code, ins->ix->code_nbytes) == 0)
+			return qh_row_append(&ins->rs, node, &ins->same[i], ins->tid);
 	}
 	return false;
 }
@@ -101,7 +101,7 @@ join_known(QhInsert *ins)
 		uint32		pos = 0;
 		QhNode		node;
 
-		while ((node = qh_code_map_next(map, ins->same[i], &pos)) != QH_INVALID_NODE)
+		while ((node = qh_code_map_next(map, ins->same[i].code, &pos)) != QH_INVALID_NODE)
 		{
 			/* vacuum may have cut the index since */
 			if (qh_relstore_in_range(&ins->rs, node) && join_node(ins, node))
@@ -396,20 +396,28 @@ static void
 find_same_codes(QhInsert *ins, const void *value)
 {
 	const QhIndex *ix = ins->ix;
+	Size		nbytes = qv_codec_scratch_nbytes(ix->codec);
 	void	   *scratch;
-	uint8	   *code;
 
-	ins->same[ins->nsame++] = ins->code->code;
+	ins->same[ins->nsame++] = *ins->code;
 	if (ins->origin == QH_ROW_NEW || ix->meta.ncentres == ix->meta.ncentres_built)
 		return;
-	scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(ix->codec), 64);
+	if (ix->refine_codec != NULL)
+		nbytes = Max(nbytes, qv_codec_scratch_nbytes(ix->refine_codec));
+	scratch = qh_alloc_aligned(CurrentMemoryContext, nbytes, 64);
 	while (ins->nsame < MAX_SAME_CODES)
 	{
-		code = palloc(ix->code_nbytes);
-		memcpy(code, ins->same[ins->nsame - 1], ix->code_nbytes);
-		if (!qv_codec_encode_older(ix->codec, ix->meta.ncentres_built, value, code, scratch))
+		QhCode		older = {palloc(ix->code_nbytes), NULL};
+
+		memcpy(older.code, ins->same[ins->nsame - 1].code, ix->code_nbytes);
+		if (!qv_codec_encode_older(ix->codec, ix->meta.ncentres_built, value, older.code, scratch))
 			break;
-		ins->same[ins->nsame++] = code;
+		if (ix->refine_codec != NULL)
+		{
+			older.refine = palloc(ix->refine_nbytes);
+			qv_codec_encode_from(ix->refine_codec, qv_codec_centre(ix->codec, older.code), value, older.refine, scratch);
+		}
+		ins->same[ins->nsame++] = older;
 	}
 }
 

@@ -24,6 +24,18 @@ typedef struct CodeEntry
 } CodeEntry;
 
 #define code_at(dedup, i) ((dedup)->codes + (Size) (i) * (dedup)->code_nbytes)
+#define refine_at(dedup, i) ((dedup)->refine_codes + (Size) (i) * (dedup)->refine_nbytes)
+
+/*
+ * Rows of one node have the very same codes, the finer ones too: what those say of a distance and
+ * its error holds for every row.
+ */
+static inline bool
+same_codes(const QhDedup *dedup, uint32 a, uint32 b)
+{
+	return memcmp(code_at(dedup, a), code_at(dedup, b), dedup->code_nbytes) == 0 &&
+		(dedup->refine_nbytes == 0 || memcmp(refine_at(dedup, a), refine_at(dedup, b), dedup->refine_nbytes) == 0);
+}
 
 #define dedup_of(tb) ((QhDedup *) (tb)->private_data)
 
@@ -33,8 +45,7 @@ typedef struct CodeEntry
 #define SH_KEY			node
 #define SH_HASH_KEY(tb, key) \
 	hash_bytes(code_at(dedup_of(tb), key), (int) dedup_of(tb)->code_nbytes)
-#define SH_EQUAL(tb, a, b) \
-	(memcmp(code_at(dedup_of(tb), a), code_at(dedup_of(tb), b), dedup_of(tb)->code_nbytes) == 0)
+#define SH_EQUAL(tb, a, b) same_codes(dedup_of(tb), a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE static inline
@@ -102,7 +113,7 @@ qh_dedup_node(const QhDedup *dedup, uint32 node)
 {
 	return (QhRowCodes) {
 		code_at(dedup, node),
-		dedup->refine_codes + node * dedup->refine_nbytes,
+		refine_at(dedup, node),
 		dedup->pair_codes + node * dedup->pair_nbytes
 	};
 }

@@ -123,6 +123,8 @@ term_of(const QvRabitq *codec, const QvResidual *residual, uint32_t k)
 	const float *g = qv_centre_at(codec, k);
 	double		g_sq = qv_centre_numbers(codec)[k - 1].sq;
 	double		dot = kernels->fast_dot_f32(residual->rotated, g, n);
+	double		dot_slack = qv_fast_sum_slack(n);
+	double		slack;
 	double		sq;
 
 	if (codec->head.metric == QV_METRIC_IP)
@@ -131,12 +133,17 @@ term_of(const QvRabitq *codec, const QvResidual *residual, uint32_t k)
 		double		slope = g_sq > 0.0 ? dot / g_sq : 0.0;
 
 		sq = residual->sq - slope * dot;
-		return (QvTerm) {(float) dot, (float) slope, (float) (sq > 0.0 ? sq : 0.0)};
+		slack = 4.0 * dot_slack * sqrt(residual->sq) * fmax(sqrt(residual->sq), sqrt(g_sq));
+		return (QvTerm) {(float) dot, (float) slope, (float) (sq > 0.0 ? sq : 0.0), (float) slack, (float) sqrt(g_sq)};
 	}
 	sq = residual->sq + g_sq - 2.0 * dot;
+	slack = 4.0 * dot_slack * sqrt(residual->sq * g_sq);
 	if (!(sq > NEAR_SHARE * (residual->sq + g_sq)))
+	{
 		sq = kernels->l2sq_f32(residual->rotated, g, n);
-	return (QvTerm) {(float) (-0.5 * sq), 1.0f, (float) sq};
+		slack = 0.0;
+	}
+	return (QvTerm) {(float) (-0.5 * sq), 1.0f, (float) sq, (float) (slack + FLT_EPSILON * sq), (float) sqrt(g_sq)};
 }
 
 void
@@ -145,7 +152,7 @@ qv_centres_terms(const QvRabitq *codec, const QvResidual *residual, QvTerms *ter
 	float		sq = (float) residual->sq;
 
 	terms->n = codec->ncentres + 1;
-	terms->of[0] = (QvTerm) {codec->head.metric == QV_METRIC_IP ? 0.0f : -0.5f * sq, 0.0f, sq};
+	terms->of[0] = (QvTerm) {codec->head.metric == QV_METRIC_IP ? 0.0f : -0.5f * sq, 0.0f, sq, FLT_EPSILON * sq, 0.0f};
 	for (uint32_t k = 1; k <= codec->ncentres; k++)
 		terms->of[k] = term_of(codec, residual, k);
 }

@@ -88,6 +88,17 @@ qv_codec_encode_older(const QvCodec *codec, uint32_t ncentres, const void *value
 	return true;
 }
 
+void
+qv_codec_encode_from(const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch)
+{
+	const QvCodeOps *ops = ops_of(codec->kind, codec->nbits);
+
+	if (ops->encode_older == NULL)
+		ops->encode(codec, value, slot, scratch);
+	else
+		ops->encode_older(codec, ncentres, value, slot, scratch);
+}
+
 const char *
 qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot)
 {
@@ -196,6 +207,14 @@ float
 qv_query_error(const QvQuery *query, const uint8_t *slot)
 {
 	return ops_of(query->kind, query->nbits)->error(query, slot);
+}
+
+bool
+qv_query_interval(const QvQuery *query, const uint8_t *slot, float dist, const QvRounding *rounding, QvInterval *out)
+{
+	const QvCodeOps *ops = ops_of(query->kind, query->nbits);
+
+	return ops->interval != NULL && ops->interval(query, slot, dist, rounding, out);
 }
 
 static void

@@ -37,7 +37,7 @@ typedef enum QvCodeKind
 typedef enum QvCodecPurpose
 {
 	QV_PURPOSE_TRAVERSE = 0,	/* scored and paired: graphs are built and walked with them */
-	QV_PURPOSE_REFINE = 1		/* scored only, beside other codes of the same values: no sign plane; RABITQ of more than 1 bit */
+	QV_PURPOSE_REFINE = 1		/* scored only, beside other codes of the same values: no sign plane; RABITQ of more than 1 bit, FLOAT */
 } QvCodecPurpose;
 
 /* What must be known to build a codec; all of it is stored in the index. */
@@ -46,7 +46,7 @@ typedef struct QvCodecParams
 	QvCodeKind	kind;
 	QvMetric	metric;
 	uint32_t	ndims;			/* of the column's values */
-	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8, 16 (half) or 32 (float) for RABITQ; 32 for FLOAT */
+	uint32_t	nbits;			/* a dimension: 1 for BITS; 1, 2, 4, 8 or 16 (half) for RABITQ; 32 for FLOAT */
 	QvCodecPurpose purpose;
 	uint64_t	seed;			/* of the rotation */
 	const float *centroid;		/* ndims floats, or NULL for the origin; RABITQ under L2 and cosine, FLOAT under inner product.  Cosine: mean of normalised vectors */
@@ -106,6 +106,12 @@ extern void qv_codec_encode(const QvCodec *codec, const void *value, uint8_t *sl
  */
 extern bool qv_codec_encode_older(const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch);
 
+/*
+ * The code that a codec of the first ncentres centres makes of the value; any purpose.  So the finer code of a value that has an
+ * older code, whose centre's number that is, can be made too.
+ */
+extern void qv_codec_encode_from(const QvCodec *codec, uint32_t ncentres, const void *value, uint8_t *slot, void *scratch);
+
 /* What no encoder writes into a slot (bits beyond the value, factors that contradict the bits), or NULL: for checkers. */
 extern const char *qv_codec_slot_fault(const QvCodec *codec, const uint8_t *slot);
 
@@ -152,6 +158,25 @@ extern uint32_t qv_query_sweep(const QvQuery *query, const QvSlotRun *run, float
 
 /* The half width of the error of one estimate at one standard deviation, in the unit of the estimate; 0 for BITS. */
 extern float qv_query_error(const QvQuery *query, const uint8_t *slot);
+
+/* What the operator that decides adds to the distance of the floats that were encoded, at most; shares, 0 for nothing. */
+typedef struct QvRounding
+{
+	double		values;			/* every element of value and query was rounded by so much of itself */
+	double		sums;			/* every sum the operator makes is wrong by so much of the sum of the sizes of its terms */
+} QvRounding;
+
+typedef struct QvInterval
+{
+	double		low;			/* in the unit of the estimate */
+	double		high;
+} QvInterval;
+
+/*
+ * Where the operator's distance lies, given the estimate of the slot: for certain at 16 bits a dimension and more, and but for one
+ * time in 10^10 at 2 to 8 (ESTIMATES.md, "Intervals").  False where nothing is known: 1 bit, BITS, numbers beyond float.
+ */
+extern bool qv_query_interval(const QvQuery *query, const uint8_t *slot, float dist, const QvRounding *rounding, QvInterval *out);
 
 /*
  * Distance between codes, symmetric, finite, in the unit of the estimates (FLOAT: the negative inner product as seen from the

@@ -1,7 +1,7 @@
 /*
  * finer.c
- *		Kind RABITQ at 2, 4, 8, 16 and 32 bits a dimension: a grid point, halves
- *		or floats beside the sign plane, or in its place where they only refine.
+ *		Kind RABITQ at 2, 4, 8 and 16 bits a dimension: a grid point or halves
+ *		beside the sign plane, or in its place where they only refine.
  *
  * Source: extended RaBitQ (arXiv 2409.09913).  Formulas, the slot's layout and
  * where we differ from the paper: README.md, "Slots", "Estimates" and "More
@@ -23,8 +23,6 @@ static const WidthLimit limits[] = {
 	"refining codes of 8 bits a dimension hold at most 8128 dimensions"}},
 	{16, {3776, 4032}, {"codes of 16 bits a dimension hold at most 3776 dimensions",
 	"refining codes of 16 bits a dimension hold at most 4032 dimensions"}},
-	{32, {1920, 1984}, {"codes of 32 bits a dimension hold at most 1920 dimensions",
-	"refining codes of 32 bits a dimension hold at most 1984 dimensions"}},
 };
 
 static const char *
@@ -39,7 +37,7 @@ finer_params_fault(const QvCodecParams *params)
 		if (limits[i].nbits == params->nbits)
 			return params->ndims > limits[i].max_ndims[params->purpose] ? limits[i].fault[params->purpose] : NULL;
 	}
-	return "number of bits a dimension is none of 1, 2, 4, 8, 16 and 32";
+	return "number of bits a dimension is none of 1, 2, 4, 8 and 16";
 }
 
 static size_t
@@ -105,4 +103,5 @@ const QvCodeOps qv_finer_ops = {
 	.score = qv_finer_score,
 	.sweep = NULL,				/* by score */
 	.error = qv_finer_error,
+	.interval = qv_finer_interval,
 };

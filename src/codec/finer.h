@@ -2,8 +2,7 @@
  * finer.h
  *		What the files of kind RABITQ at 2 bits a dimension and more share: the slot and the query.
  *
- * Private to finer.c, finer_encode.c, finer_fault.c and finer_query.c.  README.md, "Slots" and
- * "More bits".
+ * Private to the files finer*.c.  README.md, "Slots" and "More bits".
  */
 #ifndef QV_CODEC_FINER_H
 #define QV_CODEC_FINER_H
@@ -16,7 +15,7 @@
 typedef struct QvFinerFactors
 {
 	float		scale;			/* <r,q'> is scale * <y,q'> */
-	float		error;			/* |r| sqrt((1/x0^2 - 1) / (D - 1)) with x0 the cosine of y and r */
+	float		error;			/* |r - scale * y|, rounded up */
 	int32_t		excess;			/* twice the sum of y; only where planes hold the code */
 } QvFinerFactors;
 
@@ -43,15 +42,17 @@ typedef struct QvFinerQuery
 	int32_t		level_sum;		/* planes: sum of the levels */
 	/*
 	 * <y,q'> = step * (2S - (2^nbits - 1) level_sum) + low * excess against
-	 * planes, step * dot + low against signed bytes, dot against floats
+	 * planes, step * dot + low against signed bytes, dot against halves
 	 */
 	float		step;
 	float		low;
 	QvWeights	weights;
-	/* sigma^2 = error_code * |q' - slope g|^2 * error^2 + error_round * (norm^2 + (D - 1) error^2) + (rounding of floats)^2 */
+	/* sigma^2 = error_code * |q' - slope g|^2 * error^2 + error_round * (norm^2 + error^2) + (rounding of floats)^2 */
 	float		error_code;
 	float		error_round;
 	float		norm;			/* |q'| */
+	float		length;			/* |q|; under cosine 1 */
+	float		lost;			/* |q' - what the planes or words stand for|, at most */
 	QvTerms		terms;
 	_Alignas(64) uint8_t bytes[];	/* planes, two runs of signed bytes, or floats */
 } QvFinerQuery;
@@ -68,7 +69,7 @@ qv_finer_map(QvCodecPurpose purpose, uint32_t nbits, uint32_t code_ndims)
 	QvFinerMap	map = {0};
 	uint32_t	plane_nbytes = code_ndims / 8;
 
-	map.nfactor_nbytes = qv_finer_has_planes(nbits) ? 12 : nbits <= 16 ? 8 : 0;
+	map.nfactor_nbytes = qv_finer_has_planes(nbits) ? 12 : 8;
 	if (purpose == QV_PURPOSE_TRAVERSE)
 	{
 		map.norm = plane_nbytes + offsetof(QvFactors, norm);
@@ -118,5 +119,6 @@ extern size_t qv_finer_query_nbytes(const QvCodec *head);
 extern void qv_finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value, void *scratch);
 extern void qv_finer_score(const QvQuery *head, QvSlots run, int n, float *dist);
 extern float qv_finer_error(const QvQuery *head, const uint8_t *slot);
+extern bool qv_finer_interval(const QvQuery *head, const uint8_t *slot, float dist, const QvRounding *rounding, QvInterval *out);
 
 #endif							/* QV_CODEC_FINER_H */

@@ -1,6 +1,6 @@
 /*
  * finer_encode.c
- *		From values to codes of 2, 4, 8, 16 and 32 bits a dimension.
+ *		From values to codes of 2, 4, 8 and 16 bits a dimension.
  *
  * Source: extended RaBitQ (arXiv 2409.09913).  Formulas and where we differ from the paper:
  * ESTIMATES.md, "More bits".  Must not know how a code is scored.
@@ -232,17 +232,20 @@ float_of(double x)
 	return x < FLT_MAX ? (float) x : FLT_MAX;
 }
 
+/* What rounding adds to the length of an error, in units of |r|: that of a, of scale, and of the length itself. */
+#define ERROR_SLACK		0x1p-22
+
 /* <y,a>, |y|^2 and |a|^2 to the factors; unit is |r| / sqrt(D), that of a. */
 static void
-set_factors(QvFinerFactors *factors, double dot, double square, double a_square, double unit, uint32_t n)
+set_factors(QvFinerFactors *factors, double dot, double square, double a_square, double unit)
 {
-	double		variance;
+	double		share;			/* squared, of the error in |r| */
 
 	if (!(dot > 0.0))
 		return;					/* at the centroid: factors of zero */
 	factors->scale = float_of(unit * a_square / dot);
-	variance = square * a_square / (dot * dot) - 1.0;
-	factors->error = float_of(unit * sqrt(a_square) * sqrt((variance > 0.0 ? variance : 0.0) / (n - 1)));
+	share = square * a_square / (dot * dot) - 1.0;
+	factors->error = float_of(unit * sqrt(a_square) * (sqrt(share > 0.0 ? share : 0.0) * (1.0 + ERROR_SLACK) + ERROR_SLACK));
 }
 
 /* <y,v> of the grid point that levels stand for; lanes as above. */
@@ -288,7 +291,7 @@ encode_grid(const QvRabitq *codec, const QvFinerMap *map, const Residual *residu
 
 	factors.excess = grid_levels(residual->r, a, n, step, nbits, level);
 	if (per_unit > 0.0)
-		set_factors(&factors, 0.5 * sums.dot, 0.25 * sums.square, kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
+		set_factors(&factors, 0.5 * sums.dot, 0.25 * sums.square, kernels->dot_f32(a, a, n), 1.0 / per_unit);
 	memcpy(slot + map->factors, &factors, map->nfactor_nbytes);
 	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : factors.scale * grid_dot(level, residual->g, n, nbits), slot);
 	if (!qv_finer_has_planes(nbits))
@@ -314,7 +317,7 @@ encode_halves(const QvRabitq *codec, const QvFinerMap *map, const Residual *resi
 	for (uint32_t i = 0; i < n; i++)
 		y[i] = round_to_half(a[i]);
 	if (per_unit > 0.0)
-		set_factors(&factors, kernels->dot_f32(y, a, n), kernels->dot_f32(y, y, n), kernels->dot_f32(a, a, n), 1.0 / per_unit, n);
+		set_factors(&factors, kernels->dot_f32(y, a, n), kernels->dot_f32(y, y, n), kernels->dot_f32(a, a, n), 1.0 / per_unit);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		uint16_t	half;
@@ -325,18 +328,6 @@ encode_halves(const QvRabitq *codec, const QvFinerMap *map, const Residual *resi
 	}
 	memcpy(slot + map->factors, &factors, map->nfactor_nbytes);
 	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : factors.scale * kernels->dot_f32(y, residual->g, n), slot);
-}
-
-/* Components near 1e38 may have left the range of float in the rotation; a slot holds finite numbers. */
-static void
-encode_floats(const QvRabitq *codec, const QvFinerMap *map, const Residual *residual, float *y, uint8_t *slot)
-{
-	uint32_t	n = codec->code_ndims;
-
-	for (uint32_t i = 0; i < n; i++)
-		y[i] = isnan(residual->r[i]) ? 0.0f : qv_clamp_finite(residual->r[i]);
-	memcpy(slot + map->code, y, sizeof(float) * n);
-	set_anchor(codec, map, residual, residual->centre == 0 ? 0.0 : qv_kernels()->dot_f32(y, residual->g, n), slot);
 }
 
 void
@@ -362,10 +353,8 @@ qv_finer_encode_older(const QvCodec *head, uint32_t ncentres, const void *value,
 	}
 	if (head->nbits <= 8)
 		encode_grid(codec, &map, &residual, a, (uint8_t *) y, slot);
-	else if (head->nbits == 16)
-		encode_halves(codec, &map, &residual, a, y, slot);
 	else
-		encode_floats(codec, &map, &residual, y, slot);
+		encode_halves(codec, &map, &residual, a, y, slot);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * finer_fault.c
- *		Can a slot be one of a vector?  Codes of 2, 4, 8, 16 and 32 bits a dimension.
+ *		Can a slot be one of a vector?  Codes of 2, 4, 8 and 16 bits a dimension.
  *
  * A page may hold anything.  README.md, "Slots".
  */
@@ -32,30 +32,19 @@ numbers_fault(const QvRabitq *codec, const QvFinerMap *map, const uint8_t *slot)
 	{
 		const uint8_t *code = slot + map->code + (size_t) i * (codec->head.nbits / 8);
 		bool		bit = slot[i / 8] >> (7 - i % 8) & 1;
-		float		x;
 		uint16_t	half;
 
-		switch (codec->head.nbits)
+		if (codec->head.nbits == 8)
 		{
-			case 8:
-				if (paired && bit != (code[0] < 0x80))
-					return "sign of a coordinate does not match the sign plane";
-				break;
-			case 16:
-				memcpy(&half, code, sizeof(half));
-				if ((half & 0x7C00) == 0x7C00)
-					return "coordinate is not finite";
-				if (paired && (half & 0x7FFF) != 0 && bit != (half < 0x8000))
-					return "sign of a coordinate does not match the sign plane";
-				break;
-			default:
-				memcpy(&x, code, sizeof(x));
-				if (!isfinite(x))
-					return "coordinate is not finite";
-				if (paired && bit != (x > 0))
-					return "sign of a coordinate does not match the sign plane";
-				break;
+			if (paired && bit != (code[0] < 0x80))
+				return "sign of a coordinate does not match the sign plane";
+			continue;
 		}
+		memcpy(&half, code, sizeof(half));
+		if ((half & 0x7C00) == 0x7C00)
+			return "coordinate is not finite";
+		if (paired && (half & 0x7FFF) != 0 && bit != (half < 0x8000))
+			return "sign of a coordinate does not match the sign plane";
 	}
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /*
  * finer_query.c
- *		Queries, estimates and their error for codes of 2, 4, 8, 16 and 32 bits a dimension.
+ *		Queries, estimates and their error for codes of 2, 4, 8 and 16 bits a dimension.
  *
  * ESTIMATES.md, "Estimates" and "More bits", has the formulas.  Must not know where a slot lies.
  */
@@ -29,6 +29,27 @@ per_usable_step(float step)
 	return step >= FLT_MIN && step <= FLT_MAX ? 1.0f / step : 0.0f;
 }
 
+/* |q' - what its levels stand for|, rounded up; lanes spelled out, as in rabitq.c. */
+static float
+lost_to_levels(const QvResidual *residual, uint32_t n, float step, const uint8_t *level)
+{
+	double		lane[8] = {0};
+	double		sum = 0.0;
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		for (int j = 0; j < 8; j++)
+		{
+			double		d = residual->rotated[i + j] - (residual->low + (double) step * level[i + j]);
+
+			lane[j] += d * d;
+		}
+	}
+	for (int j = 0; j < 8; j++)
+		sum += lane[j];
+	return (float) (sqrt(sum) * (1.0 + FLOAT_ROUNDING));
+}
+
 /* Eight planes on a grid over the range of q'; returns the step, 0 where all levels are. */
 static float
 prepare_planes(QvFinerQuery *query, const QvResidual *residual, uint8_t *level)
@@ -49,6 +70,7 @@ prepare_planes(QvFinerQuery *query, const QvResidual *residual, uint8_t *level)
 		kernels->bits_u8(level, n, j, query->bytes + (size_t) j * (n / 8));
 	query->step = 0.5f * step;
 	query->low = 0.5f * residual->low;
+	query->lost = lost_to_levels(residual, n, step, level);
 	return step;
 }
 
@@ -65,6 +87,8 @@ prepare_words(QvFinerQuery *query, const QvResidual *residual)
 
 	query->step = per_step > 0.0f ? step : 0.0f;
 	query->low = 0.5f * query->step * (float) sum;	/* y is the signed byte and a half */
+	/* half a step, and the rounding of what is a step's multiple; all of it where there is no step */
+	query->lost = (float) (query->step > 0.0f ? 0.502 * query->step * sqrt((double) n) : sqrt(residual->sq) * (1.0 + FLOAT_ROUNDING));
 	return query->step;
 }
 
@@ -83,6 +107,7 @@ qv_finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value,
 	query->level_sum = 0;
 	query->step = 1.0f;
 	query->low = 0.0f;
+	query->lost = 0.0f;
 	if (qv_finer_has_planes(head->nbits))
 		step = prepare_planes(query, residual, (uint8_t *) scratch + sizeof(QvResidual) + n * sizeof(float));
 	else if (head->nbits == 8)
@@ -90,7 +115,7 @@ qv_finer_query_init(QvQuery *head, const QvCodec *codec_head, const void *value,
 	else
 		memcpy(query->bytes, residual->rotated, n * sizeof(float));
 
-	(void) value;
+	query->length = head->metric == QV_METRIC_COSINE ? 1.0f : (float) sqrt(qv_kernels()->dot_f32(value, value, codec->head.ndims));
 	qv_centres_terms(codec, residual, &query->terms);
 	query->weights = qv_rabitq_weights(head->metric);
 	weight = (double) query->weights.ip_weight * query->weights.ip_weight;
@@ -176,7 +201,7 @@ dot_bytes(const QvFinerQuery *query, QvSlots run, int n, float *dot)
 }
 
 static void
-dot_numbers(const QvFinerQuery *query, QvSlots run, int n, float *dot)
+dot_halves(const QvFinerQuery *query, QvSlots run, int n, float *dot)
 {
 	const QvKernels *kernels = qv_kernels();
 	const float *rotated = (const float *) (const void *) query->bytes;
@@ -185,8 +210,7 @@ dot_numbers(const QvFinerQuery *query, QvSlots run, int n, float *dot)
 	{
 		const void *code = qv_slot_at(run, i) + query->map.code;
 
-		dot[i] = query->head.nbits == 16 ? kernels->fast_dot_f16(rotated, code, query->code_ndims) :
-			kernels->fast_dot_f32(rotated, code, query->code_ndims);
+		dot[i] = kernels->fast_dot_f16(rotated, code, query->code_ndims);
 	}
 }
 
@@ -203,7 +227,7 @@ qv_finer_score(const QvQuery *head, QvSlots run, int n, float *dist)
 	else if (head->nbits == 8)
 		dot_bytes(query, run, n, dot);
 	else
-		dot_numbers(query, run, n, dot);
+		dot_halves(query, run, n, dot);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -211,11 +235,10 @@ qv_finer_score(const QvQuery *head, QvSlots run, int n, float *dist)
 		QvAnchor	anchor = qv_finer_anchor(map, slot);
 		const QvTerm *term = qv_term_of(&query->terms, anchor.centre);
 		float		norm;
-		float		scale = 1.0f;
+		float		scale;
 
 		memcpy(&norm, slot + map->norm, sizeof(norm));
-		if (map->nfactor_nbytes != 0)
-			memcpy(&scale, slot + map->factors, sizeof(scale));
+		memcpy(&scale, slot + map->factors, sizeof(scale));
 		dist[i] = qv_distance_of(&query->weights, norm, scale * dot[i] + (term->addend + term->slope * anchor.offset));
 	}
 }
@@ -241,6 +264,6 @@ qv_finer_error(const QvQuery *head, const uint8_t *slot)
 	error_sq = (double) factors.error * factors.error;
 	norm_sq = (double) norm * norm;
 	rounding = FLOAT_ROUNDING * (weights->norm_weight * norm_sq + fabs((double) weights->ip_weight) * (fabs((double) norm) * query->norm + added));
-	variance = (double) query->error_code * term->sq * error_sq + query->error_round * (norm_sq + (query->code_ndims - 1) * error_sq) + rounding * rounding;
+	variance = (double) query->error_code * term->sq * error_sq / (query->code_ndims - 1) + query->error_round * (norm_sq + error_sq) + rounding * rounding;
 	return qv_clamp_finite((float) sqrt(variance));
 }

@@ -51,8 +51,6 @@ floats_params_fault(const QvCodecParams *params)
 		return "codes of 32 bits a dimension hold at most 2040 dimensions";
 	if (params->nbits != 32)
 		return "codes of floats have 32 bits a dimension";
-	if (params->purpose != QV_PURPOSE_TRAVERSE)
-		return "codes of floats refine nothing";
 	for (uint32_t i = 0; params->centroid != NULL && i < params->ndims; i++)
 	{
 		if (!isfinite(params->centroid[i]))
@@ -301,6 +299,36 @@ floats_error(const QvQuery *head, const uint8_t *slot)
 	}
 }
 
+/* Sums of float products and squares, at most, as dot() and l2sq() make them. */
+static double
+sum_slack(uint32_t ndims)
+{
+	return ndims > FEW_NDIMS ? qv_fast_sum_slack(ndims) : (ndims + 3) * 0x1p-24;
+}
+
+static bool
+floats_interval(const QvQuery *head, const uint8_t *slot, float dist, const QvRounding *rounding, QvInterval *out)
+{
+	const QvFloatQuery *query = (const QvFloatQuery *) head;
+	double		sums = sum_slack(query->ndims);
+	double		size;
+
+	if (!(fabsf(dist) < FLT_MAX))
+		return false;
+	if (head->metric == QV_METRIC_IP)
+	{
+		size = query->norm * sqrt((double) qv_clamp_finite(dot(slot, slot, query->ndims))) * (1.0 + 4.0 * sums);
+		size = size * (sums + rounding->sums + 2.0 * rounding->values) + FLT_MIN;
+		*out = (QvInterval) {dist - size, dist + size};
+		return true;
+	}
+	/* under cosine both vectors were rounded, at unit length */
+	size = head->metric == QV_METRIC_COSINE ? 2.0 * dist : dist;
+	*out = (QvInterval) {size * (1.0 - sums) - FLT_MIN, size * (1.0 + sums) + FLT_MIN};
+	qv_interval_of_squares(head->metric, out, head->metric == QV_METRIC_COSINE ? 0x1p-22 : 0.0, query->norm, rounding);
+	return true;
+}
+
 const QvCodeOps qv_float_ops = {
 	.params_fault = floats_params_fault,
 	.codec_nbytes = floats_codec_nbytes,
@@ -317,4 +345,5 @@ const QvCodeOps qv_float_ops = {
 	.query_as_pair = floats_query_as_pair,
 	.score = floats_score,
 	.error = floats_error,
+	.interval = floats_interval,
 };

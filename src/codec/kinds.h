@@ -27,6 +27,19 @@ qv_clamp_finite(float x)
 	return x >= -FLT_MAX ? x : -FLT_MAX;
 }
 
+/* The rounding of fast_dot_f32, fast_dot_f16 and fast_l2sq_f32, at most: of the sum of the sizes of n terms so much (kernel.h). */
+static inline double
+qv_fast_sum_slack(uint32_t n)
+{
+	return (n / 64 + 10) * 0x1p-24;
+}
+
+/*
+ * interval.c: from where |x - q|^2 lies to where the operator's distance does: either vector is known but for moved in all, and what
+ * rounding says, |q| being length.
+ */
+extern void qv_interval_of_squares(QvMetric metric, QvInterval *interval, double moved, double length, const QvRounding *rounding);
+
 /* A batch of slots: by pointer, or stride bytes apart from base where slots is NULL. */
 typedef struct QvSlots
 {
@@ -103,6 +116,7 @@ typedef struct QvCodeOps
 	QvScore    *score;
 	uint32_t	(*sweep) (const QvQuery *query, const QvSlotRun *run, float limit, uint32_t *near, float *dist);	/* any number of slots; NULL: by score */
 	float		(*error) (const QvQuery *query, const uint8_t *slot);
+	bool		(*interval) (const QvQuery *query, const uint8_t *slot, float dist, const QvRounding *rounding, QvInterval *out);	/* NULL: none is known */
 } QvCodeOps;
 
 /* sweep_codes.c: sweep by score, for kinds that have nothing better. */

@@ -77,6 +77,8 @@ typedef struct QvTerm
 	float		addend;
 	float		slope;
 	float		sq;				/* |q' - slope * g|^2: the length that the error of an estimate grows with */
+	float		slack;			/* by which rounding may have put sq, and addend, wrong, at most */
+	float		g_norm;			/* |g| */
 } QvTerm;
 
 /* Those of all centres that a codec knows. */

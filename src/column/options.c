@@ -51,8 +51,11 @@ static relopt_enum_elt_def mode_values[] = {
 
 static relopt_enum_elt_def refine_values[] = {
 	{"none", 0},
+	{"int2", 2},
 	{"int4", 4},
 	{"int8", 8},
+	{"half", 16},
+	{"float", 32},
 	{NULL, 0}
 };
 
@@ -81,7 +84,7 @@ define_reloptions(void)
 	add_enum_reloption(qhnsw_relopt_kind, "refine",
 					   "Finer code kept beside the one searches walk by",
 					   refine_values, 0,
-					   gettext_noop("Valid values are \"none\", \"int4\" and \"int8\"."),
+					   gettext_noop("Valid values are \"none\", \"int2\", \"int4\", \"int8\", \"half\" and \"float\"."),
 					   AccessExclusiveLock);
 	add_real_reloption(qhnsw_relopt_kind, "hub_fraction",
 					   "Share of nodes that keep their links at full length in a graph of low storage",

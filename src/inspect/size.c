@@ -71,13 +71,18 @@ compression_nbits(const char *compression)
 static int
 refine_nbits(const char *refine)
 {
-	if (strcmp(refine, "none") == 0)
-		return 0;
-	if (strcmp(refine, "int4") == 0)
-		return 4;
-	if (strcmp(refine, "int8") == 0)
-		return 8;
-	refuse("refine", refine, "\"none\", \"int4\" and \"int8\"");
+	static const struct
+	{
+		const char *name;
+		int			nbits;
+	}			codes[] = {{"none", 0}, {"int2", 2}, {"int4", 4}, {"int8", 8}, {"half", 16}, {"float", 32}};
+
+	for (int i = 0; i < (int) lengthof(codes); i++)
+	{
+		if (strcmp(refine, codes[i].name) == 0)
+			return codes[i].nbits;
+	}
+	refuse("refine", refine, "\"none\", \"int2\", \"int4\", \"int8\", \"half\" and \"float\"");
 	return 0;
 }
 

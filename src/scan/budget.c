@@ -24,8 +24,10 @@
  * beyond them in any case, for doubt takes as many and costs a batch of its own; and candidates
  * found at least.  doc/decisions/0029 and 0130.
  */
+#define FETCHED_SHARE_INT2		4
 #define FETCHED_SHARE_INT4		10
 #define FETCHED_SHARE_INT8		25
+#define DOUBTED_MORE_INT2		9
 #define DOUBTED_MORE_INT4		5
 #define DOUBTED_MORE_INT8		2
 
@@ -136,6 +138,18 @@ qh_budget_refined(const QhScan *scan, double rank)
 	return scan->q.oversample * rank + REFINED_MORE;
 }
 
+static double
+fetched_share(int refine_nbits)
+{
+	return refine_nbits >= 8 ? FETCHED_SHARE_INT8 : refine_nbits >= 4 ? FETCHED_SHARE_INT4 : FETCHED_SHARE_INT2;
+}
+
+static double
+doubted_more(int refine_nbits)
+{
+	return refine_nbits >= 8 ? DOUBTED_MORE_INT8 : refine_nbits >= 4 ? DOUBTED_MORE_INT4 : DOUBTED_MORE_INT2;
+}
+
 double
 qh_budget_rescored(const QhScan *scan, double rank)
 {
@@ -145,7 +159,7 @@ qh_budget_rescored(const QhScan *scan, double rank)
 		return rank;
 	if (refine_nbits == 0)
 		return scan->q.oversample * rank;
-	return rank + floor(rank / (refine_nbits >= 8 ? FETCHED_SHARE_INT8 : FETCHED_SHARE_INT4));
+	return rank + floor(rank / fetched_share(refine_nbits));
 }
 
 double
@@ -158,7 +172,7 @@ qh_budget_expected(const QhScan *scan, double rank)
 		return fetched;
 	if (refine_nbits == 0)
 		return fetched + DOUBTED_MORE;
-	return Max(fetched, rank + (refine_nbits >= 8 ? DOUBTED_MORE_INT8 : DOUBTED_MORE_INT4));
+	return Max(fetched, rank + doubted_more(refine_nbits));
 }
 
 double

@@ -15,7 +15,7 @@
 #include "storage/itemptr.h"
 
 #define QH_MAGIC			0x77736E71	/* "qnsw" read as little-endian bytes */
-#define QH_FORMAT_VERSION	2
+#define QH_FORMAT_VERSION	3
 
 #define QH_META_BLKNO		0
 #define QH_ENTRY_BLKNO		1

@@ -37,6 +37,9 @@ void
 qh_meta_refine_params(const QhMetaData *meta, QvCodecParams *params)
 {
 	qh_meta_params(meta, params);
+	/* a finer code of 32 bits is the vector itself */
+	if (meta->refine_nbits == 32)
+		params->kind = QV_CODE_FLOAT;
 	params->nbits = meta->refine_nbits;
 	params->purpose = QV_PURPOSE_REFINE;
 }

@@ -123,15 +123,17 @@ push_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, QhNode *s
 /*
  * Has the node, whose row slot this is, the code?  The row slot names TIDs that no other node
  * has.  So if it is still the same when qh_apply() compares it, the slot was not reused in
- * between, and the code read here is that of the node.
+ * between, and the codes read here are those of the node.
  */
 static bool
-has_code(QhRelStore *rs, QhNode node, QhRowData row, const uint8 *code)
+has_code(QhRelStore *rs, QhNode node, QhRowData row, const QhCode *code)
 {
 	uint8		now[QH_PAGE_NBYTES];
 
-	return row.flags != QH_ROW_NONE && qh_read_code(rs, node, now) &&
-		memcmp(now, code, rs->ix->code_nbytes) == 0;
+	if (row.flags == QH_ROW_NONE || !qh_read_code(rs, node, now) || memcmp(now, code->code, rs->ix->code_nbytes) != 0)
+		return false;
+	return code->refine == NULL ||
+		(qh_read_refine(rs, node, now) && memcmp(now, code->refine, rs->ix->refine_nbytes) == 0);
 }
 
 /*
@@ -139,7 +141,7 @@ has_code(QhRelStore *rs, QhNode node, QhRowData row, const uint8 *code)
  * one.
  */
 static AppendResult
-try_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid, QhNode *spare)
+try_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid, QhNode *spare)
 {
 	QhRowData	row = read_row(rs, node);
 
@@ -158,7 +160,7 @@ try_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid, QhNo
 
 /* Reserving a slot takes a while, so the row slot is read again after it. */
 bool
-qh_row_append(QhRelStore *rs, QhNode node, const uint8 *code, ItemPointer tid)
+qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid)
 {
 	QhNode		spare = QH_INVALID_NODE;
 	AppendResult result;

@@ -65,7 +65,6 @@ static const Way ways[] = {
 	{"Gaussian 4 bits", METHOD_RIVAL, 4, QV_PURPOSE_TRAVERSE, rival_gaussian, true},
 	{"RaBitQ 8 bits", METHOD_SCORE, 8, QV_PURPOSE_TRAVERSE, NULL, false},
 	{"RaBitQ half", METHOD_SCORE, 16, QV_PURPOSE_TRAVERSE, NULL, false},
-	{"RaBitQ float", METHOD_SCORE, 32, QV_PURPOSE_TRAVERSE, NULL, false},
 	{"RaBitQ 4 bits to refine", METHOD_SCORE, 4, QV_PURPOSE_REFINE, NULL, false},
 	{"RaBitQ 8 bits to refine", METHOD_SCORE, 8, QV_PURPOSE_REFINE, NULL, false},
 };
