@@ -52,3 +52,47 @@ SELECT qvec_quantiles('{1}'::real[], 1.5);
 SELECT qvec_quantiles('{1}'::real[], 'NaN');
 SELECT qvec_quantiles('{1}'::real[], n / 2.0) FROM generate_series(1, 2) AS n;
 SELECT qvec_minmax_accum('{1,2,3}', '{1}');
+
+-- sum and avg: dimension by dimension
+SELECT sum(v), avg(v) FROM (VALUES ('{1,2}'::real[]), (NULL), ('{2,5}')) AS t(v);
+SELECT sum(v), avg(v) FROM (VALUES ('[1,2]'::qvec8), (NULL), ('[1,2]*0.5+1')) AS t(v);
+SELECT sum(v) AS none, avg(v) AS none_too FROM (VALUES (NULL::real[])) AS t(v);
+SELECT sum(v) AS none, avg(v) AS none_too FROM (SELECT '[1]'::qvec8 AS v WHERE false) AS t;
+SELECT g, sum(v), avg(v) FROM (VALUES (1, '{1,2}'::real[]), (2, '{3}'), (1, '[3:4]={0,1}'), (2, '{9}')) AS t(g, v) GROUP BY g ORDER BY g;
+-- added in double precision, rounded once: no overflow on the way, no row lost beside a large one
+SELECT sum(v) AS fits, avg(v) FROM (VALUES ('{3e38,16777216}'::real[]), ('{3e38,1}'), ('{-3e38,1}'), ('{-1e38,0}')) AS t(v);
+SELECT avg(v) AS largest FROM (VALUES ('{3.4e38}'::real[]), ('{3.4e38}')) AS t(v);
+SELECT sum(v) FROM (VALUES ('{3e38}'::real[]), ('{3e38}')) AS t(v);
+-- the state goes on after a result was read
+SELECT n, sum(ARRAY[n]::real[]) OVER (ORDER BY n), avg(ARRAY[n]::real[]) OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM generate_series(1, 5) AS n;
+CREATE TABLE many (v real[], q qvec8);
+INSERT INTO many SELECT v, v::qvec8 FROM (SELECT ARRAY[i, -i, i % 7]::real[] AS v FROM generate_series(1, 3000) AS i) AS t;
+CREATE TABLE serial_results AS SELECT sum(v) AS s, avg(v) AS a, sum(q) AS sq, avg(q) AS aq FROM many;
+SELECT s, a, a = ARRAY[(SELECT avg(v[1]) FROM many), (SELECT avg(v[2]) FROM many), (SELECT avg(v[3]) FROM many)]::real[] AS as_numbers, sq <=> s < 1e-3 AS near, aq <=> a < 1e-3 AS near_too FROM serial_results;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+EXPLAIN (COSTS off) SELECT sum(v), avg(v), sum(q), avg(q) FROM many;
+SELECT sum(v) = s AS sum, avg(v) = a AS avg, sum(q) <-> sq < 1 AS sum8, avg(q) <-> aq < 1e-3 AS avg8 FROM many, serial_results GROUP BY s, a, sq, aq;
+SELECT sum(NULL::real[]) IS NULL AS none FROM many;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET max_parallel_workers_per_gather;
+DROP TABLE many, serial_results;
+-- refused
+SELECT sum(v) FROM (VALUES ('{1,2}'::real[]), ('{1}')) AS t(v);
+SELECT avg(v) FROM (VALUES ('[1,2]'::qvec8), ('[1]')) AS t(v);
+SELECT avg('{1,NaN}'::real[]);
+SELECT sum('{-Infinity}'::real[]);
+SELECT sum('{1,NULL}'::real[]);
+SELECT avg('{}'::real[]);
+SELECT avg('{{1}}'::real[]);
+-- a state that no aggregate made
+SELECT qvec_sums_accum('{}', '{1}'::real[]);
+SELECT qvec_sums_accum('{1,2,3}', '{1}'::real[]);
+SELECT qvec_sums_combine('{1,2,3}', '{1,NULL}');
+SELECT qvec_sums_accum(s, '{1}'::real[]) AS added, s AS as_it_was FROM (VALUES ('{1,2}'::double precision[])) AS t(s);
+-- numbers of other aggregates are theirs
+SELECT sum(n), avg(n), sum(n::real), pg_typeof(sum(n)) FROM generate_series(1, 4) AS n;

@@ -15,6 +15,13 @@ SELECT bool_and(v::bitvec::boolean[] = v) AS round_trip FROM (SELECT array_agg(i
 -- qvec8
 SELECT '{-128,0,127}'::smallint[]::qvec8, '{-128,0,127}'::integer[]::qvec8(3), '{1,-0.5,0.25}'::real[]::qvec8, '[2,-4]*0.5+1'::qvec8::real[], '[1,2]'::qvec8::real[]::qvec8;
 
+-- numbers with a fraction quantize, whatever they came as
+SELECT '{1,-0.5,0.25}'::double precision[]::qvec8, ARRAY[1,-0.5,0.25]::qvec8(3), '{1,-0.5,0.25}'::numeric[]::qvec8 = '{1,-0.5,0.25}'::real[]::qvec8 AS same;
+SELECT '{1e39}'::double precision[]::qvec8;
+SELECT '{NaN}'::numeric[]::qvec8;
+SELECT '{}'::numeric[]::qvec8;
+SELECT '{1,NULL}'::double precision[]::qvec8;
+
 -- golden rows: whole numbers as bytes, nearest to 8 and to 9
 SELECT q, id, ARRAY[n]::integer[]::bitvec <~> ARRAY[q]::integer[]::bitvec AS h
 FROM (VALUES (1, 7), (2, 10), (3, 15), (4, 99), (5, 80)) AS t(id, n), (VALUES (8), (9)) AS s(q) ORDER BY q, h, id;
@@ -24,7 +31,7 @@ CREATE TABLE assigned (b bitvec(8), q qvec8(2), r real[], bits bit(8), vbits var
 INSERT INTO assigned (b) VALUES (B'01100011'), ('01100011'::varbit), ('\x63'::bytea), ('{99}'::smallint[]), ('{99}'::integer[]), ('{f,t,t,f,f,f,t,t}'::boolean[]);
 SELECT b, count(*) FROM assigned GROUP BY b;
 TRUNCATE assigned;
-INSERT INTO assigned (q) VALUES ('{1,2}'::smallint[]), ('{1,2}'::integer[]), ('{1,2}'::real[]);
+INSERT INTO assigned (q) VALUES ('{1,2}'::smallint[]), ('{1,2}'::integer[]), ('{1,2}'::real[]), ('{1,2}'::double precision[]), ('{1,2}'::numeric[]);
 INSERT INTO assigned (bits, vbits, bytes, bools, r) SELECT b, b, b, b, q FROM (VALUES ('01100011'::bitvec, '[1,2]*0.5'::qvec8)) AS t(b, q);
 SELECT * FROM assigned;
 INSERT INTO assigned (b) VALUES (B'0110');

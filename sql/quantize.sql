@@ -21,6 +21,38 @@ SELECT quantize_int8('{-128,127,0,-1,0.4,0.6,-500,500}'::real[], -128, 127), qua
 SELECT quantize_int8('{0,255,128,1,-7,300}'::real[], 0, 255)::real[], quantize_int8('{-3.4e38,3.4e38}'::real[], -3.4e38, 3.4e38) AS widest;
 SELECT bool_and(abs(x - y) <= 0.5001 * 2.5 / 255) AS half_a_step FROM (SELECT array_agg((i / 40.0 - 1)::real) AS v FROM generate_series(0, 100) AS i) AS t, unnest(v, quantize_int8(v, -1, 1.5)::real[]) AS u(x, y);
 
+-- constant data: one value to stand for
+SELECT quantize_int8('{5,5,7,-2}'::real[], 5, 5), quantize_int8('{5,5}'::real[], 5, 5)::real[] AS back, quantize_int8('{0}'::real[], 0, -0.0);
+SELECT quantize_int8(v, q[1], q[2])::real[] = v AS exact FROM (SELECT v, qvec_minmax(v) OVER () AS q FROM (VALUES ('{0.1,0.1}'::real[]), ('{0.1,0.1}')) AS t(v)) AS u;
+
+-- OpenSearch's recipes for bytes: scale 1
+SELECT quantize_sq_l2('{-350,-300,0,150,300,350}', -300, 300), quantize_sq_cosine('{150,151,-150,-151,300,-300}', -300, 300), quantize_sq_cosine('{0,-0,350,-350,1,-1,2,-2}', -300, 300) AS saturated;
+SELECT quantize_sq_l2(array_agg(i::real ORDER BY i), 0, 255) = array_agg(i - 128 ORDER BY i)::qvec8 AS whole_numbers FROM generate_series(0, 255) AS i;
+SELECT bool_and(l2 = floor(255 * (i + 150) / 400.0)::int - 128) AS l2, bool_and(c = CASE WHEN i > 0 THEN ceil(i * 127 / 250.0 - 0.5) ELSE -ceil(i * -128 / 150.0 - 0.5) END) AS cosine
+FROM (SELECT i, (quantize_sq_l2(ARRAY[i], -150, 250)::real[])[1] AS l2, (quantize_sq_cosine(ARRAY[i], -150, 250)::real[])[1] AS c FROM generate_series(-150, 250) AS i) AS t;
+-- data of one sign, of one value
+SELECT quantize_sq_cosine('{0,1,2}', 0, 2), quantize_sq_cosine('{-1,-2,1}', -2, -1) AS negative, quantize_sq_l2('{3,3,4}', 3, 3) AS constant, quantize_sq_cosine('{3,3,4}', 3, 3) AS constant_too, quantize_sq_cosine('{0}', 0, 0) AS zero;
+SELECT quantize_sq_l2(NULL, 0, 1) IS NULL AND quantize_sq_l2('{1}', NULL, 1) IS NULL AS "null";
+SELECT quantize_sq_l2('{1}', 1, 0);
+SELECT quantize_sq_cosine('{1}', 'NaN', 1);
+SELECT quantize_sq_l2('{1}', 0, 'Infinity');
+SELECT quantize_sq_l2('{1,NaN}', 0, 1);
+SELECT quantize_sq_cosine('{-Infinity}', 0, 1);
+SELECT quantize_sq_cosine('{}', 0, 1);
+SELECT quantize_sq_l2('{{1}}', 0, 1);
+SELECT quantize_sq_l2('{NULL}', 0, 1);
+SELECT quantize_sq_l2(array_fill(1::real, ARRAY[16001]), 0, 1);
+
+-- bits about a center: data without signs
+SELECT binary_quantize('{1,2,3,0}'::real[], '{2,2,2,0}'), binary_quantize('{3e38,-3e38,1e-45}'::real[], '{-3e38,3e38,0}') AS far, binary_quantize('[5:6]={1,2}'::real[], '{1,1}') AS bounds, binary_quantize(NULL::real[], '{1}') AS "null";
+SELECT bool_and(binary_quantize(v, array_fill(0::real, ARRAY[n])) = binary_quantize(v)) AS about_zero FROM (SELECT n, array_agg(sin(i * n)::real) AS v FROM generate_series(1, 40) AS n, generate_series(1, n) AS i GROUP BY n) AS t;
+SELECT sum((binary_quantize(v) = binary_quantize('{1,1}'::real[]))::int) AS all_alike, count(DISTINCT binary_quantize(v, center)) AS told_apart FROM (SELECT v, avg(v) OVER () AS center FROM (VALUES ('{1,9}'::real[]), ('{9,1}'), ('{9,9}'), ('{1,1}')) AS t(v)) AS u;
+SELECT binary_quantize('{1,2}'::real[], '{1}');
+SELECT binary_quantize('{1,NaN}'::real[], '{1,2}');
+SELECT binary_quantize('{1,2}'::real[], '{1,Infinity}');
+SELECT binary_quantize('{}'::real[], '{}');
+SELECT binary_quantize('{1,2}'::real[], '{1,NULL}');
+
 -- back
 SELECT dequantize('[12,-3,127]'::qvec8), dequantize('[12,-3,-128]*0.5+0.25'::qvec8), dequantize('10110'::bitvec);
 SELECT binary_quantize(dequantize('1011000011'::bitvec)) AS round_trip, dequantize(quantize_int8('{1,2,127}'::real[])) AS exact;

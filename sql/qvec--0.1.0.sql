@@ -174,6 +174,10 @@ CREATE FUNCTION binary_quantize(real[]) RETURNS bitvec
     AS 'MODULE_PATHNAME', 'real_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION binary_quantize(real[]) IS '1 where an element is greater than 0';
 
+CREATE FUNCTION binary_quantize(real[], center real[]) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'real_binary_quantize_center' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION binary_quantize(real[], real[]) IS '1 where an element is greater than that of the center, for data without signs';
+
 CREATE FUNCTION binary_quantize(qvec8) RETURNS bitvec
     AS 'MODULE_PATHNAME', 'qvec8_binary_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
 COMMENT ON FUNCTION binary_quantize(qvec8) IS '1 where a dequantized dimension is greater than 0';
@@ -185,6 +189,14 @@ COMMENT ON FUNCTION quantize_int8(real[]) IS 'signed bytes with the scale of the
 CREATE FUNCTION quantize_int8(real[], lo real, hi real) RETURNS qvec8
     AS 'MODULE_PATHNAME', 'real_quantize_int8_range' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION quantize_int8(real[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_sq_l2(real[], lo real, hi real) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'real_quantize_sq_l2' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION quantize_sq_l2(real[], real, real) IS 'signed bytes for L2 by OpenSearch''s recipe: the interval from lo to hi in 255 steps, scale 1';
+
+CREATE FUNCTION quantize_sq_cosine(real[], lo real, hi real) RETURNS qvec8
+    AS 'MODULE_PATHNAME', 'real_quantize_sq_cosine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION quantize_sq_cosine(real[], real, real) IS 'signed bytes for cosine by OpenSearch''s recipe: 0 to hi in 127 steps, 0 to lo in 128, scale 1';
 
 CREATE FUNCTION dequantize(qvec8) RETURNS real[]
     AS 'MODULE_PATHNAME', 'qvec8_dequantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
@@ -208,8 +220,24 @@ COMMENT ON CAST (smallint[] AS qvec8) IS 'codes with scale 1';
 CREATE CAST (integer[] AS qvec8) WITH FUNCTION qvec8(integer[]) AS ASSIGNMENT;
 COMMENT ON CAST (integer[] AS qvec8) IS 'codes with scale 1';
 
+-- Drivers send numbers with a fraction as one of these.
+
+CREATE FUNCTION qvec8(double precision[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION qvec8(double precision[]) IS 'quantizes, as real[]';
+
+CREATE FUNCTION qvec8(numeric[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION qvec8(numeric[]) IS 'quantizes, as real[]';
+
 CREATE CAST (real[] AS qvec8) WITH FUNCTION quantize_int8(real[]) AS ASSIGNMENT;
 COMMENT ON CAST (real[] AS qvec8) IS 'quantizes';
+
+CREATE CAST (double precision[] AS qvec8) WITH FUNCTION qvec8(double precision[]) AS ASSIGNMENT;
+COMMENT ON CAST (double precision[] AS qvec8) IS 'quantizes';
+
+CREATE CAST (numeric[] AS qvec8) WITH FUNCTION qvec8(numeric[]) AS ASSIGNMENT;
+COMMENT ON CAST (numeric[] AS qvec8) IS 'quantizes';
 
 CREATE CAST (qvec8 AS real[]) WITH FUNCTION dequantize(qvec8) AS ASSIGNMENT;
 COMMENT ON CAST (qvec8 AS real[]) IS 'dequantizes';
@@ -235,6 +263,16 @@ CREATE OPERATOR <%> (
     COMMUTATOR = <%>
 );
 COMMENT ON OPERATOR <%> (bitvec, bitvec) IS 'Jaccard distance';
+
+CREATE FUNCTION cosine_distance(bitvec, bitvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'bitvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION cosine_distance(bitvec, bitvec) IS '1 minus the cosine of the angle of the vectors of -1s and 1s';
+
+CREATE OPERATOR <=> (
+    LEFTARG = bitvec, RIGHTARG = bitvec, FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (bitvec, bitvec) IS 'cosine distance';
 
 -- Distances of qvec8
 
@@ -338,6 +376,10 @@ CREATE FUNCTION l2_norm(bitvec) RETURNS double precision
     AS 'MODULE_PATHNAME', 'bitvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION l2_norm(bitvec) IS 'Euclidean norm of the vector of 0s and 1s';
 
+CREATE FUNCTION vector_norm(bitvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'bitvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_norm(bitvec) IS 'Euclidean norm of the vector of 0s and 1s';
+
 CREATE FUNCTION subvector(bitvec, start integer, count integer) RETURNS bitvec
     AS 'MODULE_PATHNAME', 'bitvec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION subvector(bitvec, integer, integer) IS 'count dimensions from start on, where they exist';
@@ -350,6 +392,10 @@ CREATE FUNCTION l2_norm(qvec8) RETURNS double precision
     AS 'MODULE_PATHNAME', 'qvec8_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION l2_norm(qvec8) IS 'Euclidean norm';
 
+CREATE FUNCTION vector_norm(qvec8) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'qvec8_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_norm(qvec8) IS 'Euclidean norm';
+
 CREATE FUNCTION subvector(qvec8, start integer, count integer) RETURNS qvec8
     AS 'MODULE_PATHNAME', 'qvec8_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION subvector(qvec8, integer, integer) IS 'count dimensions from start on, where they exist';
@@ -361,6 +407,10 @@ COMMENT ON FUNCTION vector_dims(real[]) IS 'number of dimensions';
 CREATE FUNCTION l2_norm(real[]) RETURNS double precision
     AS 'MODULE_PATHNAME', 'real_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION l2_norm(real[]) IS 'Euclidean norm';
+
+CREATE FUNCTION vector_norm(real[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'real_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vector_norm(real[]) IS 'Euclidean norm';
 
 CREATE FUNCTION subvector(real[], start integer, count integer) RETURNS real[]
     AS 'MODULE_PATHNAME', 'real_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -428,6 +478,71 @@ CREATE OPERATOR # (
     COMMUTATOR = #
 );
 COMMENT ON OPERATOR # (bitvec, bitvec) IS 'bitwise exclusive or';
+
+-- Single bits, shifts and aggregates of bitvec, as of bit.  Positions are bigint: an exact
+-- match on integer would make get_bit('101', 1), which is one of bit, ambiguous.
+
+CREATE FUNCTION length(bitvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION length(bitvec) IS 'number of dimensions';
+
+CREATE FUNCTION get_bit(bitvec, bigint) RETURNS integer
+    AS 'MODULE_PATHNAME', 'bitvec_get_bit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION get_bit(bitvec, bigint) IS 'the bit at a position counted from 0';
+
+CREATE FUNCTION set_bit(bitvec, bigint, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_set_bit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION set_bit(bitvec, bigint, integer) IS 'the vector with a new bit at a position counted from 0';
+
+CREATE FUNCTION "substring"(bitvec, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_substring' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION "substring"(bitvec, integer) IS 'dimensions from start on';
+
+CREATE FUNCTION "substring"(bitvec, integer, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION "substring"(bitvec, integer, integer) IS 'count dimensions from start on, where they exist';
+
+CREATE FUNCTION bitvec_shift_left(bitvec, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_shift_left' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_shift_left(bitvec, integer) IS 'implementation of << operator';
+
+CREATE FUNCTION bitvec_shift_right(bitvec, integer) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_shift_right' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_shift_right(bitvec, integer) IS 'implementation of >> operator';
+
+CREATE OPERATOR << (
+    LEFTARG = bitvec, RIGHTARG = integer, FUNCTION = bitvec_shift_left
+);
+COMMENT ON OPERATOR << (bitvec, integer) IS 'bitwise shift left';
+
+CREATE OPERATOR >> (
+    LEFTARG = bitvec, RIGHTARG = integer, FUNCTION = bitvec_shift_right
+);
+COMMENT ON OPERATOR >> (bitvec, integer) IS 'bitwise shift right';
+
+CREATE AGGREGATE bit_and(bitvec) (
+    SFUNC = bitvec_and,
+    STYPE = bitvec,
+    COMBINEFUNC = bitvec_and,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bit_and(bitvec) IS 'bitwise and of all rows';
+
+CREATE AGGREGATE bit_or(bitvec) (
+    SFUNC = bitvec_or,
+    STYPE = bitvec,
+    COMBINEFUNC = bitvec_or,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bit_or(bitvec) IS 'bitwise or of all rows';
+
+CREATE AGGREGATE bit_xor(bitvec) (
+    SFUNC = bitvec_xor,
+    STYPE = bitvec,
+    COMBINEFUNC = bitvec_xor,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bit_xor(bitvec) IS 'bitwise exclusive or of all rows';
 
 -- Ordering of bitvec
 
@@ -529,6 +644,32 @@ COMMENT ON OPERATOR CLASS bitvec_ops USING hash IS 'equality of bitvec';
 
 COMMENT ON OPERATOR FAMILY bitvec_ops USING btree IS 'order of bitvec';
 COMMENT ON OPERATOR FAMILY bitvec_ops USING hash IS 'equality of bitvec';
+
+CREATE FUNCTION bitvec_larger(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_larger' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_larger(bitvec, bitvec) IS 'larger of two';
+
+CREATE FUNCTION bitvec_smaller(bitvec, bitvec) RETURNS bitvec
+    AS 'MODULE_PATHNAME', 'bitvec_smaller' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION bitvec_smaller(bitvec, bitvec) IS 'smaller of two';
+
+CREATE AGGREGATE max(bitvec) (
+    SFUNC = bitvec_larger,
+    STYPE = bitvec,
+    COMBINEFUNC = bitvec_larger,
+    SORTOP = >,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE max(bitvec) IS 'maximum of all rows, in the order of bits';
+
+CREATE AGGREGATE min(bitvec) (
+    SFUNC = bitvec_smaller,
+    STYPE = bitvec,
+    COMBINEFUNC = bitvec_smaller,
+    SORTOP = <,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE min(bitvec) IS 'minimum of all rows, in the order of bits';
 
 -- Ordering of qvec8
 
@@ -677,6 +818,164 @@ CREATE AGGREGATE qvec_quantiles(real[], double precision) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE qvec_quantiles(real[], double precision) IS '{lo,hi}, the interval that holds the given share of all elements of all rows';
+
+-- Arithmetic of real[]
+
+-- The operands have a type of their own, to which real[], integer[], double precision[] and
+-- numeric[] convert implicitly and smallint[] does not.  Operators that took real[] itself
+-- would make those of intarray on two smallint[] ambiguous.
+
+CREATE TYPE real_operand;
+
+CREATE FUNCTION real_operand_in(cstring) RETURNS real_operand
+    AS 'MODULE_PATHNAME', 'real_operand_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION real_operand_in(cstring) IS 'I/O';
+
+CREATE FUNCTION real_operand_out(real_operand) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'real_operand_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION real_operand_out(real_operand) IS 'I/O';
+
+CREATE FUNCTION real_operand_recv(internal) RETURNS real_operand
+    AS 'MODULE_PATHNAME', 'real_operand_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION real_operand_recv(internal) IS 'I/O';
+
+CREATE FUNCTION real_operand_send(real_operand) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'real_operand_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION real_operand_send(real_operand) IS 'I/O';
+
+CREATE TYPE real_operand (
+    INPUT = real_operand_in,
+    OUTPUT = real_operand_out,
+    RECEIVE = real_operand_recv,
+    SEND = real_operand_send,
+    ALIGNMENT = int4,
+    STORAGE = extended
+);
+COMMENT ON TYPE real_operand IS 'what + - and * of real[] take: real[] and what converts to it, for operators only';
+
+-- The server allows no cast of an array type without a function.
+CREATE FUNCTION real_operand(real[]) RETURNS real_operand
+    AS 'MODULE_PATHNAME', 'real_operand' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION real_operand(real[]) IS 'the same array';
+
+CREATE CAST (real[] AS real_operand) WITH FUNCTION real_operand(real[]) AS IMPLICIT;
+COMMENT ON CAST (real[] AS real_operand) IS 'the same array';
+
+CREATE FUNCTION real_operand(integer[]) RETURNS real_operand
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN real_operand($1::real[]);
+COMMENT ON FUNCTION real_operand(integer[]) IS 'converts integer[] to real[]';
+
+CREATE CAST (integer[] AS real_operand) WITH FUNCTION real_operand(integer[]) AS IMPLICIT;
+COMMENT ON CAST (integer[] AS real_operand) IS 'as to real[]';
+
+CREATE FUNCTION real_operand(double precision[]) RETURNS real_operand
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN real_operand($1::real[]);
+COMMENT ON FUNCTION real_operand(double precision[]) IS 'converts double precision[] to real[]';
+
+CREATE CAST (double precision[] AS real_operand) WITH FUNCTION real_operand(double precision[]) AS IMPLICIT;
+COMMENT ON CAST (double precision[] AS real_operand) IS 'as to real[]';
+
+CREATE FUNCTION real_operand(numeric[]) RETURNS real_operand
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN real_operand($1::real[]);
+COMMENT ON FUNCTION real_operand(numeric[]) IS 'converts numeric[] to real[]';
+
+CREATE CAST (numeric[] AS real_operand) WITH FUNCTION real_operand(numeric[]) AS IMPLICIT;
+COMMENT ON CAST (numeric[] AS real_operand) IS 'as to real[]';
+
+CREATE FUNCTION real_add(real_operand, real_operand) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'real_add' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION real_add(real_operand, real_operand) IS 'implementation of + operator';
+
+CREATE OPERATOR + (
+    LEFTARG = real_operand, RIGHTARG = real_operand, FUNCTION = real_add,
+    COMMUTATOR = +
+);
+COMMENT ON OPERATOR + (real_operand, real_operand) IS 'sum of real[], element by element';
+
+CREATE FUNCTION real_sub(real_operand, real_operand) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'real_sub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION real_sub(real_operand, real_operand) IS 'implementation of - operator';
+
+CREATE OPERATOR - (
+    LEFTARG = real_operand, RIGHTARG = real_operand, FUNCTION = real_sub
+);
+COMMENT ON OPERATOR - (real_operand, real_operand) IS 'difference of real[], element by element';
+
+CREATE FUNCTION real_mul(real_operand, real_operand) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'real_mul' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION real_mul(real_operand, real_operand) IS 'implementation of * operator';
+
+CREATE OPERATOR * (
+    LEFTARG = real_operand, RIGHTARG = real_operand, FUNCTION = real_mul,
+    COMMUTATOR = *
+);
+COMMENT ON OPERATOR * (real_operand, real_operand) IS 'product of real[], element by element';
+
+CREATE FUNCTION l2_normalize(real[]) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'real_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION l2_normalize(real[]) IS 'the vector of Euclidean norm 1 in the same direction';
+
+-- Sums and averages
+
+CREATE FUNCTION qvec_sums_accum(double precision[], real[]) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'qvec_sums_accum_real' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION qvec_sums_accum(double precision[], real[]) IS 'aggregate transition function';
+
+CREATE FUNCTION qvec_sums_accum(double precision[], qvec8) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'qvec_sums_accum_qvec8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION qvec_sums_accum(double precision[], qvec8) IS 'aggregate transition function';
+
+CREATE FUNCTION qvec_sums_combine(double precision[], double precision[]) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'qvec_sums_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_sums_combine(double precision[], double precision[]) IS 'aggregate combine function';
+
+CREATE FUNCTION qvec_sums_sum(double precision[]) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'qvec_sums_sum' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_sums_sum(double precision[]) IS 'aggregate final function';
+
+CREATE FUNCTION qvec_sums_avg(double precision[]) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'qvec_sums_avg' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_sums_avg(double precision[]) IS 'aggregate final function';
+
+CREATE AGGREGATE sum(real[]) (
+    SFUNC = qvec_sums_accum,
+    STYPE = double precision[],
+    FINALFUNC = qvec_sums_sum,
+    COMBINEFUNC = qvec_sums_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(real[]) IS 'sum of all rows, dimension by dimension';
+
+CREATE AGGREGATE avg(real[]) (
+    SFUNC = qvec_sums_accum,
+    STYPE = double precision[],
+    FINALFUNC = qvec_sums_avg,
+    COMBINEFUNC = qvec_sums_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(real[]) IS 'average of all rows, dimension by dimension';
+
+CREATE AGGREGATE sum(qvec8) (
+    SFUNC = qvec_sums_accum,
+    STYPE = double precision[],
+    FINALFUNC = qvec_sums_sum,
+    COMBINEFUNC = qvec_sums_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(qvec8) IS 'sum of all rows, dimension by dimension';
+
+CREATE AGGREGATE avg(qvec8) (
+    SFUNC = qvec_sums_accum,
+    STYPE = double precision[],
+    FINALFUNC = qvec_sums_avg,
+    COMBINEFUNC = qvec_sums_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(qvec8) IS 'average of all rows, dimension by dimension';
 
 -- Instruction sets
 

@@ -15,6 +15,9 @@ SELECT b <~> '111' AS bitvec, b <~> B'111' AS bitvec_bit, b <~> bits AS stored_b
 INSERT INTO vectors (r, v, h, b) SELECT v, r, r, binary_quantize('{1,1,-1}'::real[]) FROM vectors;
 SELECT r, v, h, b FROM vectors WHERE bits IS NULL;
 SELECT avg(v), qvec_minmax(r) FROM vectors;
+SELECT v + v AS sum, v - '[1,1]' AS difference, v * v AS product, v + h::vector AS cast, l2_normalize(v), sum(v), avg(v), sum(h), h + h AS half FROM vectors WHERE id = 1 GROUP BY v, h;
+SELECT r + r AS sum, r - '{1,1}' AS difference, r * ARRAY[2,2] AS product, l2_normalize(r), sum(r), avg(r), vector_norm(r) = vector_norm(v) AS norm FROM vectors WHERE id = 1 GROUP BY r, v;
+SELECT bits << 1 AS bit, get_bit(bits, 0), length(bits), length(b), bit_and(b), bit_and(bits) FROM vectors WHERE id = 1 GROUP BY bits, b;
 CREATE INDEX ON vectors USING hnsw (v vector_l2_ops);
 SET enable_seqscan = off;
 EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY v <-> '[4,0]' LIMIT 1;

@@ -16,6 +16,7 @@
 
 PG_FUNCTION_INFO_V1(bitvec_hamming_distance);
 PG_FUNCTION_INFO_V1(bitvec_jaccard_distance);
+PG_FUNCTION_INFO_V1(bitvec_cosine_distance);
 PG_FUNCTION_INFO_V1(bitvec_dims);
 PG_FUNCTION_INFO_V1(bitvec_bit_count);
 PG_FUNCTION_INFO_V1(bitvec_l2_norm);
@@ -64,6 +65,17 @@ bitvec_jaccard_distance(PG_FUNCTION_ARGS)
 		PG_RETURN_FLOAT8(0);
 	/* one division of two integers: pairs with the same ratio tie exactly */
 	PG_RETURN_FLOAT8((double) (either - both) / (double) either);
+}
+
+/* Of the vectors of -1s and 1s: their inner product is d - 2h, their norms are sqrt(d). */
+Datum
+bitvec_cosine_distance(PG_FUNCTION_ARGS)
+{
+	BitvecView	a = PG_GETARG_BITVEC(0);
+	BitvecView	b = PG_GETARG_BITVEC(1);
+
+	dims_check_same(a.nbits, b.nbits);
+	PG_RETURN_FLOAT8(2.0 * qv_kernels()->hamming(a.bits, b.bits, a.nbytes) / a.nbits);
 }
 
 /* ---- counts ---- */

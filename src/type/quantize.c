@@ -15,9 +15,12 @@
 #include <float.h>
 
 PG_FUNCTION_INFO_V1(real_binary_quantize);
+PG_FUNCTION_INFO_V1(real_binary_quantize_center);
 PG_FUNCTION_INFO_V1(qvec8_binary_quantize);
 PG_FUNCTION_INFO_V1(real_quantize_int8);
 PG_FUNCTION_INFO_V1(real_quantize_int8_range);
+PG_FUNCTION_INFO_V1(real_quantize_sq_l2);
+PG_FUNCTION_INFO_V1(real_quantize_sq_cosine);
 PG_FUNCTION_INFO_V1(qvec8_dequantize);
 PG_FUNCTION_INFO_V1(bitvec_dequantize);
 PG_FUNCTION_INFO_V1(int_array_to_qvec8);
@@ -34,6 +37,25 @@ real_binary_quantize(PG_FUNCTION_ARGS)
 	real_array_check_finite(&array);
 	result = bitvec_make(array.ndims);
 	qv_kernels()->signs_f32(array.values, array.ndims, result->bits);
+	PG_RETURN_BITVEC(result);
+}
+
+/* Bits for data without signs: greater than the center, element by element. */
+Datum
+real_binary_quantize_center(PG_FUNCTION_ARGS)
+{
+	RealArray	array = PG_GETARG_REAL_ARRAY(0);
+	RealArray	center = PG_GETARG_REAL_ARRAY(1);
+	Bitvec	   *result;
+
+	dims_check_same(array.ndims, center.ndims);
+	dims_in_range(NULL, "bitvec", array.ndims, BITVEC_MAX_DIMS);
+	real_array_check_finite(&array);
+	real_array_check_finite(&center);
+	result = bitvec_make(array.ndims);
+	for (int i = 0; i < array.ndims; i++)
+		if (array.values[i] > center.values[i])
+			result->bits[i / 8] |= (uint8) (0x80 >> (i % 8));
 	PG_RETURN_BITVEC(result);
 }
 
@@ -98,9 +120,20 @@ real_quantize_int8(PG_FUNCTION_ARGS)
 	PG_RETURN_QVEC8(encode(&array, symmetric_scale(&array), 0, -QVEC8_MAX_CODE));
 }
 
+/* An interval to quantize over.  lo = hi is one of constant data. */
+static void
+check_interval(float4 lo, float4 hi)
+{
+	if (!isfinite(lo) || !isfinite(hi) || lo > hi)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lo must not be greater than hi, and both finite, not %g and %g", lo, hi)));
+}
+
 /*
  * Code -128 stands for lo and 127 for hi.  Codes are computed from the scale and offset as
  * stored, rounded to float4, so that rounding these does not add to the error of an element.
+ * Where lo = hi, there is one value to stand for: code 0 with that offset, and any scale.
  */
 Datum
 real_quantize_int8_range(PG_FUNCTION_ARGS)
@@ -110,17 +143,70 @@ real_quantize_int8_range(PG_FUNCTION_ARGS)
 	float4		hi = PG_GETARG_FLOAT4(2);
 	double		step = ((double) hi - (double) lo) / (QVEC8_MAX_CODE - QVEC8_MIN_CODE);
 
-	if (!isfinite(lo) || !isfinite(hi) || lo >= hi)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lo must be less than hi, and both finite, not %g and %g", lo, hi)));
-	if ((float4) step == 0)
+	check_interval(lo, hi);
+	if (lo < hi && (float4) step == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lo and hi are too close to divide the interval between them: %g and %g", lo, hi)));
 	dims_in_range(NULL, "qvec8", array.ndims, QVEC8_MAX_DIMS);
 	real_array_check_finite(&array);
+	if (lo == hi)
+		PG_RETURN_QVEC8(qvec8_make(array.ndims, 1, lo));
 	PG_RETURN_QVEC8(encode(&array, (float4) step, (float4) (lo - step * QVEC8_MIN_CODE), QVEC8_MIN_CODE));
+}
+
+/* ---- to signed bytes of scale 1, by the recipes of OpenSearch's manual ---- */
+
+typedef int (*Recipe) (double value, double lo, double hi);
+
+/* Codes of values that were clipped to [lo, hi]. */
+static Qvec8 *
+encode_by(FunctionCallInfo fcinfo, Recipe recipe)
+{
+	RealArray	array = PG_GETARG_REAL_ARRAY(0);
+	float4		lo = PG_GETARG_FLOAT4(1);
+	float4		hi = PG_GETARG_FLOAT4(2);
+	Qvec8	   *result;
+
+	check_interval(lo, hi);
+	dims_in_range(NULL, "qvec8", array.ndims, QVEC8_MAX_DIMS);
+	real_array_check_finite(&array);
+	result = qvec8_make(array.ndims, 1, 0);
+	for (int i = 0; i < array.ndims; i++)
+		result->codes[i] = (int8) recipe(Max(lo, Min(array.values[i], hi)), lo, hi);
+	return result;
+}
+
+static int
+l2_code(double value, double lo, double hi)
+{
+	/* the product first: where it is exact, so are codes that fall on whole numbers */
+	double		steps = lo < hi ? (value - lo) * (QVEC8_MAX_CODE - QVEC8_MIN_CODE) / (hi - lo) : 0;
+
+	return (int) floor(steps) + QVEC8_MIN_CODE;
+}
+
+/* Rounded up, away from 0, only where the fraction is above a half. */
+static int
+cosine_code(double value, double lo, double hi)
+{
+	if (value > 0)
+		return (int) ceil(value * QVEC8_MAX_CODE / hi - 0.5);
+	if (value < 0)
+		return -(int) ceil(value * -QVEC8_MIN_CODE / lo - 0.5);
+	return 0;
+}
+
+Datum
+real_quantize_sq_l2(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_QVEC8(encode_by(fcinfo, l2_code));
+}
+
+Datum
+real_quantize_sq_cosine(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_QVEC8(encode_by(fcinfo, cosine_code));
 }
 
 /* ---- back to floats ---- */
