@@ -1077,7 +1077,7 @@ COMMENT ON OPERATOR FAMILY real_ip_ops USING qhnsw IS 'real[] ordered by negativ
 -- Inspection
 
 CREATE FUNCTION qhnsw_info(index regclass,
-    OUT format_version integer, OUT metric text, OUT code text, OUT bits_per_dim integer, OUT dims integer,
+    OUT index_name regclass, OUT format_version integer, OUT metric text, OUT code text, OUT bits_per_dim integer, OUT dims integer,
     OUT m integer, OUT ef_construction integer, OUT nodes bigint, OUT rows bigint, OUT entry_points integer,
     OUT links bigint, OUT free_slots bigint, OUT reserved_slots bigint, OUT dying_slots bigint, OUT posting_slots bigint,
     OUT code_bytes integer, OUT link_bytes integer, OUT blocks bigint, OUT code_blocks bigint, OUT link_blocks bigint,
@@ -1088,15 +1088,17 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT calibrated_at timestamptz, OUT calibrated_on text, OUT calibration_queries integer, OUT calibration_k integer,
     OUT calibrated_rows bigint, OUT recall_targets real[], OUT recall_ef_search integer[], OUT recall_oversample real[],
     OUT recall_reached real[])
-    RETURNS record
-    AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION qhnsw_info(regclass) IS 'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages';
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 1;
+COMMENT ON FUNCTION qhnsw_info(regclass) IS
+    'what a qhnsw index holds: format, parameters, nodes, rows, slots and pages; of a partitioned table or index a row a partition''s index';
 
 CREATE FUNCTION qhnsw_check(index regclass, heap_all_indexed boolean DEFAULT false,
-    OUT block bigint, OUT node bigint, OUT fault text)
+    OUT index_name regclass, OUT block bigint, OUT node bigint, OUT fault text)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
-COMMENT ON FUNCTION qhnsw_check(regclass, boolean) IS 'faults of a qhnsw index, one a row: none for a sound one';
+COMMENT ON FUNCTION qhnsw_check(regclass, boolean) IS
+    'faults of a qhnsw index, or of those of all partitions, one a row: none for a sound one';
 
 CREATE FUNCTION qhnsw_last_scan(
     OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
@@ -1119,10 +1121,10 @@ COMMENT ON FUNCTION qvec_search(anyelement, name, name, real[], integer, real, t
 
 -- How good an index is, and how large one will be
 
-CREATE FUNCTION qhnsw_recall(index regclass, k integer, samples integer) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'qhnsw_recall' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000000;
+CREATE FUNCTION qhnsw_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100) RETURNS SETOF double precision
+    AS 'MODULE_PATHNAME', 'qhnsw_recall' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000000 ROWS 1;
 COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
-    'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries';
+    'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries; a row for each of qhnsw_info';
 
 CREATE FUNCTION qhnsw_calibrate(index regclass, queries real[] DEFAULT NULL, k integer DEFAULT 10,
     OUT target real, OUT ef_search integer, OUT oversample real, OUT recall real)
@@ -1144,3 +1146,9 @@ CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT
     AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer, integer) IS
     'bytes of a qhnsw index that is not built yet';
+
+CREATE FUNCTION qvec_estimate_memory(method text, data_type text, rows bigint, dims integer,
+    m integer DEFAULT 16, nlist integer DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'qvec_estimate_memory' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION qvec_estimate_memory(text, text, bigint, integer, integer, integer) IS
+    'bytes of memory by the formulas of OpenSearch''s manual, for hnsw or ivf over byte or binary vectors';

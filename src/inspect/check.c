@@ -64,8 +64,8 @@ report(Check *check, BlockNumber blkno, QhNode node, const char *fmt,...) pg_att
 static void
 report(Check *check, BlockNumber blkno, QhNode node, const char *fmt,...)
 {
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		values[4];
+	bool		nulls[4] = {false};
 	StringInfoData text;
 
 	if (check->nfaults++ >= MAX_FAULTS)
@@ -83,11 +83,12 @@ report(Check *check, BlockNumber blkno, QhNode node, const char *fmt,...)
 			break;
 		enlargeStringInfo(&text, needed);
 	}
-	values[0] = Int64GetDatum(blkno);
-	nulls[0] = blkno == InvalidBlockNumber;
-	values[1] = Int64GetDatum(node);
-	nulls[1] = node == QH_INVALID_NODE;
-	values[2] = CStringGetTextDatum(text.data);
+	values[0] = ObjectIdGetDatum(RelationGetRelid(check->index));
+	values[1] = Int64GetDatum(blkno);
+	nulls[1] = blkno == InvalidBlockNumber;
+	values[2] = Int64GetDatum(node);
+	nulls[2] = node == QH_INVALID_NODE;
+	values[3] = CStringGetTextDatum(text.data);
 	tuplestore_putvalues(check->rsinfo->setResult, check->rsinfo->setDesc, values, nulls);
 	pfree(text.data);
 }
@@ -480,29 +481,46 @@ check_all(Check *check)
 		UnregisterSnapshot(snapshot);
 }
 
-Datum
-qhnsw_check(PG_FUNCTION_ARGS)
+/* Functions of an index run as in any maintenance: as the table's owner, restricted. */
+static void
+check_as_owner(Check *check)
 {
-	Check		check = {0};
 	Oid			user;
 	int			security;
 	int			nest_level;
 
-	InitMaterializedSRF(fcinfo, 0);
-	check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	check.heap_all_indexed = PG_GETARG_BOOL(1);
-	begin(&check, PG_GETARG_OID(0));
-
-	/* functions of an index run as in any maintenance: as the table's owner, restricted */
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(check.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(check->heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();
 	qh_restrict_search_path();
 
-	check_all(&check);
+	check_all(check);
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, security);
-	table_close(check.heap, AccessShareLock);
-	index_close(check.index, AccessShareLock);
+}
+
+Datum
+qhnsw_check(PG_FUNCTION_ARGS)
+{
+	MemoryContext index_cxt;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	/* what is taken for one partition is given back before the next */
+	index_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check", ALLOCSET_DEFAULT_SIZES);
+	foreach(lc, qh_inspect_indexes(PG_GETARG_OID(0)))
+	{
+		MemoryContext old = MemoryContextSwitchTo(index_cxt);
+		Check		check = {0};
+
+		check.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+		check.heap_all_indexed = PG_GETARG_BOOL(1);
+		begin(&check, lfirst_oid(lc));
+		check_as_owner(&check);
+		table_close(check.heap, AccessShareLock);
+		index_close(check.index, AccessShareLock);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(index_cxt);
+	}
 	return (Datum) 0;
 }

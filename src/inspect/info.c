@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "compat.h"
+#include "funcapi.h"
 #include "inspect/inspect.h"
 #include "inspect/named_row.h"
 #include "miscadmin.h"
@@ -266,11 +267,11 @@ set_curve(QhNamedRow *row, const QhCurveData *curve)
 	qh_named_row_set(row, "recall_reached", float4_array(curve, offsetof(QhCurvePoint, recall)));
 }
 
-Datum
-qhnsw_info(PG_FUNCTION_ARGS)
+static void
+put_info(FunctionCallInfo fcinfo, Oid relid)
 {
 	Relation	heap;
-	Relation	index = qh_inspect_open(PG_GETARG_OID(0), &heap);
+	Relation	index = qh_inspect_open(relid, &heap);
 	QhIndex    *ix;
 	Counts		counts = {0};
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
@@ -296,13 +297,25 @@ qhnsw_info(PG_FUNCTION_ARGS)
 		qh_measure_drift(&rs, &drift);
 	}
 
+	qh_named_row_set(&row, "index_name", ObjectIdGetDatum(relid));
 	set_parameters(&row, ix);
 	set_counts(&row, ix, &counts, nblocks);
 	set_drift(&row, ix, &drift);
 	set_curve(&row, &curve);
 	index_close(index, AccessShareLock);
 	table_close(heap, AccessShareLock);
-	PG_RETURN_DATUM(qh_named_row_end(&row));
+	qh_named_row_store(&row, (ReturnSetInfo *) fcinfo->resultinfo);
+}
+
+Datum
+qhnsw_info(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, qh_inspect_indexes(PG_GETARG_OID(0)))
+		put_info(fcinfo, lfirst_oid(lc));
+	return (Datum) 0;
 }
 
 Datum

@@ -16,6 +16,15 @@
  */
 extern Relation qh_inspect_open(Oid relid, Relation *heap);
 
+/* ---- partitions.c ---- */
+
+/*
+ * The qhnsw indexes that a name stands for: those of the partitions of a partitioned table or
+ * index, which the caller must own, whose tables stay locked until the transaction ends; for
+ * anything else itself, which qh_inspect_open() judges.
+ */
+extern List *qh_inspect_indexes(Oid relid);
+
 /*
  * How far the rows have moved from what the codec was trained on; lengths are not squared.  Of
  * float codes only.

@@ -58,3 +58,10 @@ qh_named_row_end(QhNamedRow *row)
 	Assert(row->nset == row->desc->natts);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(row->desc), row->values, row->nulls));
 }
+
+void
+qh_named_row_store(QhNamedRow *row, ReturnSetInfo *rsinfo)
+{
+	Assert(row->nset == row->desc->natts);
+	tuplestore_putvalues(rsinfo->setResult, row->desc, row->values, row->nulls);
+}

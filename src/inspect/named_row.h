@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "access/tupdesc.h"
+#include "nodes/execnodes.h"
 
 typedef struct QhNamedRow
 {
@@ -26,7 +27,8 @@ extern void qh_named_row_begin(QhNamedRow *row, FunctionCallInfo fcinfo);
 extern void qh_named_row_set(QhNamedRow *row, const char *column, Datum value);
 extern void qh_named_row_set_null(QhNamedRow *row, const char *column);
 
-/* The row; every column must have been set. */
+/* The row, or add it to those that a set-returning function returns; every column must have been set. */
 extern Datum qh_named_row_end(QhNamedRow *row);
+extern void qh_named_row_store(QhNamedRow *row, ReturnSetInfo *rsinfo);
 
 #endif							/* QH_NAMED_ROW_H */

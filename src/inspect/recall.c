@@ -16,6 +16,7 @@
 #include "catalog/index.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
+#include "funcapi.h"
 #include "inspect/inspect.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
@@ -285,51 +286,81 @@ begin(Recall *recall)
 	pg_prng_seed(&recall->prng, SAMPLE_SEED);
 }
 
-Datum
-qhnsw_recall(PG_FUNCTION_ARGS)
+/* Measure, and return false where no row is a query. */
+static bool
+measure_recall(Recall *recall, double *result)
 {
-	Recall		recall = {0};
 	Snapshot	snapshot = RegisterSnapshot(GetActiveSnapshot());
-	double		result = 0;
 	Oid			user;
 	int			security;
 	int			nest_level;
 
+	/* functions of an index run as in any maintenance: as the table's owner, restricted */
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(recall->heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
+	nest_level = NewGUCNestLevel();
+	qh_restrict_search_path();
+
+	begin(recall);
+	each_row(recall, snapshot, draw);
+	if (recall->nsamples > 0)
+	{
+		for (int i = 0; i < recall->nsamples; i++)
+			recall->samples[i].nearest = palloc(sizeof(double) * recall->k);
+		each_row(recall, snapshot, measure);
+		*result = search_index(recall, snapshot);
+	}
+
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(user, security);
+	ExecDropSingleTupleTableSlot(recall->slot);
+	FreeExecutorState(recall->estate);
+	UnregisterSnapshot(snapshot);
+	return recall->nsamples > 0;
+}
+
+static void
+put_recall(FunctionCallInfo fcinfo, Oid relid)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Recall		recall = {0};
+	double		result = 0;
+	Datum		value;
+	bool		isnull;
+
 	recall.k = PG_GETARG_INT32(1);
 	recall.max_samples = PG_GETARG_INT32(2);
-	qh_inspect_check_argument("k", recall.k, MAX_K);
-	qh_inspect_check_argument("samples", recall.max_samples, MAX_SAMPLES);
-	recall.index = qh_inspect_open(PG_GETARG_OID(0), &recall.heap);
+	recall.index = qh_inspect_open(relid, &recall.heap);
 	if (!recall.index->rd_index->indisvalid)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid", RelationGetRelationName(recall.index))));
 	qh_inspect_check_rights(recall.heap);
-
-	/* functions of an index run as in any maintenance: as the table's owner, restricted */
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(recall.heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
-	nest_level = NewGUCNestLevel();
-	qh_restrict_search_path();
-
-	begin(&recall);
-	each_row(&recall, snapshot, draw);
-	if (recall.nsamples > 0)
-	{
-		for (int i = 0; i < recall.nsamples; i++)
-			recall.samples[i].nearest = palloc(sizeof(double) * recall.k);
-		each_row(&recall, snapshot, measure);
-		result = search_index(&recall, snapshot);
-	}
-
-	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(user, security);
-	ExecDropSingleTupleTableSlot(recall.slot);
-	FreeExecutorState(recall.estate);
-	UnregisterSnapshot(snapshot);
+	isnull = !measure_recall(&recall, &result);
+	value = Float8GetDatum(result);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
 	table_close(recall.heap, AccessShareLock);
 	index_close(recall.index, AccessShareLock);
-	if (recall.nsamples == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(result);
+}
+
+/* One row an index: a plain one has one. */
+Datum
+qhnsw_recall(PG_FUNCTION_ARGS)
+{
+	MemoryContext index_cxt;
+	ListCell   *lc;
+
+	qh_inspect_check_argument("k", PG_GETARG_INT32(1), MAX_K);
+	qh_inspect_check_argument("samples", PG_GETARG_INT32(2), MAX_SAMPLES);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	index_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw recall", ALLOCSET_DEFAULT_SIZES);
+	foreach(lc, qh_inspect_indexes(PG_GETARG_OID(0)))
+	{
+		MemoryContext old = MemoryContextSwitchTo(index_cxt);
+
+		put_recall(fcinfo, lfirst_oid(lc));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(index_cxt);
+	}
+	return (Datum) 0;
 }
