@@ -31,7 +31,7 @@ SELECT count(*) AS lengths,
     bool_and(bit_count((repeat('1', n))::bitvec) = n) AS counts
 FROM generate_series(1, 600) AS n;
 SELECT '1011'::bitvec <~> '101';
-SELECT jaccard_distance('1011', '101');
+SELECT jaccard_distance('1011'::bitvec, '101');
 SELECT NULL::bitvec <~> '1' AS null_in_null_out;
 
 -- nearest first, by an operator alone

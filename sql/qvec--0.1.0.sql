@@ -366,6 +366,622 @@ CREATE OPERATOR <+> (
 );
 COMMENT ON OPERATOR <+> (real[], real[]) IS 'taxicab distance';
 
+-- Distances of double precision[].  Elements are rounded to real, in columns and in queries.
+-- Where a real[] column meets a double precision[], the support function keeps the column as it is.
+
+CREATE FUNCTION float8_array_to_real(double precision[]) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'float8_array_to_real' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION float8_array_to_real(double precision[]) IS 'rounds to real; what is too small for that becomes 0';
+
+CREATE FUNCTION float8_distance_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'float8_distance_support' LANGUAGE C STRICT;
+COMMENT ON FUNCTION float8_distance_support(internal) IS 'planner support: rounds a query to the real[] of the column it is compared with';
+
+CREATE FUNCTION cosine_distance(double precision[], double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'float8_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 25 SUPPORT float8_distance_support;
+COMMENT ON FUNCTION cosine_distance(double precision[], double precision[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(double precision[], double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'float8_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 25 SUPPORT float8_distance_support;
+COMMENT ON FUNCTION l2_distance(double precision[], double precision[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(double precision[], double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'float8_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 25;
+COMMENT ON FUNCTION inner_product(double precision[], double precision[]) IS 'inner product';
+
+CREATE FUNCTION float8_negative_inner_product(double precision[], double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'float8_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 25 SUPPORT float8_distance_support;
+COMMENT ON FUNCTION float8_negative_inner_product(double precision[], double precision[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(double precision[], double precision[]) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'float8_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 25 SUPPORT float8_distance_support;
+COMMENT ON FUNCTION l1_distance(double precision[], double precision[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = double precision[], RIGHTARG = double precision[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (double precision[], double precision[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = double precision[], RIGHTARG = double precision[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (double precision[], double precision[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = double precision[], RIGHTARG = double precision[], FUNCTION = float8_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (double precision[], double precision[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = double precision[], RIGHTARG = double precision[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (double precision[], double precision[]) IS 'taxicab distance';
+
+-- The other arrays of numbers that drivers and constants bring.  Each goes to real[] by itself, but
+-- two of them would go to real[] and to double precision[] alike: doc/decisions/0270.
+
+CREATE FUNCTION cosine_distance(numeric[], numeric[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <=> $2::real[];
+COMMENT ON FUNCTION cosine_distance(numeric[], numeric[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(numeric[], numeric[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <-> $2::real[];
+COMMENT ON FUNCTION l2_distance(numeric[], numeric[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(numeric[], numeric[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN inner_product($1::real[], $2::real[]);
+COMMENT ON FUNCTION inner_product(numeric[], numeric[]) IS 'inner product';
+
+CREATE FUNCTION numeric_negative_inner_product(numeric[], numeric[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <#> $2::real[];
+COMMENT ON FUNCTION numeric_negative_inner_product(numeric[], numeric[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(numeric[], numeric[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <+> $2::real[];
+COMMENT ON FUNCTION l1_distance(numeric[], numeric[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = numeric[], RIGHTARG = numeric[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (numeric[], numeric[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = numeric[], RIGHTARG = numeric[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (numeric[], numeric[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = numeric[], RIGHTARG = numeric[], FUNCTION = numeric_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (numeric[], numeric[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = numeric[], RIGHTARG = numeric[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (numeric[], numeric[]) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(bigint[], bigint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <=> $2::real[];
+COMMENT ON FUNCTION cosine_distance(bigint[], bigint[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(bigint[], bigint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <-> $2::real[];
+COMMENT ON FUNCTION l2_distance(bigint[], bigint[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(bigint[], bigint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN inner_product($1::real[], $2::real[]);
+COMMENT ON FUNCTION inner_product(bigint[], bigint[]) IS 'inner product';
+
+CREATE FUNCTION int8_negative_inner_product(bigint[], bigint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <#> $2::real[];
+COMMENT ON FUNCTION int8_negative_inner_product(bigint[], bigint[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(bigint[], bigint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <+> $2::real[];
+COMMENT ON FUNCTION l1_distance(bigint[], bigint[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = bigint[], RIGHTARG = bigint[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (bigint[], bigint[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = bigint[], RIGHTARG = bigint[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (bigint[], bigint[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = bigint[], RIGHTARG = bigint[], FUNCTION = int8_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (bigint[], bigint[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = bigint[], RIGHTARG = bigint[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (bigint[], bigint[]) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(integer[], integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <=> $2::real[];
+COMMENT ON FUNCTION cosine_distance(integer[], integer[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(integer[], integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <-> $2::real[];
+COMMENT ON FUNCTION l2_distance(integer[], integer[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(integer[], integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN inner_product($1::real[], $2::real[]);
+COMMENT ON FUNCTION inner_product(integer[], integer[]) IS 'inner product';
+
+CREATE FUNCTION int4_negative_inner_product(integer[], integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <#> $2::real[];
+COMMENT ON FUNCTION int4_negative_inner_product(integer[], integer[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(integer[], integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <+> $2::real[];
+COMMENT ON FUNCTION l1_distance(integer[], integer[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (integer[], integer[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (integer[], integer[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = int4_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (integer[], integer[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = integer[], RIGHTARG = integer[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (integer[], integer[]) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(smallint[], smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <=> $2::real[];
+COMMENT ON FUNCTION cosine_distance(smallint[], smallint[]) IS '1 minus the cosine of the angle';
+
+CREATE FUNCTION l2_distance(smallint[], smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <-> $2::real[];
+COMMENT ON FUNCTION l2_distance(smallint[], smallint[]) IS 'Euclidean distance';
+
+CREATE FUNCTION inner_product(smallint[], smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN inner_product($1::real[], $2::real[]);
+COMMENT ON FUNCTION inner_product(smallint[], smallint[]) IS 'inner product';
+
+CREATE FUNCTION int2_negative_inner_product(smallint[], smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <#> $2::real[];
+COMMENT ON FUNCTION int2_negative_inner_product(smallint[], smallint[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(smallint[], smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 25
+    RETURN $1::real[] <+> $2::real[];
+COMMENT ON FUNCTION l1_distance(smallint[], smallint[]) IS 'taxicab distance';
+
+CREATE OPERATOR <=> (
+    LEFTARG = smallint[], RIGHTARG = smallint[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (smallint[], smallint[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = smallint[], RIGHTARG = smallint[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (smallint[], smallint[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = smallint[], RIGHTARG = smallint[], FUNCTION = int2_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (smallint[], smallint[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = smallint[], RIGHTARG = smallint[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (smallint[], smallint[]) IS 'taxicab distance';
+
+-- qvec8 beside arrays of codes
+
+CREATE FUNCTION cosine_distance(qvec8, smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <=> qvec8($2);
+COMMENT ON FUNCTION cosine_distance(qvec8, smallint[]) IS '1 minus the cosine of the angle, of an array of codes';
+
+CREATE FUNCTION l2_distance(qvec8, smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <-> qvec8($2);
+COMMENT ON FUNCTION l2_distance(qvec8, smallint[]) IS 'Euclidean distance, of an array of codes';
+
+CREATE FUNCTION inner_product(qvec8, smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN inner_product($1, qvec8($2));
+COMMENT ON FUNCTION inner_product(qvec8, smallint[]) IS 'inner product, of an array of codes';
+
+CREATE FUNCTION qvec8_int2_negative_inner_product(qvec8, smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <#> qvec8($2);
+COMMENT ON FUNCTION qvec8_int2_negative_inner_product(qvec8, smallint[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(qvec8, smallint[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <+> qvec8($2);
+COMMENT ON FUNCTION l1_distance(qvec8, smallint[]) IS 'taxicab distance, of an array of codes';
+
+CREATE OPERATOR <=> (
+    LEFTARG = qvec8, RIGHTARG = smallint[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (qvec8, smallint[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = qvec8, RIGHTARG = smallint[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (qvec8, smallint[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = qvec8, RIGHTARG = smallint[], FUNCTION = qvec8_int2_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (qvec8, smallint[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = qvec8, RIGHTARG = smallint[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (qvec8, smallint[]) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(smallint[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <=> $2;
+COMMENT ON FUNCTION cosine_distance(smallint[], qvec8) IS '1 minus the cosine of the angle, of an array of codes';
+
+CREATE FUNCTION l2_distance(smallint[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <-> $2;
+COMMENT ON FUNCTION l2_distance(smallint[], qvec8) IS 'Euclidean distance, of an array of codes';
+
+CREATE FUNCTION inner_product(smallint[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN inner_product(qvec8($1), $2);
+COMMENT ON FUNCTION inner_product(smallint[], qvec8) IS 'inner product, of an array of codes';
+
+CREATE FUNCTION int2_qvec8_negative_inner_product(smallint[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <#> $2;
+COMMENT ON FUNCTION int2_qvec8_negative_inner_product(smallint[], qvec8) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(smallint[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <+> $2;
+COMMENT ON FUNCTION l1_distance(smallint[], qvec8) IS 'taxicab distance, of an array of codes';
+
+CREATE OPERATOR <=> (
+    LEFTARG = smallint[], RIGHTARG = qvec8, FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (smallint[], qvec8) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = smallint[], RIGHTARG = qvec8, FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (smallint[], qvec8) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = smallint[], RIGHTARG = qvec8, FUNCTION = int2_qvec8_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (smallint[], qvec8) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = smallint[], RIGHTARG = qvec8, FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (smallint[], qvec8) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(qvec8, integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <=> qvec8($2);
+COMMENT ON FUNCTION cosine_distance(qvec8, integer[]) IS '1 minus the cosine of the angle, of an array of codes';
+
+CREATE FUNCTION l2_distance(qvec8, integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <-> qvec8($2);
+COMMENT ON FUNCTION l2_distance(qvec8, integer[]) IS 'Euclidean distance, of an array of codes';
+
+CREATE FUNCTION inner_product(qvec8, integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN inner_product($1, qvec8($2));
+COMMENT ON FUNCTION inner_product(qvec8, integer[]) IS 'inner product, of an array of codes';
+
+CREATE FUNCTION qvec8_int4_negative_inner_product(qvec8, integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <#> qvec8($2);
+COMMENT ON FUNCTION qvec8_int4_negative_inner_product(qvec8, integer[]) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(qvec8, integer[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN $1 <+> qvec8($2);
+COMMENT ON FUNCTION l1_distance(qvec8, integer[]) IS 'taxicab distance, of an array of codes';
+
+CREATE OPERATOR <=> (
+    LEFTARG = qvec8, RIGHTARG = integer[], FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (qvec8, integer[]) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = qvec8, RIGHTARG = integer[], FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (qvec8, integer[]) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = qvec8, RIGHTARG = integer[], FUNCTION = qvec8_int4_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (qvec8, integer[]) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = qvec8, RIGHTARG = integer[], FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (qvec8, integer[]) IS 'taxicab distance';
+
+CREATE FUNCTION cosine_distance(integer[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <=> $2;
+COMMENT ON FUNCTION cosine_distance(integer[], qvec8) IS '1 minus the cosine of the angle, of an array of codes';
+
+CREATE FUNCTION l2_distance(integer[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <-> $2;
+COMMENT ON FUNCTION l2_distance(integer[], qvec8) IS 'Euclidean distance, of an array of codes';
+
+CREATE FUNCTION inner_product(integer[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN inner_product(qvec8($1), $2);
+COMMENT ON FUNCTION inner_product(integer[], qvec8) IS 'inner product, of an array of codes';
+
+CREATE FUNCTION int4_qvec8_negative_inner_product(integer[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <#> $2;
+COMMENT ON FUNCTION int4_qvec8_negative_inner_product(integer[], qvec8) IS 'implementation of <#> operator';
+
+CREATE FUNCTION l1_distance(integer[], qvec8) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 5
+    RETURN qvec8($1) <+> $2;
+COMMENT ON FUNCTION l1_distance(integer[], qvec8) IS 'taxicab distance, of an array of codes';
+
+CREATE OPERATOR <=> (
+    LEFTARG = integer[], RIGHTARG = qvec8, FUNCTION = cosine_distance,
+    COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (integer[], qvec8) IS 'cosine distance';
+
+CREATE OPERATOR <-> (
+    LEFTARG = integer[], RIGHTARG = qvec8, FUNCTION = l2_distance,
+    COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (integer[], qvec8) IS 'Euclidean distance';
+
+CREATE OPERATOR <#> (
+    LEFTARG = integer[], RIGHTARG = qvec8, FUNCTION = int4_qvec8_negative_inner_product,
+    COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (integer[], qvec8) IS 'negative inner product';
+
+CREATE OPERATOR <+> (
+    LEFTARG = integer[], RIGHTARG = qvec8, FUNCTION = l1_distance,
+    COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (integer[], qvec8) IS 'taxicab distance';
+
+-- bitvec beside packed bytes, 8 dimensions each
+
+CREATE FUNCTION hamming_distance(bitvec, bytea) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN $1 <~> bitvec($2);
+COMMENT ON FUNCTION hamming_distance(bitvec, bytea) IS 'number of dimensions that differ';
+
+CREATE OPERATOR <~> (
+    LEFTARG = bitvec, RIGHTARG = bytea, FUNCTION = hamming_distance,
+    COMMUTATOR = <~>
+);
+COMMENT ON OPERATOR <~> (bitvec, bytea) IS 'Hamming distance';
+
+CREATE FUNCTION jaccard_distance(bitvec, bytea) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN $1 <%> bitvec($2);
+COMMENT ON FUNCTION jaccard_distance(bitvec, bytea) IS 'share of the dimensions set in either that are not set in both';
+
+CREATE OPERATOR <%> (
+    LEFTARG = bitvec, RIGHTARG = bytea, FUNCTION = jaccard_distance,
+    COMMUTATOR = <%>
+);
+COMMENT ON OPERATOR <%> (bitvec, bytea) IS 'Jaccard distance';
+
+CREATE FUNCTION hamming_distance(bytea, bitvec) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN bitvec($1) <~> $2;
+COMMENT ON FUNCTION hamming_distance(bytea, bitvec) IS 'number of dimensions that differ';
+
+CREATE OPERATOR <~> (
+    LEFTARG = bytea, RIGHTARG = bitvec, FUNCTION = hamming_distance,
+    COMMUTATOR = <~>
+);
+COMMENT ON OPERATOR <~> (bytea, bitvec) IS 'Hamming distance';
+
+CREATE FUNCTION jaccard_distance(bytea, bitvec) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN bitvec($1) <%> $2;
+COMMENT ON FUNCTION jaccard_distance(bytea, bitvec) IS 'share of the dimensions set in either that are not set in both';
+
+CREATE OPERATOR <%> (
+    LEFTARG = bytea, RIGHTARG = bitvec, FUNCTION = jaccard_distance,
+    COMMUTATOR = <%>
+);
+COMMENT ON OPERATOR <%> (bytea, bitvec) IS 'Jaccard distance';
+
+-- Two constants without a type are text to the parser wherever text is taken.  Without these it could
+-- not choose between bitvec and the bit of pgvector, whose functions have the same names.
+
+CREATE FUNCTION hamming_distance(text, text) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN $1::bitvec <~> $2::bitvec;
+COMMENT ON FUNCTION hamming_distance(text, text) IS 'number of dimensions that differ';
+
+CREATE OPERATOR <~> (
+    LEFTARG = text, RIGHTARG = text, FUNCTION = hamming_distance,
+    COMMUTATOR = <~>
+);
+COMMENT ON OPERATOR <~> (text, text) IS 'Hamming distance';
+
+CREATE FUNCTION jaccard_distance(text, text) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
+    RETURN $1::bitvec <%> $2::bitvec;
+COMMENT ON FUNCTION jaccard_distance(text, text) IS 'share of the dimensions set in either that are not set in both';
+
+CREATE OPERATOR <%> (
+    LEFTARG = text, RIGHTARG = text, FUNCTION = jaccard_distance,
+    COMMUTATOR = <%>
+);
+COMMENT ON OPERATOR <%> (text, text) IS 'Jaccard distance';
+
+-- Quantizing what is no real[]
+
+CREATE FUNCTION binary_quantize(double precision[]) RETURNS bitvec
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10
+    RETURN binary_quantize(float8_array_to_real($1));
+COMMENT ON FUNCTION binary_quantize(double precision[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION binary_quantize(numeric[]) RETURNS bitvec
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10
+    RETURN binary_quantize($1::real[]);
+COMMENT ON FUNCTION binary_quantize(numeric[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION binary_quantize(bigint[]) RETURNS bitvec
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10
+    RETURN binary_quantize($1::real[]);
+COMMENT ON FUNCTION binary_quantize(bigint[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION binary_quantize(integer[]) RETURNS bitvec
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10
+    RETURN binary_quantize($1::real[]);
+COMMENT ON FUNCTION binary_quantize(integer[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION binary_quantize(smallint[]) RETURNS bitvec
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10
+    RETURN binary_quantize($1::real[]);
+COMMENT ON FUNCTION binary_quantize(smallint[]) IS '1 where an element is greater than 0';
+
+CREATE FUNCTION quantize_int8(double precision[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8(float8_array_to_real($1));
+COMMENT ON FUNCTION quantize_int8(double precision[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(numeric[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION quantize_int8(numeric[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(bigint[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION quantize_int8(bigint[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(integer[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION quantize_int8(integer[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(smallint[]) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION quantize_int8(smallint[]) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(text) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[]);
+COMMENT ON FUNCTION quantize_int8(text) IS 'signed bytes with the scale of the largest element';
+
+CREATE FUNCTION quantize_int8(double precision[], lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8(float8_array_to_real($1), lo, hi);
+COMMENT ON FUNCTION quantize_int8(double precision[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_int8(numeric[], lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[], lo, hi);
+COMMENT ON FUNCTION quantize_int8(numeric[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_int8(bigint[], lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[], lo, hi);
+COMMENT ON FUNCTION quantize_int8(bigint[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_int8(integer[], lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[], lo, hi);
+COMMENT ON FUNCTION quantize_int8(integer[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_int8(smallint[], lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[], lo, hi);
+COMMENT ON FUNCTION quantize_int8(smallint[], real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE FUNCTION quantize_int8(text, lo real, hi real) RETURNS qvec8
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 15
+    RETURN quantize_int8($1::real[], lo, hi);
+COMMENT ON FUNCTION quantize_int8(text, real, real) IS 'signed bytes that divide the interval from lo to hi';
+
+CREATE CAST (double precision[] AS qvec8) WITH FUNCTION quantize_int8(double precision[]) AS ASSIGNMENT;
+COMMENT ON CAST (double precision[] AS qvec8) IS 'quantizes';
+
+CREATE CAST (numeric[] AS qvec8) WITH FUNCTION quantize_int8(numeric[]) AS ASSIGNMENT;
+COMMENT ON CAST (numeric[] AS qvec8) IS 'quantizes';
+
 -- Dimensions, norms, pieces
 
 CREATE FUNCTION vector_dims(bitvec) RETURNS integer
@@ -1074,6 +1690,36 @@ CREATE OPERATOR CLASS real_ip_ops
 COMMENT ON OPERATOR CLASS real_ip_ops USING qhnsw IS 'real[] ordered by negative inner product';
 COMMENT ON OPERATOR FAMILY real_ip_ops USING qhnsw IS 'real[] ordered by negative inner product';
 
+CREATE FUNCTION qhnsw_float8_cosine(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_float8_cosine(internal) IS 'qhnsw support: double precision[] by cosine distance';
+CREATE OPERATOR CLASS float8_cosine_ops
+    DEFAULT FOR TYPE double precision[] USING qhnsw AS
+    OPERATOR 1 <=> (double precision[], double precision[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_float8_cosine(internal);
+COMMENT ON OPERATOR CLASS float8_cosine_ops USING qhnsw IS 'double precision[] ordered by cosine distance';
+COMMENT ON OPERATOR FAMILY float8_cosine_ops USING qhnsw IS 'double precision[] ordered by cosine distance';
+
+CREATE FUNCTION qhnsw_float8_l2(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_float8_l2(internal) IS 'qhnsw support: double precision[] by Euclidean distance';
+CREATE OPERATOR CLASS float8_l2_ops
+    FOR TYPE double precision[] USING qhnsw AS
+    OPERATOR 1 <-> (double precision[], double precision[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_float8_l2(internal);
+COMMENT ON OPERATOR CLASS float8_l2_ops USING qhnsw IS 'double precision[] ordered by Euclidean distance';
+COMMENT ON OPERATOR FAMILY float8_l2_ops USING qhnsw IS 'double precision[] ordered by Euclidean distance';
+
+CREATE FUNCTION qhnsw_float8_ip(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_float8_ip(internal) IS 'qhnsw support: double precision[] by negative inner product';
+CREATE OPERATOR CLASS float8_ip_ops
+    FOR TYPE double precision[] USING qhnsw AS
+    OPERATOR 1 <#> (double precision[], double precision[]) FOR ORDER BY float_ops,
+    FUNCTION 1 qhnsw_float8_ip(internal);
+COMMENT ON OPERATOR CLASS float8_ip_ops USING qhnsw IS 'double precision[] ordered by negative inner product';
+COMMENT ON OPERATOR FAMILY float8_ip_ops USING qhnsw IS 'double precision[] ordered by negative inner product';
+
 -- Inspection
 
 CREATE FUNCTION qhnsw_info(index regclass,
@@ -1117,6 +1763,56 @@ CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, que
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION qvec_search(anyelement, name, name, real[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+-- The same with a query of another type; text is what a constant without a type is taken for.
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query double precision[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, double precision[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query numeric[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, numeric[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query bigint[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, bigint[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query integer[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, integer[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query smallint[],
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, smallint[], integer, real, text, text) IS
+    'nearest rows: candidates by the code column, order by the float column';
+
+CREATE FUNCTION qvec_search(anyelement, code_column name, float_column name, query text,
+    k integer DEFAULT 10, oversample real DEFAULT 3.0, metric text DEFAULT 'cosine', filter text DEFAULT NULL,
+    OUT d anyelement, OUT distance double precision)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qvec_search' LANGUAGE C STABLE PARALLEL UNSAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION qvec_search(anyelement, name, name, text, integer, real, text, text) IS
     'nearest rows: candidates by the code column, order by the float column';
 
 -- How good an index is, and how large one will be

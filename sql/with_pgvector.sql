@@ -12,6 +12,8 @@ SELECT h <=> '[4,0]' AS cosine, h <-> h AS l2, l2_norm(h), vector_dims(h), subve
 SELECT v <-> r AS mixed, r <=> v AS mixed_too, v::real[] AS out, r::vector AS "in", h::real[] AS half_out, r::halfvec AS half_in, quantize_int8(v::real[]) AS codes FROM vectors;
 SELECT bits <~> B'111' AS bit, bits <%> '111' AS bit_jaccard, hamming_distance(bits, bits), '111'::varbit <~> '100'::varbit AS varbit, bits || bits AS both FROM vectors;
 SELECT b <~> '111' AS bitvec, b <~> B'111' AS bitvec_bit, b <~> bits AS stored_bit, hamming_distance(b, b), jaccard_distance(b, b), b || '1' AS both, subvector(b, 1, 2) <~> binary_quantize(v) AS quantized FROM vectors;
+SELECT hamming_distance('101', '111'), jaccard_distance('101', '111'), '101' <~> '111' AS hamming, '101' <%> '111' AS jaccard, bits <~> '111' AS stored FROM vectors;
+SELECT v <-> '{4,0}'::integer[] AS mixed, r <-> ARRAY[4, 0.5] AS constant, v <-> ARRAY[4, 0.5] AS vector_constant, ARRAY[1, 2] <-> ARRAY[1, 2.5] AS constants FROM vectors;
 INSERT INTO vectors (r, v, h, b) SELECT v, r, r, binary_quantize('{1,1,-1}'::real[]) FROM vectors;
 SELECT r, v, h, b FROM vectors WHERE bits IS NULL;
 SELECT avg(v), qvec_minmax(r) FROM vectors;
@@ -38,6 +40,18 @@ CREATE EXTENSION qvec;
 CREATE TABLE vectors AS SELECT 1 AS id, '{0,3}'::real[] AS r, '[0,3]'::vector(2) AS v, '[0,3]'::halfvec(2) AS h, '{2:3}/2'::sparsevec AS s, '101'::bit(3) AS bits, '101'::bitvec(3) AS b;
 :checks
 
+-- each in a schema of its own, both of them searched
+CREATE DATABASE regress_vector_beside_qvec;
+\c regress_vector_beside_qvec
+CREATE SCHEMA a;
+CREATE SCHEMA b;
+CREATE EXTENSION vector SCHEMA a;
+CREATE EXTENSION qvec SCHEMA b;
+SET search_path = public, a, b;
+SELECT hamming_distance('101', '111'), jaccard_distance('101', '111'), '101' <~> '111' AS hamming, '101' <%> '111' AS jaccard, B'101' <~> '111' AS bits;
+SET search_path = public, b, a;
+SELECT hamming_distance('101', '111'), jaccard_distance('101', '111'), '101' <~> '111' AS hamming, '101' <%> '111' AS jaccard, B'101' <~> '111' AS bits;
 \c :main
+DROP DATABASE regress_vector_beside_qvec;
 DROP DATABASE regress_qvec_before_vector;
 DROP DATABASE regress_vector_before_qvec;

@@ -128,6 +128,16 @@ read_real_array(Datum value, uint32 *ndims)
 	return view.values;
 }
 
+/* Rounded to floats, as the operators do: distances are those of the floats. */
+static const void *
+read_double_array(Datum value, uint32 *ndims)
+{
+	RealArray	view = real_array_of_doubles(value);
+
+	*ndims = view.ndims;
+	return view.values;
+}
+
 #define QH_COLUMN(function, type, metric, kind, max, compressible, typmod, read) \
 PG_FUNCTION_INFO_V1(function); \
 Datum \
@@ -153,3 +163,6 @@ QH_COLUMN(qhnsw_qvec8_ip, "qvec8", QV_METRIC_IP, QV_CODE_RABITQ, QVEC8_MAX_DIMS,
 QH_COLUMN(qhnsw_real_cosine, "real[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
 QH_COLUMN(qhnsw_real_l2, "real[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
 QH_COLUMN(qhnsw_real_ip, "real[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
+QH_COLUMN(qhnsw_float8_cosine, "double precision[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);
+QH_COLUMN(qhnsw_float8_l2, "double precision[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);
+QH_COLUMN(qhnsw_float8_ip, "double precision[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);

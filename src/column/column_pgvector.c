@@ -1,13 +1,15 @@
 /*
  * column_pgvector.c
- *		The columns of the bridge extension qvec_pgvector: pgvector's vector and halfvec.
+ *		The columns of the bridge extension qvec_pgvector: pgvector's vector and halfvec, and bit.
  *
- * Knows the layout of these types without a header of pgvector, and so checks every datum.
+ * Knows the layout of pgvector's types without a header of its, and so checks every datum.
  * README.md, section "pgvector's types".
  */
 #include "compat.h"
 
 #include "column/column.h"
+#include "type/bitvec.h"
+#include "utils/varbit.h"
 
 /* pgvector's own limit, VECTOR_MAX_DIM and HALFVEC_MAX_DIM */
 #define PGVECTOR_MAX_DIMS	16000
@@ -84,13 +86,27 @@ read_halfvec(Datum value, uint32 *ndims)
 	return x;
 }
 
+/* PostgreSQL's own bits lie as those of bitvec do, padded with zeroes. */
+static const void *
+read_bit(Datum value, uint32 *ndims)
+{
+	VarBit	   *bits = DatumGetVarBitP(value);
+
+	if (VARBITLEN(bits) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("type bit cannot be indexed with 0 dimensions")));
+	*ndims = VARBITLEN(bits);
+	return VARBITS(bits);
+}
+
 static uint32
 typmod_ndims(int32 typmod)
 {
 	return typmod > 0 ? typmod : 0;
 }
 
-#define PGVECTOR_COLUMN(function, name, metric_, read_) \
+#define BRIDGE_COLUMN(function, name, metric_, kind_, max_, compressible_, read_) \
 PG_FUNCTION_INFO_V1(function); \
 Datum \
 function(PG_FUNCTION_ARGS) \
@@ -98,9 +114,9 @@ function(PG_FUNCTION_ARGS) \
 	static const QhColumn column = { \
 		.type_name = name, \
 		.metric = metric_, \
-		.kind = QV_CODE_RABITQ, \
-		.max_ndims = PGVECTOR_MAX_DIMS, \
-		.compressible = true, \
+		.kind = kind_, \
+		.max_ndims = max_, \
+		.compressible = compressible_, \
 		.typmod_ndims = typmod_ndims, \
 		.read = read_ \
 	}; \
@@ -109,9 +125,16 @@ function(PG_FUNCTION_ARGS) \
 } \
 extern int	qh_pgvector_no_such_variable
 
+#define PGVECTOR_COLUMN(function, name, metric, read) \
+	BRIDGE_COLUMN(function, name, metric, QV_CODE_RABITQ, PGVECTOR_MAX_DIMS, true, read)
+#define BIT_COLUMN(function, metric) \
+	BRIDGE_COLUMN(function, "bit", metric, QV_CODE_BITS, BITVEC_MAX_DIMS, false, read_bit)
+
 PGVECTOR_COLUMN(qhnsw_vector_cosine, "vector", QV_METRIC_COSINE, read_vector);
 PGVECTOR_COLUMN(qhnsw_vector_l2, "vector", QV_METRIC_L2, read_vector);
 PGVECTOR_COLUMN(qhnsw_vector_ip, "vector", QV_METRIC_IP, read_vector);
 PGVECTOR_COLUMN(qhnsw_halfvec_cosine, "halfvec", QV_METRIC_COSINE, read_halfvec);
 PGVECTOR_COLUMN(qhnsw_halfvec_l2, "halfvec", QV_METRIC_L2, read_halfvec);
 PGVECTOR_COLUMN(qhnsw_halfvec_ip, "halfvec", QV_METRIC_IP, read_halfvec);
+BIT_COLUMN(qhnsw_bit_hamming, QV_METRIC_HAMMING);
+BIT_COLUMN(qhnsw_bit_jaccard, QV_METRIC_JACCARD);

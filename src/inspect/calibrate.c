@@ -104,10 +104,12 @@ queries_add(Queries *queries, Datum value)
 	queries->n = Max(queries->n, (int) place + 1);
 }
 
+/* "bit" in SQL is bit(1); that a modifier was looked for makes it the type without one. */
 static const char *
 indexed_type(const Queries *queries)
 {
-	return format_type_extended(queries->index->rd_opcintype[0], -1, FORMAT_TYPE_FORCE_QUALIFY);
+	return format_type_extended(queries->index->rd_opcintype[0], -1,
+								FORMAT_TYPE_FORCE_QUALIFY | FORMAT_TYPE_TYPEMOD_GIVEN);
 }
 
 /* Add what a query's only column holds, in the indexed type. */

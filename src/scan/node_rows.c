@@ -12,7 +12,6 @@
 #include "scan/source.h"
 #include "kernel/kernel.h"
 #include "store/heap_prefetch.h"
-#include "type/bitvec.h"
 
 /*
  * Does the node still have the code that was scored?  Between scoring and reading its rows the
@@ -36,7 +35,7 @@ jaccard(QhScan *scan, const uint8 *code)
 {
 	const QvKernels *kernels = qv_kernels();
 	uint32		nbytes = scan->q.ix->code_nbytes;
-	const uint8 *query = bitvec_view(scan->q.value).bits;
+	const uint8 *query = scan->q.bits;
 	uint32		both = kernels->intersection(query, code, nbytes);
 	uint32		either = kernels->popcount(query, nbytes) + kernels->popcount(code, nbytes) - both;
 

@@ -150,6 +150,24 @@ read_query(QhScan *scan, QhValue *value)
 				 errdetail("The vectors of index \"%s\" have %u dimensions, the query has %u.",
 						   RelationGetRelationName(scan->desc->indexRelation),
 						   q->ix->meta.ndims, value->ndims)));
+	if (scan->column->kind == QV_CODE_BITS)
+		q->bits = value->data;
+}
+
+/*
+ * Two empty sets are at Jaccard distance 0 to bitvec's operator, and at 1 to pgvector's of bit.
+ * Any order of rows is right then, but which are within bounds is left to the executor.
+ */
+static void
+unbound_empty_set(QhScan *scan)
+{
+	QhQueryState *q = &scan->q;
+
+	if (!q->bounded || q->is_null || scan->column->metric != QV_METRIC_JACCARD ||
+		qv_kernels()->popcount(q->bits, q->ix->code_nbytes) > 0)
+		return;
+	q->bounded = false;
+	q->filter = scan->plan.filters;
 }
 
 /* Has the query no distances that would order anything? */
@@ -279,6 +297,7 @@ start(QhScan *scan)
 	consult_plan(scan);
 	qh_budget_next_stage(scan);
 	read_query(scan, &value);
+	unbound_empty_set(scan);
 	open_source(scan, &value);
 	scan->q.queued = is_queued(&scan->q);
 	if (scan->q.queued)

@@ -117,6 +117,7 @@ typedef struct QhQueryState
 	QhIndex    *ix;				/* held by query_cxt */
 	QhAlloc		alloc;			/* in query_cxt */
 	Datum		value;			/* the query vector, detoasted */
+	const uint8 *bits;			/* what the codec reads of it, where codes are bits */
 	bool		is_null;		/* it is NULL */
 	QvQuery    *prepared;		/* it, prepared for the code that the graph is searched by */
 	QvQuery    *refine_prepared;	/* and for the finer code; NULL = no finer codes, or none used */

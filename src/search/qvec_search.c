@@ -194,12 +194,12 @@ check_types(Search *search)
 		refuse_type(code, "code", "bitvec or qvec8");
 	code->schema = search->schema;
 
-	if (floats->type == FLOAT4ARRAYOID)
+	if (floats->type == FLOAT4ARRAYOID || floats->type == FLOAT8ARRAYOID)
 		floats->schema = search->schema;
 	else if (is_pgvector_type(floats->type, "vector") || is_pgvector_type(floats->type, "halfvec"))
 		floats->schema = type_schema(floats->type);
 	else
-		refuse_type(floats, "float", "real[], or pgvector's vector or halfvec");
+		refuse_type(floats, "float", "real[] or double precision[], or pgvector's vector or halfvec");
 	floats->type_name = format_type_extended(floats->type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
@@ -228,6 +228,26 @@ check_numbers(const Search *search)
 				 errmsg("oversample must be between 1 and %g, not %g", MAX_OVERSAMPLE, search->oversample)));
 }
 
+/* The query as real[], whatever its overload takes: another array of numbers, or the text of one. */
+static Datum
+query_as_reals(FunctionCallInfo fcinfo, int arg)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, arg);
+	Oid			function;
+	Oid			element;
+	bool		varlena;
+	char	   *text;
+
+	if (type == FLOAT8ARRAYOID)
+		return DirectFunctionCall1(float8_array_to_real, PG_GETARG_DATUM(arg));
+	if (type == FLOAT4ARRAYOID || !OidIsValid(type))
+		return PG_GETARG_DATUM(arg);
+	getTypeOutputInfo(type, &function, &varlena);
+	text = OidOutputFunctionCall(function, PG_GETARG_DATUM(arg));
+	getTypeInputInfo(FLOAT4ARRAYOID, &function, &element);
+	return OidInputFunctionCall(function, text, element, -1);
+}
+
 /* False if the query is NULL: there is nothing to search for. */
 static bool
 read_arguments(FunctionCallInfo fcinfo, Search *search)
@@ -252,8 +272,8 @@ read_arguments(FunctionCallInfo fcinfo, Search *search)
 	if (PG_ARGISNULL(3))
 		return false;
 
-	query = PG_GETARG_REAL_ARRAY(3);
-	search->query = PG_GETARG_DATUM(3);
+	search->query = query_as_reals(fcinfo, 3);
+	query = real_array_view(search->query);
 	search->ndims = query.ndims;
 	real_array_check_finite(&query);
 	check_dims(search, &search->code);

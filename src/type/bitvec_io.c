@@ -40,7 +40,47 @@ bitvec_make(int nbits)
 	return vec;
 }
 
-/* One character a dimension, nothing else: no spaces, no prefix. */
+/* The value of a hexadecimal digit, or -1. */
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* \x and packed bytes in hexadecimal, as bytea is written: 8 dimensions a byte. */
+static Datum
+bitvec_from_hex(const char *text, int32 typmod, Node *escontext)
+{
+	const char *digits = text + 2;
+	size_t		ndigits = strlen(digits);
+	size_t		nvalid = 0;
+	Bitvec	   *vec;
+
+	while (hex_digit(digits[nvalid]) >= 0)
+		nvalid++;
+	if (nvalid < ndigits || ndigits % 2 != 0)
+		ereturn(escontext, (Datum) 0,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type %s: \"%s\"", "bitvec", text),
+				 nvalid < ndigits ? errdetail("Character %zu is no hexadecimal digit.", nvalid + 3) :
+				 errdetail("The number of hexadecimal digits is odd.")));
+	if (!dims_in_range(escontext, "bitvec", (int64) ndigits * 4, BITVEC_MAX_DIMS) ||
+		!dims_match_typmod(escontext, typmod, (int64) ndigits * 4))
+		return (Datum) 0;
+
+	vec = bitvec_make((int) ndigits * 4);
+	for (size_t i = 0; i < ndigits; i++)
+		vec->bits[i / 2] |= (uint8) (hex_digit(digits[i]) << (i % 2 == 0 ? 4 : 0));
+	PG_RETURN_BITVEC(vec);
+}
+
+/* One character a dimension, or bytes in hexadecimal; no spaces. */
 Datum
 bitvec_in(PG_FUNCTION_ARGS)
 {
@@ -51,6 +91,8 @@ bitvec_in(PG_FUNCTION_ARGS)
 	size_t		nbits = strspn(text, "01");
 	Bitvec	   *vec;
 
+	if (text[0] == '\\' && text[1] == 'x')
+		return bitvec_from_hex(text, typmod, escontext);
 	if (nbits < nchars)
 		ereturn(escontext, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -83,17 +125,30 @@ bitvec_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(text);
 }
 
+/*
+ * Error context callback of bitvec_recv: packed bytes without a header look like a header that
+ * fits nothing.
+ */
+static void
+layout_hint(void *arg)
+{
+	errhint("The binary form of a bitvec is its number of dimensions, as 4 bytes in network order, then the packed bits; those alone are a bytea.");
+}
+
 /* The binary form is that of bit and varbit: the number of bits, then the bytes. */
 Datum
 bitvec_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
 	int32		typmod = PG_GETARG_INT32(2);
-	int32		nbits = (int32) pq_getmsgint(buf, sizeof(int32));
+	ErrorContextCallback callback = {error_context_stack, layout_hint, NULL};
+	int32		nbits;
 	int			nbytes;
 	uint8		last;
 	Bitvec	   *vec;
 
+	error_context_stack = &callback;
+	nbits = (int32) pq_getmsgint(buf, sizeof(int32));
 	dims_in_range(NULL, "bitvec", nbits, BITVEC_MAX_DIMS);
 	dims_match_typmod(NULL, typmod, nbits);
 	nbytes = BITVEC_NBYTES(nbits);
@@ -113,6 +168,7 @@ bitvec_recv(PG_FUNCTION_ARGS)
 				 errmsg("bitvec of %d dimensions has a padding bit set", nbits),
 				 errdetail("The last byte is 0x%02X; its %d low bits must be zero.",
 						   last, vec->nunused)));
+	error_context_stack = callback.previous;
 	PG_RETURN_BITVEC(vec);
 }
 

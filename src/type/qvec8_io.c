@@ -3,7 +3,7 @@
  *		Text and binary form of type qvec8, its type modifier, and making one.
  *
  * Text is [codes], then *scale unless it is 1, then +offset or -offset unless
- * it is 0.  Knows no distance.  See README.md, "qvec8".
+ * it is 0; {codes}, as of an array, is taken too.  Knows no distance.  See README.md, "qvec8".
  */
 #include "type/dims.h"
 #include "type/qvec8.h"
@@ -125,14 +125,17 @@ parse_code(Parser *parser, int8 *code)
 	return true;
 }
 
-/* [code, ...] into codes, which has room for QVEC8_MAX_DIMS. */
+/* [code, ...] or {code, ...} into codes, which has room for QVEC8_MAX_DIMS. */
 static bool
 parse_codes(Parser *parser, int8 *codes, int64 *ndims)
 {
 	int8		ignored;
+	char		closing = ']';
 
 	*ndims = 0;
-	if (!accept(parser, '['))
+	if (accept(parser, '{'))
+		closing = '}';
+	else if (!accept(parser, '['))
 		return syntax_error(parser, "\"[\"");
 	do
 	{
@@ -141,8 +144,8 @@ parse_codes(Parser *parser, int8 *codes, int64 *ndims)
 			return false;
 		(*ndims)++;
 	} while (accept(parser, ','));
-	if (!accept(parser, ']'))
-		return syntax_error(parser, "\",\" or \"]\"");
+	if (!accept(parser, closing))
+		return syntax_error(parser, closing == ']' ? "\",\" or \"]\"" : "\",\" or \"}\"");
 	return true;
 }
 
@@ -274,16 +277,31 @@ qvec8_out(PG_FUNCTION_ARGS)
 
 /* ---- binary ---- */
 
+/*
+ * Error context callback of qvec8_recv: codes without a header look like a header that fits
+ * nothing.
+ */
+static void
+layout_hint(void *arg)
+{
+	errhint("The binary form of a qvec8 is its number of dimensions, as 4 bytes in network order, scale and offset, as 4-byte floats, then the codes.");
+}
+
 Datum
 qvec8_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
 	int32		typmod = PG_GETARG_INT32(2);
-	int32		ndims = (int32) pq_getmsgint(buf, sizeof(int32));
-	float4		scale = pq_getmsgfloat4(buf);
-	float4		offset = pq_getmsgfloat4(buf);
+	ErrorContextCallback callback = {error_context_stack, layout_hint, NULL};
+	int32		ndims;
+	float4		scale;
+	float4		offset;
 	Qvec8	   *vec;
 
+	error_context_stack = &callback;
+	ndims = (int32) pq_getmsgint(buf, sizeof(int32));
+	scale = pq_getmsgfloat4(buf);
+	offset = pq_getmsgfloat4(buf);
 	dims_in_range(NULL, "qvec8", ndims, QVEC8_MAX_DIMS);
 	dims_match_typmod(NULL, typmod, ndims);
 	if (!(scale > 0) || isinf(scale))
@@ -302,6 +320,7 @@ qvec8_recv(PG_FUNCTION_ARGS)
 
 	vec = qvec8_make(ndims, scale, offset);
 	pq_copymsgbytes(buf, (char *) vec->codes, ndims);
+	error_context_stack = callback.previous;
 	PG_RETURN_QVEC8(vec);
 }
 

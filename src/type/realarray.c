@@ -11,6 +11,14 @@
 
 #include <math.h>
 
+static void
+refuse_empty(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("expected at least 1 element, not an empty array")));
+}
+
 RealArray
 real_array_view(Datum value)
 {
@@ -21,11 +29,38 @@ real_array_view(Datum value)
 		elog(ERROR, "expected an array of real, not of type %u", ARR_ELEMTYPE(array));
 	view.ndims = flat_array_count(array);
 	if (view.ndims == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected at least 1 element, not an empty array")));
+		refuse_empty();
 	view.values = (const float4 *) flat_array_data(array);
 	view.copy = (Pointer) array != DatumGetPointer(value) ? array : NULL;
+	return view;
+}
+
+RealArray
+real_array_of_doubles(Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	const float8 *doubles;
+	float4	   *values;
+	RealArray	view;
+
+	if (ARR_ELEMTYPE(array) != FLOAT8OID)
+		elog(ERROR, "expected an array of double precision, not of type %u", ARR_ELEMTYPE(array));
+	view.ndims = flat_array_count(array);
+	if (view.ndims == 0)
+		refuse_empty();
+	doubles = (const float8 *) flat_array_data(array);
+	values = palloc(sizeof(float4) * (Size) view.ndims);
+	for (int i = 0; i < view.ndims; i++)
+	{
+		values[i] = (float4) doubles[i];
+		if (unlikely(isinf(values[i]) && !isinf(doubles[i])))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("array element %d is out of range for type real: %g", i + 1, doubles[i])));
+	}
+	if ((Pointer) array != DatumGetPointer(value))
+		pfree(array);
+	view.values = view.copy = values;
 	return view;
 }
 

@@ -34,6 +34,15 @@ real_array_release(const RealArray *array)
 
 #define PG_GETARG_REAL_ARRAY(n) real_array_view(PG_GETARG_DATUM(n))
 
+/*
+ * The same of a double precision[] datum: a copy whose elements are rounded to floats.  Throws
+ * where a finite element is too large for one; what is too small for one becomes 0.
+ */
+extern RealArray real_array_of_doubles(Datum value);
+
+/* The SQL function: such a copy as a real[]. */
+extern PGDLLEXPORT Datum float8_array_to_real(PG_FUNCTION_ARGS);
+
 /* Throws, naming the first element that is NaN or infinite, if there is one. */
 extern void real_array_check_finite(const RealArray *array);
 

@@ -136,6 +136,16 @@ refused('qvec8', qvec8_value(1, $one, $nan, "\1"), '22P03', 'offset of qvec8 mus
 refused('qvec8', qvec8_value(1, $one, $infinity, "\1"), '22P03', 'offset of qvec8 must be finite, not Infinity', 'qvec8: offset infinite');
 refused('qvec8(3)', qvec8_value(2, $one, $zero, "\1\2"), '22000', 'expected 3 dimensions, not 2', 'qvec8: type modifier');
 
+# values without their header, as clients send that think of bytes only, get a hint at the layout
+foreach my $headerless ([ 'bitvec', "\x99" x 96 ], [ 'bitvec', '' ], [ 'qvec8', "\x99" x 768 ], [ 'qvec8', "\1" ])
+{
+	my ($type, $bytes) = @$headerless;
+
+	write_row($bytes);
+	my ($rc, $out, $err) = $node->psql('postgres', "CREATE TEMP TABLE t (v $type);\nCOPY t FROM '$file' (FORMAT binary);");
+	like($err, qr/HINT:  The binary form of a $type is its number of dimensions, as 4 bytes/, "$type: " . length($bytes) . ' bytes without a header');
+}
+
 is($node->safe_psql('postgres', 'SELECT count(*) FROM received'), '102', 'data unharmed');
 
 $node->stop;
