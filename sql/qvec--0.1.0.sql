@@ -220,24 +220,8 @@ COMMENT ON CAST (smallint[] AS qvec8) IS 'codes with scale 1';
 CREATE CAST (integer[] AS qvec8) WITH FUNCTION qvec8(integer[]) AS ASSIGNMENT;
 COMMENT ON CAST (integer[] AS qvec8) IS 'codes with scale 1';
 
--- Drivers send numbers with a fraction as one of these.
-
-CREATE FUNCTION qvec8(double precision[]) RETURNS qvec8
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN quantize_int8($1::real[]);
-COMMENT ON FUNCTION qvec8(double precision[]) IS 'quantizes, as real[]';
-
-CREATE FUNCTION qvec8(numeric[]) RETURNS qvec8
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN quantize_int8($1::real[]);
-COMMENT ON FUNCTION qvec8(numeric[]) IS 'quantizes, as real[]';
-
 CREATE CAST (real[] AS qvec8) WITH FUNCTION quantize_int8(real[]) AS ASSIGNMENT;
 COMMENT ON CAST (real[] AS qvec8) IS 'quantizes';
-
-CREATE CAST (double precision[] AS qvec8) WITH FUNCTION qvec8(double precision[]) AS ASSIGNMENT;
-COMMENT ON CAST (double precision[] AS qvec8) IS 'quantizes';
-
-CREATE CAST (numeric[] AS qvec8) WITH FUNCTION qvec8(numeric[]) AS ASSIGNMENT;
-COMMENT ON CAST (numeric[] AS qvec8) IS 'quantizes';
 
 CREATE CAST (qvec8 AS real[]) WITH FUNCTION dequantize(qvec8) AS ASSIGNMENT;
 COMMENT ON CAST (qvec8 AS real[]) IS 'dequantizes';
