@@ -79,7 +79,7 @@ DROP FUNCTION mean_fetched();
 
 -- A code must fit a page, and bits have no finer ones
 CREATE TABLE wide_long (v real[], b bitvec(8));
-INSERT INTO wide_long VALUES (array_fill(1::real, ARRAY[3000]), '00000000');
+INSERT INTO wide_long VALUES (array_fill(1::real, ARRAY[4000]), '00000000');
 CREATE INDEX ON wide_long USING qhnsw (v) WITH (compression = '1x');
 CREATE INDEX ON wide_long USING qhnsw (v) WITH (refine = 'int8');
 CREATE INDEX ON wide_long USING qhnsw (b) WITH (refine = 'int8');

@@ -32,26 +32,37 @@ code_nbytes(uint32 ndims, const QvCodecParams *params)
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("cannot index %u dimensions: %s", ndims, fault)));
+				 errmsg("cannot index %u dimensions: %s", ndims, fault),
+				 params->nbits > 1 ? errhint("Codes of a higher \"compression\" hold more dimensions.") : 0));
 	return qv_codec_slot_nbytes(params);
 }
 
 /* Vectors of so few dimensions are no larger than the 256 bits that codes are padded to. */
 #define FLOAT_CODE_NDIMS	8
 
+/* Bits a dimension of codes that stand for floats where those do not fit a page. */
+#define HALF_NBITS			16
+
 /* Floats of so few dimensions are compared as fast as a byte each, and exactly. */
 #define FLOAT_PAIR_NDIMS	16
 
-/* The floats themselves are the codes where nothing would be gained by others, and then nothing is finer. */
+/*
+ * The floats themselves are the codes where nothing would be gained by others, and then nothing
+ * is finer; halves are where so many floats do not fit a page.
+ */
 static void
 prefer_floats(QhMeta meta)
 {
-	if (meta->code_kind != QV_CODE_RABITQ ||
+	if (meta->code_kind == QV_CODE_BITS ||
 		(meta->code_nbits < 32 && (meta->ndims == 0 || meta->ndims > FLOAT_CODE_NDIMS)))
 		return;
 	meta->code_kind = QV_CODE_FLOAT;
 	meta->code_nbits = 32;
 	meta->refine_nbits = 0;
+	if (meta->ndims <= QV_FLOAT_MAX_NDIMS)
+		return;
+	meta->code_kind = QV_CODE_RABITQ;
+	meta->code_nbits = HALF_NBITS;
 }
 
 void

@@ -157,9 +157,9 @@ extern int	qh_column_no_such_variable
 
 QH_COLUMN(qhnsw_bitvec_hamming, "bitvec", QV_METRIC_HAMMING, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec);
 QH_COLUMN(qhnsw_bitvec_jaccard, "bitvec", QV_METRIC_JACCARD, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec);
-QH_COLUMN(qhnsw_qvec8_cosine, "qvec8", QV_METRIC_COSINE, QV_CODE_RABITQ, QVEC8_MAX_DIMS, false, plain_typmod_ndims, read_qvec8);
-QH_COLUMN(qhnsw_qvec8_l2, "qvec8", QV_METRIC_L2, QV_CODE_RABITQ, QVEC8_MAX_DIMS, false, plain_typmod_ndims, read_qvec8);
-QH_COLUMN(qhnsw_qvec8_ip, "qvec8", QV_METRIC_IP, QV_CODE_RABITQ, QVEC8_MAX_DIMS, false, plain_typmod_ndims, read_qvec8);
+QH_COLUMN(qhnsw_qvec8_cosine, "qvec8", QV_METRIC_COSINE, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
+QH_COLUMN(qhnsw_qvec8_l2, "qvec8", QV_METRIC_L2, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
+QH_COLUMN(qhnsw_qvec8_ip, "qvec8", QV_METRIC_IP, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
 QH_COLUMN(qhnsw_real_cosine, "real[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
 QH_COLUMN(qhnsw_real_l2, "real[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
 QH_COLUMN(qhnsw_real_ip, "real[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);

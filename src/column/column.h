@@ -22,7 +22,7 @@ typedef struct QhColumn
 	QvMetric	metric;
 	QvCodeKind	kind;
 	uint32		max_ndims;
-	bool		compressible;	/* a float column: "compression" applies */
+	bool		compressible;	/* numbers and not bits: "compression" applies */
 	/* The dimension that a type modifier states, 0 if none. */
 	uint32		(*typmod_ndims) (int32 typmod);
 

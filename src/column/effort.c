@@ -93,8 +93,8 @@ qh_effort(Relation index, const QhCurveData *curve, int code_nbits)
 	QhEffort	effort = {QH_DEFAULT_EF_SEARCH, own_oversample};
 	QhEffort	measured;
 
-	if (qhnsw_ef_search > 0)
-		effort.ef = qhnsw_ef_search;
+	if (qh_option_ef_search(index) > 0)
+		effort.ef = qh_option_ef_search(index);
 	else if (curve->npoints > 0)
 	{
 		measured = read_off(curve, target > 0 ? target : QH_DEFAULT_TARGET_RECALL, own_oversample);
@@ -108,7 +108,9 @@ qh_effort(Relation index, const QhCurveData *curve, int code_nbits)
 }
 
 int
-qh_effort_planned(void)
+qh_effort_planned(Relation index)
 {
-	return qhnsw_ef_search > 0 ? qhnsw_ef_search : QH_DEFAULT_EF_SEARCH;
+	int			ef = qh_option_ef_search(index);
+
+	return ef > 0 ? ef : QH_DEFAULT_EF_SEARCH;
 }

@@ -18,7 +18,7 @@
 int			qhnsw_ef_search = 0;
 double		qhnsw_target_recall = 0;
 double		qhnsw_oversample = 0;
-bool		qhnsw_rescore = true;
+int			qhnsw_rescore = QH_RESCORE_AUTO;
 int			qhnsw_iterative_scan = QH_ITERATIVE_STRICT;
 int			qhnsw_max_scan_tuples = 0;
 double		qhnsw_scan_mem_multiplier = 1;
@@ -33,6 +33,20 @@ static const struct config_enum_entry iterative_scan_values[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry rescore_settings[] = {
+	{"auto", QH_RESCORE_AUTO, false},
+	{"on", QH_RESCORE_ON, false},
+	{"off", QH_RESCORE_OFF, false},
+	{"true", QH_RESCORE_ON, true},
+	{"false", QH_RESCORE_OFF, true},
+	{"yes", QH_RESCORE_ON, true},
+	{"no", QH_RESCORE_OFF, true},
+	{"1", QH_RESCORE_ON, true},
+	{"0", QH_RESCORE_OFF, true},
+	{NULL, 0, false}
+};
+
+/* Tools that write options anew leave out the quotes, and then the x, which no number ends with. */
 static relopt_enum_elt_def compression_values[] = {
 	{"1x", QH_COMPRESSION_1X},
 	{"2x", QH_COMPRESSION_2X},
@@ -40,6 +54,25 @@ static relopt_enum_elt_def compression_values[] = {
 	{"8x", QH_COMPRESSION_8X},
 	{"16x", QH_COMPRESSION_16X},
 	{"32x", QH_COMPRESSION_32X},
+	{"1", QH_COMPRESSION_1X},
+	{"2", QH_COMPRESSION_2X},
+	{"4", QH_COMPRESSION_4X},
+	{"8", QH_COMPRESSION_8X},
+	{"16", QH_COMPRESSION_16X},
+	{"32", QH_COMPRESSION_32X},
+	{NULL, 0}
+};
+
+/* A boolean that may be unset, which the server's own options are not. */
+static relopt_enum_elt_def rescore_values[] = {
+	{"on", QH_RESCORE_ON},
+	{"off", QH_RESCORE_OFF},
+	{"true", QH_RESCORE_ON},
+	{"false", QH_RESCORE_OFF},
+	{"yes", QH_RESCORE_ON},
+	{"no", QH_RESCORE_OFF},
+	{"1", QH_RESCORE_ON},
+	{"0", QH_RESCORE_OFF},
 	{NULL, 0}
 };
 
@@ -75,9 +108,17 @@ define_reloptions(void)
 					   AccessExclusiveLock);
 	add_enum_reloption(qhnsw_relopt_kind, "mode",
 					   "Codes with rescoring from the table, or full values in the index",
-					   mode_values, QH_MODE_ON_DISK,
+					   mode_values, QH_MODE_DEFAULT,
 					   gettext_noop("Valid values are \"on_disk\" and \"in_memory\"."),
 					   AccessExclusiveLock);
+	add_enum_reloption(qhnsw_relopt_kind, "rescore",
+					   "Reads the column to put rows into their exact order",
+					   rescore_values, QH_RESCORE_AUTO,
+					   gettext_noop("Valid values are \"on\" and \"off\"."),
+					   ShareUpdateExclusiveLock);
+	add_int_reloption(qhnsw_relopt_kind, "ef_search",
+					  "Number of candidates a search keeps",
+					  0, 1, QH_MAX_EF_SEARCH, ShareUpdateExclusiveLock);
 	add_real_reloption(qhnsw_relopt_kind, "oversample",
 					   "Candidates rescored for each row wanted",
 					   0, 1, 100, ShareUpdateExclusiveLock);
@@ -115,7 +156,7 @@ define_settings(void)
 {
 	DefineCustomIntVariable("qhnsw.ef_search",
 							"Sets the number of candidates a search keeps.",
-							"0 takes it from target_recall.", &qhnsw_ef_search,
+							"0 takes the index's own, or takes it from target_recall.", &qhnsw_ef_search,
 							0, 0, QH_MAX_EF_SEARCH, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("qhnsw.target_recall",
 							 "Sets the share of the nearest rows that scans are to find.",
@@ -125,10 +166,10 @@ define_settings(void)
 							 "Sets how many candidates are rescored for each row wanted.",
 							 "0 takes the index's own.", &qhnsw_oversample,
 							 0, 0, 100, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("qhnsw.rescore",
+	DefineCustomEnumVariable("qhnsw.rescore",
 							 "Reads the column to put rows into their exact order.",
-							 "If off, rows come in the order of their codes.", &qhnsw_rescore,
-							 true, PGC_USERSET, 0, NULL, NULL, NULL);
+							 "If off, rows come in the order of their codes; auto takes the index's own.", &qhnsw_rescore,
+							 QH_RESCORE_AUTO, rescore_settings, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("qhnsw.iterative_scan",
 							 "Sets how a scan goes on when more rows are wanted than ef_search found.",
 							 NULL, &qhnsw_iterative_scan,
@@ -168,6 +209,8 @@ qhnswoptions(Datum reloptions, bool validate)
 		{"ef_construction", RELOPT_TYPE_INT, offsetof(QhOptions, ef_construction)},
 		{"compression", RELOPT_TYPE_ENUM, offsetof(QhOptions, compression)},
 		{"mode", RELOPT_TYPE_ENUM, offsetof(QhOptions, mode)},
+		{"rescore", RELOPT_TYPE_ENUM, offsetof(QhOptions, rescore)},
+		{"ef_search", RELOPT_TYPE_INT, offsetof(QhOptions, ef_search)},
 		{"oversample", RELOPT_TYPE_REAL, offsetof(QhOptions, oversample)},
 		{"refine", RELOPT_TYPE_ENUM, offsetof(QhOptions, refine)},
 		{"hub_fraction", RELOPT_TYPE_REAL, offsetof(QhOptions, hub_fraction)},
@@ -239,6 +282,41 @@ qh_option_refine_nbits(Relation index)
 	return options ? options->refine : 0;
 }
 
+/*
+ * In memory, the codes are what rows are ordered by: but not those of an index that was given
+ * this mode and has the narrower codes of another, before it is built anew.  Halves stand for
+ * floats that are too many for a page.
+ */
+bool
+qh_option_rescore(Relation index, const QhColumn *column, int code_nbits)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	if (column->kind == QV_CODE_BITS)
+		return false;
+	if (qhnsw_rescore != QH_RESCORE_AUTO)
+		return qhnsw_rescore == QH_RESCORE_ON;
+	if (options == NULL)
+		return true;
+	if (options->rescore != QH_RESCORE_AUTO)
+		return options->rescore == QH_RESCORE_ON;
+	return options->mode != QH_MODE_IN_MEMORY ||
+		code_nbits < Min(qh_option_code_nbits(index, column), 16);
+}
+
+int
+qh_option_ef_search(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	if (qhnsw_ef_search > 0)
+		return qhnsw_ef_search;
+	/* a setting that asks for recall overrides an effort that the index states */
+	if (qhnsw_target_recall > 0 || options == NULL)
+		return 0;
+	return options->ef_search;
+}
+
 /* The defaults: 3.0 for 32x, 2.0 for 16x and 8x, 1.0 else.  doc/decisions/0030. */
 double
 qh_option_oversample(Relation index, int code_nbits)
@@ -270,24 +348,31 @@ qh_option_target_recall(Relation index)
 	return options ? options->target_recall : 0;
 }
 
+/* What says how values become codes, or how codes are made up for, is nothing to say of bits. */
+static void
+refuse_for_bits(const QhColumn *column, const QhOptions *options)
+{
+	const char *name = options->compression != QH_COMPRESSION_DEFAULT ? "compression" :
+		options->mode != QH_MODE_DEFAULT ? "mode" :
+		options->rescore != QH_RESCORE_AUTO ? "rescore" :
+		options->refine != 0 ? "refine" : NULL;
+
+	if (name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("storage parameter \"%s\" does not apply to type %s", name, column->type_name),
+				 errdetail("Its codes are the values themselves.")));
+}
+
 uint32
 qh_option_check(Relation index, const QhColumn *column)
 {
 	QhOptions  *options = (QhOptions *) index->rd_options;
 	uint32		typed = column->typmod_ndims(TupleDescAttr(RelationGetDescr(index), 0)->atttypmod);
 	uint32		dims = options ? options->dims : 0;
-	int			compression = options ? options->compression : QH_COMPRESSION_DEFAULT;
 
-	if (!column->compressible && compression != QH_COMPRESSION_DEFAULT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("storage parameter \"compression\" applies only to float columns, not to type %s",
-						column->type_name)));
-	if (column->kind == QV_CODE_BITS && qh_option_refine_nbits(index) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("storage parameter \"refine\" does not apply to type %s", column->type_name),
-				 errdetail("Its codes are the values themselves.")));
+	if (column->kind == QV_CODE_BITS && options != NULL)
+		refuse_for_bits(column, options);
 	if (qh_option_m_low(index) > 2 * qh_option_m(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

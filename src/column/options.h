@@ -24,9 +24,17 @@ typedef enum QhCompression
 
 typedef enum QhMode
 {
+	QH_MODE_DEFAULT,			/* as on_disk */
 	QH_MODE_ON_DISK,
 	QH_MODE_IN_MEMORY
 } QhMode;
+
+typedef enum QhRescore
+{
+	QH_RESCORE_AUTO,			/* unset: by the index, or there by its mode */
+	QH_RESCORE_ON,
+	QH_RESCORE_OFF
+} QhRescore;
 
 typedef struct QhOptions
 {
@@ -35,6 +43,8 @@ typedef struct QhOptions
 	int			ef_construction;
 	int			compression;	/* QhCompression */
 	int			mode;			/* QhMode */
+	int			rescore;		/* QhRescore */
+	int			ef_search;		/* 0 = by the recall wanted */
 	double		oversample;		/* 0 = by compression */
 	int			refine;			/* bits a dimension of the finer code, 0 = none */
 	double		hub_fraction;	/* 0 = no graph of low storage */
@@ -58,10 +68,10 @@ typedef enum QhIterativeScan
 	QH_ITERATIVE_STRICT
 } QhIterativeScan;
 
-extern int	qhnsw_ef_search;	/* 0 = by the recall wanted; effort.c */
+extern int	qhnsw_ef_search;	/* 0 = the index's own, or by the recall wanted; effort.c */
 extern double qhnsw_target_recall;	/* 0 = the index's own */
 extern double qhnsw_oversample;
-extern bool qhnsw_rescore;
+extern int	qhnsw_rescore;		/* QhRescore */
 extern int	qhnsw_iterative_scan;
 extern int	qhnsw_max_scan_tuples;
 extern double qhnsw_scan_mem_multiplier;
@@ -80,6 +90,13 @@ extern int	qh_option_m_low(Relation index);
 /* Bits a dimension of the code that searches walk by, and of the finer one (0 = none). */
 extern int	qh_option_code_nbits(Relation index, const QhColumn *column);
 extern int	qh_option_refine_nbits(Relation index);
+/*
+ * Are rows put into the order of the column's values?  By the setting, else the index's option,
+ * else its mode; never where codes of so many bits are the values.
+ */
+extern bool qh_option_rescore(Relation index, const QhColumn *column, int code_nbits);
+/* The setting, else the index's option unless the setting asks for recall; 0 = neither says it. */
+extern int	qh_option_ef_search(Relation index);
 /* The setting, else the index's option, else the default for codes of so many bits. */
 extern double qh_option_oversample(Relation index, int code_nbits);
 /* Does the setting or the index's option say it? */

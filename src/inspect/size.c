@@ -37,21 +37,15 @@ refuse_number(const char *name, int64 value, int64 max)
 						name, (long long) max, (long long) value)));
 }
 
-/*
- * Is it a float column, of which the codes are made by quantizing, or one that holds codes
- * already?
- */
-static bool
-is_float_type(const char *type)
+static void
+check_type(const char *type)
 {
-	static const char *const floats[] = {"real[]", "vector", "halfvec"};
+	static const char *const types[] = {"real[]", "vector", "halfvec", "qvec8", "bitvec"};
 
-	for (int i = 0; i < (int) lengthof(floats); i++)
-		if (strcmp(type, floats[i]) == 0)
-			return true;
-	if (strcmp(type, "bitvec") != 0 && strcmp(type, "qvec8") != 0)
-		refuse("type", type, "\"real[]\", \"bitvec\", \"qvec8\", \"vector\" and \"halfvec\"");
-	return false;
+	for (int i = 0; i < (int) lengthof(types); i++)
+		if (strcmp(type, types[i]) == 0)
+			return;
+	refuse("type", type, "\"real[]\", \"bitvec\", \"qvec8\", \"vector\" and \"halfvec\"");
 }
 
 /* Bits a dimension of the code that the graph is walked with. */
@@ -59,9 +53,10 @@ static int
 compression_nbits(const char *compression)
 {
 	static const char *const names[] = {"32x", "16x", "8x", "4x", "2x", "1x"};
+	static const char *const numbers[] = {"32", "16", "8", "4", "2", "1"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
-		if (strcmp(compression, names[i]) == 0)
+		if (strcmp(compression, names[i]) == 0 || strcmp(compression, numbers[i]) == 0)
 			return 1 << i;
 	refuse("compression", compression, "\"1x\", \"2x\", \"4x\", \"8x\", \"16x\" and \"32x\"");
 	return 0;
@@ -95,10 +90,10 @@ choose_codes(QhMeta meta, const char *type, const char *compression, const char 
 	meta->code_kind = bits ? QV_CODE_BITS : QV_CODE_RABITQ;
 	meta->metric = bits ? QV_METRIC_HAMMING : QV_METRIC_COSINE;
 	meta->code_nbits = compression_nbits(compression);
-	if (!is_float_type(type) && meta->code_nbits != 1)
+	if (bits && meta->code_nbits != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("compression applies only to float columns, not to type %s", type)));
+				 errmsg("compression does not apply to type %s, whose codes are exact", type)));
 	meta->refine_nbits = refine_nbits(refine);
 	if (bits && meta->refine_nbits != 0)
 		ereport(ERROR,
@@ -192,7 +187,7 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rows must not be negative, not %lld", (long long) nrows)));
-	(void) is_float_type(type);
+	check_type(type);
 	refuse_number("dims", ndims, strcmp(type, "bitvec") == 0 ? QV_BITS_MAX_NDIMS : QV_RABITQ_MAX_NDIMS);
 	if (m < QH_MIN_M || m > QH_MAX_M)
 		ereport(ERROR,

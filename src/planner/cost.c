@@ -49,6 +49,8 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		per_fetch;
 	double		nrescored;
 	double		oversample;
+	int			code_nbits;
+	int			ef;
 	const QhColumn *column;
 	Cost		per_row;
 	QualCost	expression;
@@ -68,13 +70,14 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	index = index_open(info->indexoid, NoLock);
 	column = qh_column(index);
 	oversample = 0;
-	if (column->kind != QV_CODE_BITS && qhnsw_rescore)
-		oversample = qh_option_refine_nbits(index) != 0 ? 1 :
-			qh_option_oversample(index, qh_option_code_nbits(index, column));
+	code_nbits = qh_option_code_nbits(index, column);
+	if (qh_option_rescore(index, column, code_nbits))
+		oversample = qh_option_refine_nbits(index) != 0 ? 1 : qh_option_oversample(index, code_nbits);
+	ef = qh_effort_planned(index);
 	index_close(index, NoLock);
 
 	per_code = cpu_operator_cost + UNCACHED * random_page_cost;
-	ncodes = Min(CODES_PER_EF * qh_effort_planned(), ntuples);
+	ncodes = Min(CODES_PER_EF * ef, ntuples);
 	if (qhnsw_flat)
 	{
 		ncodes = ntuples;

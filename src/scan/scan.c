@@ -264,8 +264,8 @@ reset_query(QhScan *scan)
 	qh_queue_init(&q->late, scan->query_cxt, qh_scan_memory(QH_LATE_MEMORY));
 
 	q->rescore_codes = scan->column->metric == QV_METRIC_JACCARD;
-	q->rescore = scan->column->kind != QV_CODE_BITS && qhnsw_rescore;
 	q->ix = qh_index_acquire(index, scan->query_cxt);
+	q->rescore = qh_option_rescore(index, scan->column, q->ix->meta.code_nbits);
 	effort = qh_forced != NULL ? qh_forced->effort :
 		qh_effort(index, &q->ix->curve, q->ix->meta.code_nbits);
 	q->hides = qh_forced != NULL && qh_forced->hides;
