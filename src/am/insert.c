@@ -62,6 +62,7 @@ typedef struct QhInsert
 	QhRelStore	rs;
 	QhAlloc		alloc;
 	QhIndex    *ix;
+	const void *value;			/* that it was encoded from */
 	const QhCode *code;
 	QhCode		same[MAX_SAME_CODES];	/* codes of the value, *code first */
 	int			nsame;
@@ -314,6 +315,29 @@ link_back(QhInsert *ins)
 	}
 }
 
+/* Distances of candidates are estimates: those of values that are known take their places. */
+static void
+measure_candidates(QhInsert *ins)
+{
+	const uint8 *value;
+	QhNode	   *nodes;
+	float	   *dist;
+
+	if (ins->rs.values == NULL)
+		return;
+	value = qh_pair_values_encode(ins->rs.values, ins->value);
+	nodes = palloc(sizeof(QhNode) * Max(ins->ncands, 1));
+	dist = palloc(sizeof(float) * Max(ins->ncands, 1));
+	for (int i = 0; i < ins->ncands; i++)
+	{
+		nodes[i] = ins->cands[i].node;
+		dist[i] = ins->cands[i].dist;
+	}
+	qh_measure_values(&ins->rs, value, nodes, ins->ncands, dist);
+	for (int i = 0; i < ins->ncands; i++)
+		ins->cands[i].dist = dist[i];
+}
+
 /* Make the node an entry point, unless there are limit of them already. */
 static bool
 add_entry(QhInsert *ins, uint32 limit)
@@ -345,10 +369,14 @@ insert_node(QhInsert *ins)
 	QhNode		neighbours[QH_MAX_M];
 	uint32		wanted;
 
+	measure_candidates(ins);
+
 	ins->nlinks = qh_pick_neighbours(&ins->alloc, &ins->rs.store, ins->cands, ins->ncands,
 									 ins->ix->meta.m, neighbours);
 	memset(ins->links, 0xFF, sizeof(ins->links));
 	ins->node = qh_slot_reserve(&ins->rs, ins->code);
+	if (ins->rs.values != NULL)
+		qh_pair_values_add(ins->rs.values, ins->node, ins->code->code);
 	ins->nlinks = qh_fit_links(&ins->rs.store.hubs, ins->rs.store.max_degree, ins->node, neighbours, ins->nlinks);
 	for (int i = 0; i < ins->nlinks; i++)
 		ins->links[i] = neighbours[i];
@@ -432,10 +460,12 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 
 	ins.ix = ix;
 	ins.alloc = qh_context_alloc(CurrentMemoryContext);
+	ins.value = value;
 	ins.code = code;
 	ins.tid = tid;
 	ins.origin = origin;
 	qh_relstore_init(&ins.rs, index, ix);
+	ins.rs.values = qh_pair_values(ix);
 	find_same_codes(&ins, value);
 	if (ins.origin != QH_ROW_NEW)
 		qh_code_map_expect(&ins.rs);

@@ -190,15 +190,48 @@ qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist)
 	score_slots(rs, QH_ARRAY_REFINE, nodes, n, dist);
 }
 
+/*
+ * Distances from a node to up to QH_PIN_BATCH others with the codes at ptrs: by their values, where these are known.  value is
+ * the node's.
+ */
+static void
+pair_batch(QhRelStore *rs, const uint8 *code, const uint8 *value, const QhNode *nodes, const uint8 **ptrs, int n, float *dist)
+{
+	const uint8 *values[QH_PIN_BATCH];
+	int			places[QH_PIN_BATCH];
+	float		found[QH_PIN_BATCH];
+	int			nvalues = 0;
+
+	Assert(n <= QH_PIN_BATCH);
+	for (int i = 0; value != NULL && i < n; i++)
+	{
+		values[nvalues] = qh_pair_values_find(rs->values, nodes[i], ptrs[i]);
+		places[nvalues] = i;
+		nvalues += values[nvalues] != NULL;
+	}
+	if (nvalues < n)
+		qv_codec_pair(rs->ix->codec, code, ptrs, n, dist);
+	if (nvalues == 0)
+		return;
+	qv_pair_distances(qh_pair_values_codec(rs->values), QV_PAIR_DISTANCE, value, values, nvalues, found);
+	for (int i = 0; i < nvalues; i++)
+		dist[places[i]] = found[i];
+}
+
 void
 qh_store_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *dist)
 {
 	QhRelStore *rs = (QhRelStore *) store;
 	uint8		code[QH_PAGE_NBYTES];
+	const uint8 *value = NULL;
 
 	CHECK_FOR_INTERRUPTS();
 	if (!qh_read_code(rs, node, code))
 		memset(code, 0, rs->ix->code_nbytes);
+	else if (rs->values != NULL)
+		value = qh_pair_values_find(rs->values, node, code);
+	for (int i = 0; value != NULL && i < n; i++)
+		qh_pair_values_prefetch(rs->values, nodes[i]);
 	qh_read_ahead_if_cold(rs, QH_ARRAY_CODE, nodes, n);
 	for (int done = 0; done < n; done += QH_PIN_BATCH)
 	{
@@ -209,7 +242,7 @@ qh_store_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 
 		find_slots(rs, QH_ARRAY_CODE, nodes + done, batch, &places);
 		pin_codes(rs, QH_ARRAY_CODE, nodes + done, batch, bufs, ptrs);
-		qv_codec_pair(rs->ix->codec, code, ptrs, batch, dist + done);
+		pair_batch(rs, code, value, nodes + done, ptrs, batch, dist + done);
 		unpin_codes(bufs, batch, dist + done);
 	}
 }
@@ -238,4 +271,22 @@ bool
 qh_read_refine(QhRelStore *rs, QhNode node, uint8 *code)
 {
 	return copy_code(rs, QH_ARRAY_REFINE, node, rs->ix->refine_nbytes, code);
+}
+
+void
+qh_measure_values(QhRelStore *rs, const uint8 *value, const QhNode *nodes, int n, float *dist)
+{
+	for (int i = 0; i < n; i++)
+		qh_pair_values_prefetch(rs->values, nodes[i]);
+	for (int i = 0; i < n; i++)
+	{
+		uint8		code[QH_PAGE_NBYTES];
+		const uint8 *other;
+
+		if (!qh_read_code(rs, nodes[i], code))
+			continue;
+		other = qh_pair_values_find(rs->values, nodes[i], code);
+		if (other != NULL)
+			qv_pair_distances(qh_pair_values_codec(rs->values), QV_PAIR_DISTANCE, value, &other, 1, dist + i);
+	}
 }

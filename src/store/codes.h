@@ -26,6 +26,11 @@ extern void qh_score_codes(QhRelStore *rs, const QhNode *nodes, int n, float *di
 /* The same of rs->refine_query and the finer codes. */
 extern void qh_score_refine(QhRelStore *rs, const QhNode *nodes, int n, float *dist);
 
+/*
+ * Distances of a value, encoded for pairs, to those of n nodes whose values are known; dist stays as it is for the others.
+ */
+extern void qh_measure_values(QhRelStore *rs, const uint8 *value, const QhNode *nodes, int n, float *dist);
+
 /* score(), fetch(), score_fetched() and pair() of the graph's store. */
 extern void qh_store_score(QhStore *store, const QhNode *nodes, int n, float *dist);
 extern void qh_store_fetch(QhStore *store, int place, const QhNode *nodes, int n);

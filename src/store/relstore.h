@@ -10,6 +10,7 @@
 #include "storage/buf_internals.h"
 #include "store/index_cache.h"
 #include "store/page.h"
+#include "store/pair_values.h"
 
 /* Blocks asked for lately that are remembered: a hop's, and the links of those that come next. */
 #define QH_ASKED_MAX		64
@@ -35,6 +36,7 @@ typedef struct QhRelStore
 	QhIndex    *ix;				/* meta.ndims > 0 */
 	const QvQuery *query;		/* what score() measures from */
 	const QvQuery *refine_query;	/* what qh_score_refine() measures from */
+	QhPairValues *values;		/* what pair() goes by where it can, or NULL */
 	BufferAccessStrategy strategy;	/* buffers for pages that are not in shared buffers (sweep.c), or NULL */
 	bool		in_recovery;	/* replay may be filling a page (UNPINNED.md, "Standby") */
 
