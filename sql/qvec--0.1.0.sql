@@ -1734,7 +1734,7 @@ CREATE FUNCTION qhnsw_last_scan(
     OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
     OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint,
     OUT finer_codes_scored bigint, OUT reads_ahead bigint, OUT values_recomputed bigint, OUT fetch_batches bigint,
-    OUT rows_filtered bigint, OUT values_read bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision)
+    OUT rows_filtered bigint, OUT values_read bigint, OUT batch_calls bigint, OUT values_batched bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';

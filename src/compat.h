@@ -158,11 +158,13 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_disable_path(path) ((void) (path))
 #endif
 
-/* One ownership check for all kinds of objects since version 16; needs utils/acl.h. */
+/* One check of ownership, and one of privileges, for all kinds of objects since version 16; needs utils/acl.h. */
 #if PG_VERSION_NUM >= 160000
 #define qh_owns_relation(relid) object_ownercheck(RelationRelationId, relid, GetUserId())
+#define qh_function_aclcheck(function) object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE)
 #else
 #define qh_owns_relation(relid) pg_class_ownercheck(relid, GetUserId())
+#define qh_function_aclcheck(function) pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
 #endif
 
 /* Maintenance runs other people's functions under a search path of its own since version 17; needs utils/guc.h. */

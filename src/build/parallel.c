@@ -14,6 +14,8 @@
 #include "access/xact.h"
 #include "build/shards.h"
 #include "catalog/index.h"
+#include "catalog/pg_proc.h"
+#include "column/batch_function.h"
 #include "compat.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
@@ -23,6 +25,7 @@
 #include "storage/latch.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -72,7 +75,17 @@ qh_parallel_workers(const QhBuild *build)
 	 * looks at the table's size and its parallel_workers, at maintenance_work_mem, and whether
 	 * expressions are safe
 	 */
-	return qh_planned_workers(build->heap, build->index, build->info);
+	int			nworkers = qh_planned_workers(build->heap, build->index, build->info);
+	QhBatchFunction function;
+
+	/* of the function that is called in the expression's place the server knows nothing */
+	if (nworkers > 0 && qh_option_batch_function(build->index) != NULL)
+	{
+		qh_batch_function(build->index, &function);
+		if (func_parallel(function.function) != PROPARALLEL_SAFE)
+			return 0;
+	}
+	return nworkers;
 }
 
 /* ---- every participant ---- */

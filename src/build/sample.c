@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/tableam.h"
+#include "build/batched_scan.h"
 #include "build/build.h"
 #include "codec/training.h"
 #include "common/pg_prng.h"
@@ -53,9 +54,11 @@ sample_blocks(Sampling *sampling, uint64 seed, IndexBuildCallback callback)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(build->heap);
 	uint32		nstretches = Min(nblocks, SAMPLE_NBLOCKS);
 	uint32		order[SAMPLE_NBLOCKS];
+	QhBatchedScan rows = {build->heap, build->index, build->info, callback, sampling, &build->meta.ndims};
 	pg_prng_state prng;
 
 	pg_prng_seed(&prng, seed);
+	qh_batched_begin(&rows);
 
 	/*
 	 * One block of each of as many equal stretches of the table.  The stretches come in random
@@ -68,17 +71,17 @@ sample_blocks(Sampling *sampling, uint64 seed, IndexBuildCallback callback)
 		order[i] = order[j];
 		order[j] = i;
 	}
-	for (uint32 i = 0; i < nstretches && sampling->ntaken < sampling->nwanted; i++)
+	for (uint32 i = 0; i < nstretches && sampling->ntaken + qh_batched_pending(&rows) < sampling->nwanted; i++)
 	{
 		BlockNumber from = (BlockNumber) ((uint64) nblocks * order[i] / nstretches);
 		BlockNumber to = (BlockNumber) ((uint64) nblocks * (order[i] + 1) / nstretches);
 		BlockNumber blkno = (BlockNumber) pg_prng_uint64_range(&prng, from, to - 1);
 
 		CHECK_FOR_INTERRUPTS();
-		table_index_build_range_scan(build->heap, build->index, build->info, false, false, false,
-									 blkno, 1, callback, sampling, NULL);
+		qh_batched_block(&rows, blkno);
 		sampling->nblocks++;
 	}
+	qh_batched_end(&rows);
 }
 
 /* ---- centroid and centres ---- */

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
+#include "build/batched_scan.h"
 #include "build/build.h"
 #include "build/dedup_codes.h"
 #include "build/shards.h"
@@ -93,6 +94,11 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 double
 qh_build_scan(QhBuild *build, TableScanDesc scan)
 {
-	return table_index_build_scan(build->heap, build->index, build->info, true, !build->worker,
-								  build_row, build, scan);
+	QhBatchedScan rows = {build->heap, build->index, build->info, build_row, build, &build->meta.ndims};
+	double		ntuples;
+
+	qh_batched_begin(&rows);
+	ntuples = qh_batched_table(&rows, true, !build->worker, scan);
+	qh_batched_end(&rows);
+	return ntuples;
 }

@@ -11,6 +11,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "calibrate/calibrate.h"
+#include "column/batch.h"
 #include "column/column.h"
 #include "column/effort.h"
 #include "executor/tuptable.h"
@@ -46,6 +47,7 @@ typedef struct QhMeasure
 	MemoryContext row_cxt;		/* reset after each row */
 	IndexFetchTableData *fetch;
 	IndexScanDesc scan;
+	QhBatch    *batch;			/* rows whose values are computed together; NULL where each is alone */
 
 	QhQuery    *queries;
 	int			nqueries;
@@ -65,8 +67,14 @@ extern void qh_measure_end(QhMeasure *measure);
 extern double qh_measure_elapsed(const QhMeasure *measure);
 /* Is this share of the time over? */
 extern bool qh_measure_is_over(const QhMeasure *measure, double share);
-/* The indexed value of the row in the slot, in row_cxt; false if it is not indexed. */
-extern bool qh_measure_value(QhMeasure *measure, Datum *value);
+/* What is done with the indexed value of a row; in row_cxt, in which it lies. */
+typedef void (*QhMeasureCallback) (QhMeasure *measure, const ItemPointerData *version, Datum value, void *arg);
+/*
+ * Call back with the indexed value of the row in the slot, if it is indexed: now, or when the values
+ * of others are computed.  And with those that wait for it.
+ */
+extern void qh_measure_take(QhMeasure *measure, QhMeasureCallback callback, void *arg);
+extern void qh_measure_take_waiting(QhMeasure *measure, QhMeasureCallback callback, void *arg);
 /* Put the row that a row pointer of the index leads to into the slot; false if there is none. */
 extern bool qh_measure_fetch(QhMeasure *measure, const ItemPointerData *tid);
 extern double qh_measure_distance(QhMeasure *measure, Datum value, const QhQuery *query);

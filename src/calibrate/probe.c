@@ -34,23 +34,35 @@ set_key(QhMeasure *measure, const QhQuery *query, ScanKeyData *key)
 	key->sk_argument = query->value;
 }
 
-/* The distance of the row that the scan gave; false if it is none, or the query's own. */
+/* What a scan has found. */
+typedef struct Found
+{
+	const QhQuery *query;
+	double	   *dist;
+	int			n;
+} Found;
+
+static void
+add_distance(QhMeasure *measure, const ItemPointerData *version, Datum value, void *arg)
+{
+	Found	   *found = (Found *) arg;
+
+	found->dist[found->n++] = qh_measure_distance(measure, value, found->query);
+}
+
+/* Take the row that the scan gave; false if it is none, or the query's own. */
 static bool
-row_distance(QhMeasure *measure, const QhQuery *query, double *dist)
+take_row(QhMeasure *measure, Found *found)
 {
 	ItemPointer tid = &measure->scan->xs_heaptid;
-	bool		counts = false;
-	Datum		value;
+	bool		counts;
 
-	if (ItemPointerIsValid(&query->tid) && ItemPointerEquals(tid, (ItemPointer) &query->tid))
+	if (ItemPointerIsValid(&found->query->tid) && ItemPointerEquals(tid, (ItemPointer) &found->query->tid))
 		return false;
-	if (qh_measure_fetch(measure, tid) && qh_measure_value(measure, &value))
-	{
-		*dist = qh_measure_distance(measure, value, query);
-		counts = true;
-	}
+	counts = qh_measure_fetch(measure, tid);
+	if (counts)
+		qh_measure_take(measure, add_distance, found);
 	ExecClearTuple(measure->slot);
-	ResetPerTupleExprContext(measure->estate);
 	return counts;
 }
 
@@ -61,6 +73,7 @@ qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort,
 	int			nwanted = measure->drawn ? k + 1 : k;	/* the row itself is found, too */
 	QhForced	forced = {.effort = *effort, .wanted = nwanted, .hides = query->alone, .hidden = query->node};
 	ScanKeyData key;
+	Found		found = {query, dist};
 	int			n = 0;
 
 	/* as many candidates as for k rows, and the row itself */
@@ -74,10 +87,11 @@ qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort,
 		CHECK_FOR_INTERRUPTS();
 		if (!qhnswgettuple(measure->scan, ForwardScanDirection))
 			break;
-		n += row_distance(measure, query, &dist[n]);
+		n += take_row(measure, &found);
 	}
 	qh_forced = NULL;
-	return n;
+	qh_measure_take_waiting(measure, add_distance, &found);
+	return found.n;
 }
 
 static double

@@ -22,43 +22,51 @@
 /* Share of the time that may go by, for expressions may be dear. */
 #define DRAW_SHARE		0.1
 
-/* Add the row in the slot as a query, whose row pointer is tid. */
-static void
-add_query(QhMeasure *measure, const ItemPointerData *tid)
+/* Rows drawn, whose values may still have to be computed. */
+typedef struct Drawn
 {
-	QhQuery    *query = &measure->queries[measure->nqueries];
-	Datum		value;
+	QhQuery    *rows;
+	int			n;
+	int			ntaken;			/* of these, such as are queries or are none */
+} Drawn;
+
+/* A row drawn is a query. */
+static void
+add_query(QhMeasure *measure, const ItemPointerData *version, Datum value, void *arg)
+{
+	Drawn	   *drawn = (Drawn *) arg;
+	QhQuery    *query = &measure->queries[measure->nqueries++];
 	MemoryContext old;
 
-	if (!qh_measure_value(measure, &value))
-		return;
+	/* values come in the order in which rows were drawn */
+	while (!ItemPointerEquals(&drawn->rows[drawn->ntaken].version, (ItemPointer) version))
+		drawn->ntaken++;
+	*query = drawn->rows[drawn->ntaken++];
 	old = MemoryContextSwitchTo(measure->cxt);
 	query->value = datumCopy(value, false, measure->typlen);
 	MemoryContextSwitchTo(old);
-	query->tid = *tid;
-	query->version = measure->slot->tts_tid;
-	measure->nqueries++;
 }
 
-/* The first rows of a node: one that the snapshot sees becomes a query. */
+/* Of a node's first rows draw one that the snapshot sees. */
 static void
-draw_from(QhMeasure *measure, QhRelStore *rs, QhNode node, QhRowList *list)
+draw_from(QhMeasure *measure, QhRelStore *rs, QhNode node, QhRowList *list, Drawn *drawn)
 {
-	int			before = measure->nqueries;
+	bool		found = false;
 
 	if (!qh_read_rows(rs, node, list, NULL))
 		return;
-	for (int i = 0; i < list->ntids && measure->nqueries == before; i++)
+	for (int i = 0; i < list->ntids && !found; i++)
 	{
-		if (qh_measure_fetch(measure, &list->tids[i]))
-			add_query(measure, &list->tids[i]);
-		if (measure->nqueries > before)
+		found = qh_measure_fetch(measure, &list->tids[i]);
+		if (found)
 		{
-			measure->queries[before].alone = list->ntids == 1;
-			measure->queries[before].node = node;
+			drawn->rows[drawn->n++] = (QhQuery) {
+				.tid = list->tids[i], .version = measure->slot->tts_tid,
+				.alone = list->ntids == 1, .node = node
+			};
+			qh_measure_take(measure, add_query, drawn);
 		}
 		ExecClearTuple(measure->slot);
-		ResetPerTupleExprContext(measure->estate);
 	}
 	qh_drop_rows(list);
 }
@@ -69,6 +77,7 @@ qh_measure_draw(QhMeasure *measure)
 	int			nwanted = measure->what->nwanted;
 	QhRelStore	rs;
 	QhRowList	list = {.cxt = measure->cxt};
+	Drawn		drawn = {0};
 	uint64		nslots;
 	uint32		nstretches;
 	uint32		order[QH_CALIBRATE_NQUERIES * SLOTS_PER_QUERY];
@@ -91,14 +100,16 @@ qh_measure_draw(QhMeasure *measure)
 	}
 	measure->drawn = true;
 	measure->queries = MemoryContextAllocZero(measure->cxt, sizeof(QhQuery) * nwanted);
-	for (uint32 i = 0; i < nstretches && measure->nqueries < nwanted; i++)
+	drawn.rows = MemoryContextAllocZero(measure->cxt, sizeof(QhQuery) * nwanted);
+	for (uint32 i = 0; i < nstretches && drawn.n < nwanted; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		draw_from(measure, &rs, (QhNode) pg_prng_uint64_range(&prng, nslots * order[i] / nstretches,
-															  nslots * (order[i] + 1) / nstretches - 1), &list);
+															  nslots * (order[i] + 1) / nstretches - 1), &list, &drawn);
 		if (qh_measure_is_over(measure, DRAW_SHARE))
 			break;
 	}
+	qh_measure_take_waiting(measure, add_query, &drawn);
 	if (measure->nqueries > 0)
 		measure->row_ms = (qh_measure_elapsed(measure) - before) / measure->nqueries;
 }

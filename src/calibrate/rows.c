@@ -78,11 +78,14 @@ qh_measure_begin(QhMeasure *measure, const QhCalibration *what)
 	GetPerTupleExprContext(measure->estate)->ecxt_scantuple = measure->slot;
 	measure->fetch = qh_table_index_fetch_begin(what->heap);
 	measure->scan = begin_scan(measure);
+	measure->batch = qh_batch_begin(what->index, measure->info);
 }
 
 void
 qh_measure_end(QhMeasure *measure)
 {
+	if (measure->batch != NULL)
+		qh_batch_end(measure->batch);
 	qhnswendscan(measure->scan);
 	IndexScanEnd(measure->scan);
 	table_index_fetch_end(measure->fetch);
@@ -107,26 +110,55 @@ qh_measure_is_over(const QhMeasure *measure, double share)
 	return measure->what->max_ms > 0 && qh_measure_elapsed(measure) > share * measure->what->max_ms;
 }
 
-bool
-qh_measure_value(QhMeasure *measure, Datum *value)
+/* Call back if the value is indexed. */
+static void
+take_value(QhMeasure *measure, const QhBatchRow *row, QhMeasureCallback callback, void *arg)
 {
 	MemoryContext old = MemoryContextSwitchTo(measure->row_cxt);
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
-	bool		indexed = false;
+	Datum		value = row->values[0];
 	QhValue		read;
 
-	FormIndexDatum(measure->info, measure->slot, measure->estate, values, isnull);
-	if (!isnull[0])
+	if (!row->isnull[0])
 	{
 		if (measure->typlen == -1)
-			values[0] = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
-		*value = values[0];
-		qh_column_read(measure->column, values[0], &read);
-		indexed = qh_column_indexable(measure->column, &read, measure->ix->meta.ndims);
+			value = PointerGetDatum(PG_DETOAST_DATUM(value));
+		qh_column_read(measure->column, value, &read);
+		if (qh_column_indexable(measure->column, &read, measure->ix->meta.ndims))
+			callback(measure, &row->tid, value, arg);
 	}
 	MemoryContextSwitchTo(old);
-	return indexed;
+	ResetPerTupleExprContext(measure->estate);
+}
+
+void
+qh_measure_take_waiting(QhMeasure *measure, QhMeasureCallback callback, void *arg)
+{
+	QhBatch    *batch = measure->batch;
+
+	if (batch == NULL || batch->n == 0)
+		return;
+	qh_batch_compute(batch, measure->ix->meta.ndims);
+	for (int i = 0; i < batch->n; i++)
+		take_value(measure, &batch->rows[i], callback, arg);
+	qh_batch_clear(batch);
+}
+
+void
+qh_measure_take(QhMeasure *measure, QhMeasureCallback callback, void *arg)
+{
+	MemoryContext old = MemoryContextSwitchTo(measure->row_cxt);
+	QhBatch    *batch = measure->batch;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	QhBatchRow	row = {measure->slot->tts_tid, true, values, isnull};
+
+	FormIndexDatum(batch != NULL ? batch->info : measure->info, measure->slot, measure->estate, values, isnull);
+	MemoryContextSwitchTo(old);
+	if (batch == NULL)
+		take_value(measure, &row, callback, arg);
+	else if (qh_batch_add(batch, &row.tid, values, isnull, true))
+		qh_measure_take_waiting(measure, callback, arg);
+	ResetPerTupleExprContext(measure->estate);
 }
 
 bool

@@ -37,19 +37,15 @@
 
 /* ---- by the table ---- */
 
-/* The row in the slot, for all queries. */
+/* A row, for all queries. */
 static void
-offer_row(QhMeasure *measure)
+offer_row(QhMeasure *measure, const ItemPointerData *version, Datum value, void *arg)
 {
-	Datum		value;
-
-	if (!qh_measure_value(measure, &value))
-		return;
 	for (int i = 0; i < measure->nqueries; i++)
 	{
 		QhQuery    *query = &measure->queries[i];
 
-		if (!measure->drawn || !ItemPointerEquals(&query->version, &measure->slot->tts_tid))
+		if (!measure->drawn || !ItemPointerEquals(&query->version, (ItemPointer) version))
 			qh_nearest_offer(query->nearest, &query->nnearest, measure->what->k, qh_measure_distance(measure, value, query));
 	}
 }
@@ -80,11 +76,12 @@ read_table(QhMeasure *measure)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ExecQual(predicate, context))
-			offer_row(measure);
+			qh_measure_take(measure, offer_row, NULL);
 		ResetPerTupleExprContext(measure->estate);
 		if (++nrows == FORETOLD_NROWS)
 			keep_affordable(measure, nrows, qh_measure_elapsed(measure) - begun);
 	}
+	qh_measure_take_waiting(measure, offer_row, NULL);
 	ExecClearTuple(measure->slot);
 	table_endscan(scan);
 	return measure->nqueries >= measure->least;

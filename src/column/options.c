@@ -139,6 +139,12 @@ define_reloptions(void)
 	add_int_reloption(qhnsw_relopt_kind, "dims",
 					  "Dimension of the column, where neither its type nor its rows say",
 					  0, 1, 64000, AccessExclusiveLock);
+	add_string_reloption(qhnsw_relopt_kind, "batch_function",
+						 "Function that computes many values of the index's expression at once",
+						 NULL, NULL, ShareUpdateExclusiveLock);
+	add_int_reloption(qhnsw_relopt_kind, "batch_size",
+					  "Number of values that batch_function computes in one call, at most",
+					  0, 1, QH_MAX_BATCH_SIZE, ShareUpdateExclusiveLock);
 }
 
 static bool
@@ -217,6 +223,8 @@ qhnswoptions(Datum reloptions, bool validate)
 		{"m_low", RELOPT_TYPE_INT, offsetof(QhOptions, m_low)},
 		{"dims", RELOPT_TYPE_INT, offsetof(QhOptions, dims)},
 		{"target_recall", RELOPT_TYPE_REAL, offsetof(QhOptions, target_recall)},
+		{"batch_function", RELOPT_TYPE_STRING, offsetof(QhOptions, batch_function)},
+		{"batch_size", RELOPT_TYPE_INT, offsetof(QhOptions, batch_size)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, qhnsw_relopt_kind,
@@ -348,6 +356,22 @@ qh_option_target_recall(Relation index)
 	return options ? options->target_recall : 0;
 }
 
+const char *
+qh_option_batch_function(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	return options ? GET_STRING_RELOPTION(options, batch_function) : NULL;
+}
+
+int
+qh_option_batch_size(Relation index)
+{
+	QhOptions  *options = (QhOptions *) index->rd_options;
+
+	return options && options->batch_size > 0 ? options->batch_size : QH_DEFAULT_BATCH_SIZE;
+}
+
 /* What says how values become codes, or how codes are made up for, is nothing to say of bits. */
 static void
 refuse_for_bits(const QhColumn *column, const QhOptions *options)
@@ -378,6 +402,10 @@ qh_option_check(Relation index, const QhColumn *column)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("storage parameter \"m_low\" is %d, but lists of links take no more than %d words at m = %d",
 						qh_option_m_low(index), 2 * qh_option_m(index), qh_option_m(index))));
+	if (options && options->batch_size > 0 && qh_option_batch_function(index) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("storage parameter \"batch_size\" does nothing without \"batch_function\"")));
 	if (typed > 0 && dims > 0 && typed != dims)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -51,6 +51,8 @@ typedef struct QhOptions
 	int			m_low;			/* 0 = the default */
 	int			dims;			/* 0 = from the type or the first row */
 	double		target_recall;	/* 0 = the default, and no less effort than that without a curve */
+	int			batch_function; /* offset of a string, 0 = none */
+	int			batch_size;		/* 0 = the default */
 } QhOptions;
 
 #define QH_DEFAULT_M				16
@@ -60,6 +62,8 @@ typedef struct QhOptions
 #define QH_DEFAULT_TARGET_RECALL	0.95
 #define QH_MIN_TARGET_RECALL		0.5
 #define QH_MAX_TARGET_RECALL		0.999
+#define QH_DEFAULT_BATCH_SIZE		64
+#define QH_MAX_BATCH_SIZE			10000
 
 typedef enum QhIterativeScan
 {
@@ -103,6 +107,9 @@ extern double qh_option_oversample(Relation index, int code_nbits);
 extern bool qh_option_oversample_is_set(Relation index);
 /* Recall that the setting, or else the index's option, asks for; 0 = neither does. */
 extern double qh_option_target_recall(Relation index);
+/* The function that computes many values of the index's expression at once, NULL = none; and how many. */
+extern const char *qh_option_batch_function(Relation index);
+extern int	qh_option_batch_size(Relation index);
 /*
  * Check the options against the column; an error where they do not fit.  Returns the dimension
  * that they or the type state, 0 if none.

@@ -16,6 +16,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "am/am.h"
+#include "build/batched_scan.h"
 #include "catalog/index.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -389,6 +390,7 @@ check_heap(Check *check, Snapshot snapshot)
 {
 	IndexInfo  *info = BuildIndexInfo(check->index);
 	TableScanDesc scan = table_beginscan_strat(check->heap, snapshot, 0, NULL, true, true);
+	QhBatchedScan rows;
 
 	/* as amcheck does it: a plain snapshot, and no wait for other transactions */
 	info->ii_Concurrent = true;
@@ -396,7 +398,10 @@ check_heap(Check *check, Snapshot snapshot)
 	info->ii_ExclusionOps = NULL;
 	info->ii_ExclusionProcs = NULL;
 	info->ii_ExclusionStrats = NULL;
-	table_index_build_scan(check->heap, check->index, info, true, false, check_heap_row, check, scan);
+	rows = (QhBatchedScan) {check->heap, check->index, info, check_heap_row, check, &check->ix->meta.ndims};
+	qh_batched_begin(&rows);
+	(void) qh_batched_table(&rows, true, false, scan);
+	qh_batched_end(&rows);
 }
 
 /*

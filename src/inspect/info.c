@@ -338,6 +338,8 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	qh_named_row_set(&row, "fetch_batches", Int64GetDatum(qh_last_scan.nbatches));
 	qh_named_row_set(&row, "rows_filtered", Int64GetDatum(qh_last_scan.nfiltered));
 	qh_named_row_set(&row, "values_read", Int64GetDatum(qh_last_scan.nvalues));
+	qh_named_row_set(&row, "batch_calls", Int64GetDatum(qh_last_scan.ncalls));
+	qh_named_row_set(&row, "values_batched", Int64GetDatum(qh_last_scan.nbatched));
 	qh_named_row_set(&row, "ef_search", Int32GetDatum(qh_last_scan.ef));
 	qh_named_row_set(&row, "oversample", Float8GetDatum(qh_last_scan.oversample));
 	qh_named_row_set(&row, "limited", BoolGetDatum(qh_last_scan.limited));

@@ -14,6 +14,7 @@
 #include "am/am.h"
 #include "calibrate/nearest.h"
 #include "catalog/index.h"
+#include "column/batch.h"
 #include "common/pg_prng.h"
 #include "executor/executor.h"
 #include "funcapi.h"
@@ -69,50 +70,106 @@ typedef struct Recall
 	Sample	   *samples;
 	int			nsamples;
 	pg_prng_state prng;
+
+	QhBatch    *batch;			/* rows whose values are computed together; NULL where each is alone */
+	uint64	   *keys;			/* theirs */
+
+	const Sample *sample;		/* that is searched for, and what was found */
+	int			nfound;
 } Recall;
 
 /* ---- the table ---- */
 
-typedef void (*RowCallback) (Recall *recall);
+/* What is done with the value of a row: it may have been given a random key. */
+typedef void (*ValueCallback) (Recall *recall, Datum value, uint64 key);
 
-/* The indexed value of the row in the slot, in row_cxt; false if the row is not indexed. */
-static bool
-row_value(Recall *recall, Datum *value)
+/* Call back if the value is indexed; in row_cxt. */
+static void
+take_value(Recall *recall, Datum value, bool isnull, uint64 key, ValueCallback callback)
 {
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
 	QhValue		read;
 
-	FormIndexDatum(recall->info, recall->slot, recall->estate, values, isnull);
-	if (isnull[0])
-		return false;
+	if (isnull)
+		return;
 	if (recall->typlen == -1)
-		values[0] = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
-	*value = values[0];
-	qh_column_read(recall->column, values[0], &read);
-	return qh_column_indexable(recall->column, &read, 0);
+		value = PointerGetDatum(PG_DETOAST_DATUM(value));
+	qh_column_read(recall->column, value, &read);
+	if (qh_column_indexable(recall->column, &read, 0))
+		callback(recall, value, key);
 }
 
-/* Call back for each row of the table that the index is for. */
+/* Compute the values of the rows that wait. */
 static void
-each_row(Recall *recall, Snapshot snapshot, RowCallback callback)
+take_waiting(Recall *recall, ValueCallback callback)
 {
-	/* from the first block on: a synchronized scan would draw other rows each time */
-	TableScanDesc scan = table_beginscan_strat(recall->heap, snapshot, 0, NULL, true, false);
-	ExprContext *context = GetPerTupleExprContext(recall->estate);
+	QhBatch    *batch = recall->batch;
 
-	context->ecxt_scantuple = recall->slot;
-	while (table_scan_getnextslot(scan, ForwardScanDirection, recall->slot))
+	if (batch == NULL || batch->n == 0)
+		return;
+	qh_batch_compute(batch, 0);
+	for (int i = 0; i < batch->n; i++)
 	{
-		MemoryContext old;
+		MemoryContext old = MemoryContextSwitchTo(recall->row_cxt);
 
-		CHECK_FOR_INTERRUPTS();
-		old = MemoryContextSwitchTo(recall->row_cxt);
-		if (ExecQual(recall->predicate, context))
-			callback(recall);
+		take_value(recall, batch->rows[i].values[0], batch->rows[i].isnull[0], recall->keys[i], callback);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(recall->row_cxt);
 	}
+	qh_batch_clear(batch);
+}
+
+/* Call back with the indexed value of the row in the slot, now or when those of others are computed. */
+static void
+take_row(Recall *recall, uint64 key, ValueCallback callback)
+{
+	MemoryContext old = MemoryContextSwitchTo(recall->row_cxt);
+	QhBatch    *batch = recall->batch;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	bool		full = false;
+
+	FormIndexDatum(batch != NULL ? batch->info : recall->info, recall->slot, recall->estate, values, isnull);
+	if (batch == NULL)
+		take_value(recall, values[0], isnull[0], key, callback);
+	else
+	{
+		recall->keys[batch->n] = key;
+		full = qh_batch_add(batch, &recall->slot->tts_tid, values, isnull, true);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(recall->row_cxt);
+	if (full)
+		take_waiting(recall, callback);
+}
+
+static bool
+is_indexed(Recall *recall)
+{
+	MemoryContext old = MemoryContextSwitchTo(recall->row_cxt);
+	bool		indexed = ExecQual(recall->predicate, GetPerTupleExprContext(recall->estate));
+
+	MemoryContextSwitchTo(old);
+	return indexed;
+}
+
+/* Call back for each row of the table that the index is for, and that wants() does not leave out. */
+static void
+each_row(Recall *recall, Snapshot snapshot, bool (*wants) (Recall *recall, uint64 *key), ValueCallback callback)
+{
+	/* from the first block on: a synchronized scan would draw other rows each time */
+	TableScanDesc scan = table_beginscan_strat(recall->heap, snapshot, 0, NULL, true, false);
+
+	GetPerTupleExprContext(recall->estate)->ecxt_scantuple = recall->slot;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, recall->slot))
+	{
+		uint64		key = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_indexed(recall) && wants(recall, &key))
+			take_row(recall, key, callback);
+		MemoryContextReset(recall->row_cxt);
+	}
+	take_waiting(recall, callback);
 	table_endscan(scan);
 }
 
@@ -127,23 +184,33 @@ compare_keys(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 	return x < y ? -1 : x > y;
 }
 
+static bool
+is_drawn(const Recall *recall, uint64 key)
+{
+	return recall->nsamples < recall->max_samples ||
+		key < pairingheap_container(Sample, node, pairingheap_first(recall->queue))->key;
+}
+
 /*
  * Keep the rows with the smallest of random keys: every row has the same chance, and the value
  * (an expression may be dear) is looked at only where the key is small enough.
  */
-static void
-draw(Recall *recall)
+static bool
+draw(Recall *recall, uint64 *key)
 {
-	uint64		key = pg_prng_uint64(&recall->prng);
-	bool		full = recall->nsamples == recall->max_samples;
-	Sample	   *sample;
-	Datum		value;
+	*key = pg_prng_uint64(&recall->prng);
+	return is_drawn(recall, *key);
+}
 
-	if (full && key >= pairingheap_container(Sample, node, pairingheap_first(recall->queue))->key)
+static void
+keep(Recall *recall, Datum value, uint64 key)
+{
+	Sample	   *sample;
+
+	/* others may have come between */
+	if (!is_drawn(recall, key))
 		return;
-	if (!row_value(recall, &value))
-		return;
-	if (full)
+	if (recall->nsamples == recall->max_samples)
 	{
 		sample = pairingheap_container(Sample, node, pairingheap_remove_first(recall->queue));
 		pfree(DatumGetPointer(sample->value));
@@ -165,13 +232,15 @@ distance_to(Recall *recall, Datum value, const Sample *sample)
 	return DatumGetFloat8(FunctionCall2Coll(&recall->distance, recall->collation, value, sample->value));
 }
 
-static void
-measure(Recall *recall)
+static bool
+want_all(Recall *recall, uint64 *key)
 {
-	Datum		value;
+	return true;
+}
 
-	if (!row_value(recall, &value))
-		return;
+static void
+measure(Recall *recall, Datum value, uint64 key)
+{
 	for (int i = 0; i < recall->nsamples; i++)
 	{
 		if ((i & 255) == 255)
@@ -183,16 +252,22 @@ measure(Recall *recall)
 
 /* ---- the index ---- */
 
-/*
- * How many of the first k rows of a scan are no farther than the k-th nearest: rows as far as
- * that one may take each other's place.
- */
+/* Rows as far as the k-th nearest may take each other's place. */
+static void
+count(Recall *recall, Datum value, uint64 key)
+{
+	if (float8_le(distance_to(recall, value, recall->sample), recall->sample->nearest[0]))
+		recall->nfound++;
+}
+
+/* How many of the first k rows of a scan are no farther than the k-th nearest. */
 static int
 count_found(Recall *recall, IndexScanDesc scan, const Sample *sample)
 {
 	ScanKeyData key;
-	int			nfound = 0;
 
+	recall->sample = sample;
+	recall->nfound = 0;
 	MemSet(&key, 0, sizeof(key));
 	key.sk_flags = SK_ORDER_BY;
 	key.sk_attno = 1;
@@ -204,20 +279,13 @@ count_found(Recall *recall, IndexScanDesc scan, const Sample *sample)
 	index_rescan(scan, NULL, 0, &key, 1);
 	for (int i = 0; i < sample->nnearest; i++)
 	{
-		MemoryContext old;
-		Datum		value;
-
 		CHECK_FOR_INTERRUPTS();
 		if (!index_getnext_slot(scan, ForwardScanDirection, recall->slot))
 			break;
-		old = MemoryContextSwitchTo(recall->row_cxt);
-		if (row_value(recall, &value) &&
-			float8_le(distance_to(recall, value, sample), sample->nearest[0]))
-			nfound++;
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(recall->row_cxt);
+		take_row(recall, 0, count);
 	}
-	return nfound;
+	take_waiting(recall, count);
+	return recall->nfound;
 }
 
 /* Share of the rows wanted that scans with the settings in force find. */
@@ -284,6 +352,9 @@ begin(Recall *recall)
 	recall->queue = pairingheap_allocate(compare_keys, NULL);
 	recall->samples = palloc0(sizeof(Sample) * recall->max_samples);
 	pg_prng_seed(&recall->prng, SAMPLE_SEED);
+	recall->batch = qh_batch_begin(index, recall->info);
+	if (recall->batch != NULL)
+		recall->keys = palloc(sizeof(uint64) * recall->batch->function.size);
 }
 
 /* Measure, and return false where no row is a query. */
@@ -302,17 +373,19 @@ measure_recall(Recall *recall, double *result)
 	qh_restrict_search_path();
 
 	begin(recall);
-	each_row(recall, snapshot, draw);
+	each_row(recall, snapshot, draw, keep);
 	if (recall->nsamples > 0)
 	{
 		for (int i = 0; i < recall->nsamples; i++)
 			recall->samples[i].nearest = palloc(sizeof(double) * recall->k);
-		each_row(recall, snapshot, measure);
+		each_row(recall, snapshot, want_all, measure);
 		*result = search_index(recall, snapshot);
 	}
 
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, security);
+	if (recall->batch != NULL)
+		qh_batch_end(recall->batch);
 	ExecDropSingleTupleTableSlot(recall->slot);
 	FreeExecutorState(recall->estate);
 	UnregisterSnapshot(snapshot);

@@ -51,6 +51,7 @@ qh_fetch_begin(QhScan *scan)
 	fetching->slot = table_slot_create(scan->q.heap, NULL);
 	GetPerTupleExprContext(fetching->estate)->ecxt_scantuple = fetching->slot;
 	fetching->fetch = qh_table_index_fetch_begin(scan->q.heap);
+	qh_recompute_begin(scan);
 }
 
 void
@@ -58,6 +59,7 @@ qh_fetch_end(QhScan *scan)
 {
 	QhFetching *fetching = &scan->q.fetching;
 
+	qh_recompute_end(scan);
 	if (fetching->fetch)
 		table_index_fetch_end(fetching->fetch);
 	if (fetching->slot)
@@ -133,9 +135,9 @@ judge_row(QhScan *scan, const QhCandidateRow *row)
 	qh_pool_add(scan, &row->tid, dist, 0);
 }
 
-/* Judge the row that a row pointer leads to under the scan's snapshot, if there is one. */
-static void
-fetch_row(QhScan *scan, const QhCandidateRow *row)
+/* Put the row that a row pointer leads to under the scan's snapshot into the slot, if there is one. */
+static bool
+fetch_tuple(QhScan *scan, const QhCandidateRow *row)
 {
 	QhFetching *fetching = &scan->q.fetching;
 	ItemPointerData root = row->tid;	/* the fetch moves it along the HOT chain */
@@ -143,11 +145,102 @@ fetch_row(QhScan *scan, const QhCandidateRow *row)
 	bool		all_dead = false;
 
 	qh_heap_pin(&scan->rs, fetching->fetch, ItemPointerGetBlockNumber(&root));
-	if (!table_index_fetch_tuple(fetching->fetch, &root, scan->desc->xs_snapshot, fetching->slot,
-								 &call_again, &all_dead))
+	return table_index_fetch_tuple(fetching->fetch, &root, scan->desc->xs_snapshot, fetching->slot,
+								   &call_again, &all_dead);
+}
+
+/* ---- values computed together ---- */
+
+/* Distance of a value by the column's operator. */
+static double
+distance_of(QhScan *scan, Datum value)
+{
+	EState	   *estate = scan->q.fetching.estate;
+	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	double		dist = DatumGetFloat8(FunctionCall2Coll(&scan->distance, scan->collation, value, scan->q.value));
+
+	MemoryContextSwitchTo(old);
+	ResetPerTupleExprContext(estate);
+	return dist;
+}
+
+/*
+ * A row whose value was computed, as judge_row does it.  Its tuple is fetched again where the filter
+ * comes behind the bounds.
+ */
+static void
+judge_waiting(QhScan *scan, const QhCandidateRow *row, Datum value)
+{
+	QhQueryState *q = &scan->q;
+	double		dist = distance_of(scan, value);
+
+	if (qh_is_before(scan, dist))
+	{
+		q->nbefore++;
+		q->stats.nfiltered++;
+		qh_plan_count_dropped(&scan->plan);
+		remember(scan, row, dist);
 		return;
-	judge_row(scan, row);
+	}
+	if (q->filter && q->bounded && !qh_is_beyond(scan, dist))
+	{
+		if (!fetch_tuple(scan, row))
+			return;
+		if (!qh_plan_passes(&scan->plan, q->fetching.slot))
+		{
+			q->stats.nfiltered++;
+			return;
+		}
+	}
+	remember(scan, row, dist);
+	qh_pool_add(scan, &row->tid, dist, 0);
+}
+
+bool
+qh_fetch_waiting(QhScan *scan)
+{
+	QhFetching *fetching = &scan->q.fetching;
+
+	if (qh_nwaiting(scan) == 0)
+		return false;
+	qh_recompute_values(scan);
+	for (int i = 0; i < fetching->batch->n; i++)
+	{
+		const QhBatchRow *computed = &fetching->batch->rows[i];
+
+		if (!computed->isnull[0])
+			judge_waiting(scan, &fetching->waiting[i], computed->values[0]);
+	}
 	ExecClearTuple(fetching->slot);
+	qh_recompute_clear(scan);
+	return true;
+}
+
+/* Let the row in the slot wait for its value, unless the filter drops it for less. */
+static void
+wait_for_value(QhScan *scan, const QhCandidateRow *row)
+{
+	QhQueryState *q = &scan->q;
+
+	q->stats.nfetched++;
+	if (q->filter && !q->bounded && !qh_plan_passes(&scan->plan, q->fetching.slot))
+		q->stats.nfiltered++;
+	else if (qh_recompute_wait(scan, row))
+		(void) qh_fetch_waiting(scan);
+}
+
+/* ---- rows ---- */
+
+static void
+fetch_row(QhScan *scan, const QhCandidateRow *row)
+{
+	if (!fetch_tuple(scan, row))
+		return;
+	if (scan->q.fetching.batch != NULL)
+		wait_for_value(scan, row);
+	else
+		judge_row(scan, row);
+	ExecClearTuple(scan->q.fetching.slot);
 }
 
 /*
@@ -191,4 +284,5 @@ qh_fetch_remembered(QhScan *scan, const QhQueued *queued)
 	qh_pool_to_tid(queued->what, &row.tid);
 	scan->q.npooled--;
 	fetch_row(scan, &row);
+	(void) qh_fetch_waiting(scan);
 }

@@ -329,9 +329,11 @@ decide_stage(QhScan *scan)
 	nwanted = qh_budget_rescored(scan, q->stage.rank + (q->stage.planned ? 0 : LATE_WEIGHT * q->stats.nlate));
 	while (!q->source_ended)
 	{
-		double		missing = nwanted - q->npooled;
+		double		missing = nwanted - q->npooled - qh_nwaiting(scan);
 		double		nearer = INFINITY;
 
+		if (missing <= 0 && qh_fetch_waiting(scan))
+			continue;
 		if (q->fetch_all)
 			missing = QH_FETCH_BATCH;
 		else if (q->pool.count + q->decided.count == 0)
@@ -340,7 +342,7 @@ decide_stage(QhScan *scan)
 		{
 			if (is_stage_decided(scan, n, &last, nwanted))
 				return;
-			missing = Max(Max(n, QH_FETCH_BATCH), q->npooled) / 8;
+			missing = Max(Max(Max(n, QH_FETCH_BATCH), q->npooled) / 8, qh_recompute_size(scan));
 			if (q->rescore && !q->ties && q->decided.count == n)
 				nearer = last;
 		}
@@ -349,6 +351,7 @@ decide_stage(QhScan *scan)
 			missing *= 1 + (double) q->stats.nfiltered / q->npooled;
 		look_at(scan, missing, nearer);
 	}
+	(void) qh_fetch_waiting(scan);
 	settle(scan, n, &last);
 }
 

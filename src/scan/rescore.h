@@ -2,7 +2,7 @@
  * rescore.h
  *		What the files share that put rows into their exact order: the pool, rows fetched, bounds.
  *
- * fetch.c is the lowest of them, then come bounds.c and rescore.c.
+ * recompute.c is the lowest of them, then come fetch.c, bounds.c and rescore.c.
  */
 #ifndef QH_RESCORE_H
 #define QH_RESCORE_H
@@ -66,6 +66,33 @@ qh_as_distance(const QhScan *scan, double estimate)
 	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
 }
 
+/* ---- recompute.c ---- */
+
+/* Where the index has a batch function, fetched rows wait until many values can be computed. */
+extern void qh_recompute_begin(QhScan *scan);
+extern void qh_recompute_end(QhScan *scan);
+/*
+ * The row in the slot waits for its value; true if the batch is full.  And then the values of all
+ * that wait are computed, those of rows, and forgotten.
+ */
+extern bool qh_recompute_wait(QhScan *scan, const QhCandidateRow *row);
+extern void qh_recompute_values(QhScan *scan);
+extern void qh_recompute_clear(QhScan *scan);
+
+/* Rows that wait. */
+static inline int
+qh_nwaiting(const QhScan *scan)
+{
+	return scan->q.fetching.batch != NULL ? scan->q.fetching.batch->n : 0;
+}
+
+/* So many rows are worth looking at together, as one call computes their values; else 0. */
+static inline int
+qh_recompute_size(const QhScan *scan)
+{
+	return scan->q.fetching.batch != NULL ? scan->q.fetching.batch->function.size : 0;
+}
+
 /* ---- fetch.c ---- */
 
 /* Are candidates fetched from the table? */
@@ -80,8 +107,13 @@ qh_is_fetched(const QhScan *scan)
 
 extern void qh_fetch_begin(QhScan *scan);
 extern void qh_fetch_end(QhScan *scan);
-/* Fetch these rows, at most QH_FETCH_BATCH, and put those into the pool that may be returned. */
+/*
+ * Fetch these rows, at most QH_FETCH_BATCH, and put those into the pool that may be returned.  Where
+ * values are computed together, they may have to wait.
+ */
 extern void qh_fetch_rows(QhScan *scan, const QhCandidateRow *rows, int nrows);
+/* Put those into the pool that wait; false if none do. */
+extern bool qh_fetch_waiting(QhScan *scan);
 /*
  * Fetch a row of the pool whose distance was remembered.  It goes back there if it may still be
  * returned.

@@ -28,6 +28,8 @@ typedef struct QhScanStats
 	uint64		nlate;			/* rows found after their place in the order */
 	uint64		nfiltered;		/* heap rows fetched that the query's filter drops */
 	uint64		nvalues;		/* vectors read from rows, or computed, to decide the order */
+	uint64		ncalls;			/* of the index's batch function, and values that came of them */
+	uint64		nbatched;
 	int			ef;				/* ef_search, and oversample, that the scan had */
 	double		oversample;
 	bool		limited;		/* qhnsw.max_scan_tuples ended the graph search */

@@ -10,6 +10,7 @@
 
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "column/batch.h"
 #include "column/column.h"
 #include "column/options.h"
 #include "miscadmin.h"
@@ -105,6 +106,8 @@ typedef struct QhFetching
 	EState	   *estate;
 	TupleTableSlot *slot;
 	IndexFetchTableData *fetch;
+	QhBatch    *batch;			/* rows whose values are computed together (recompute.c); NULL where each is alone */
+	QhCandidateRow *waiting;	/* the same rows, as candidates */
 } QhFetching;
 
 /*
