@@ -306,12 +306,18 @@ COMMENT ON OPERATOR <+> (qvec8, qvec8) IS 'taxicab distance';
 
 -- Distances of real[]
 
+CREATE FUNCTION real_distance_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'real_distance_support' LANGUAGE C STRICT;
+COMMENT ON FUNCTION real_distance_support(internal) IS 'planner support: makes an array a vector of pgvector where a column is one';
+
 CREATE FUNCTION cosine_distance(real[], real[]) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'real_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+    AS 'MODULE_PATHNAME', 'real_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT real_distance_support;
 COMMENT ON FUNCTION cosine_distance(real[], real[]) IS '1 minus the cosine of the angle';
 
 CREATE FUNCTION l2_distance(real[], real[]) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'real_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+    AS 'MODULE_PATHNAME', 'real_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT real_distance_support;
 COMMENT ON FUNCTION l2_distance(real[], real[]) IS 'Euclidean distance';
 
 CREATE FUNCTION inner_product(real[], real[]) RETURNS double precision
@@ -319,11 +325,13 @@ CREATE FUNCTION inner_product(real[], real[]) RETURNS double precision
 COMMENT ON FUNCTION inner_product(real[], real[]) IS 'inner product';
 
 CREATE FUNCTION real_negative_inner_product(real[], real[]) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'real_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+    AS 'MODULE_PATHNAME', 'real_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT real_distance_support;
 COMMENT ON FUNCTION real_negative_inner_product(real[], real[]) IS 'implementation of <#> operator';
 
 CREATE FUNCTION l1_distance(real[], real[]) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'real_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+    AS 'MODULE_PATHNAME', 'real_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT real_distance_support;
 COMMENT ON FUNCTION l1_distance(real[], real[]) IS 'taxicab distance';
 
 CREATE OPERATOR <=> (

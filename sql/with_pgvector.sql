@@ -23,6 +23,14 @@ SELECT bits << 1 AS bit, get_bit(bits, 0), length(bits), length(b), bit_and(b), 
 CREATE INDEX ON vectors USING hnsw (v vector_l2_ops);
 SET enable_seqscan = off;
 EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY v <-> '[4,0]' LIMIT 1;
+EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY v <-> ARRAY[4, 0.5] LIMIT 1;
+EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY ARRAY[4, 0] <-> v LIMIT 1;
+PREPARE nearest(real[]) AS SELECT v FROM vectors ORDER BY v <-> $1 LIMIT 1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS off) EXECUTE nearest('{4,0}');
+EXECUTE nearest('{4,0}');
+SET enable_seqscan = on;
+EXPLAIN (COSTS off) SELECT id FROM vectors ORDER BY v::real[] <-> '{4,0}' LIMIT 1;
 $$ AS checks \gset
 \set main :DBNAME
 CREATE DATABASE regress_qvec_before_vector;
