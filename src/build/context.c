@@ -23,9 +23,12 @@ qh_build_array_nbytes(uint64 n, Size each)
 
 /* ---- dimension and metapage ---- */
 
-/* Bytes of a code; an error where the codec does not take as many dimensions. */
+/*
+ * Bytes of a code; an error where the codec does not take as many dimensions, which names what
+ * may be changed.
+ */
 static Size
-code_nbytes(uint32 ndims, const QvCodecParams *params)
+code_nbytes(uint32 ndims, const QvCodecParams *params, const char *hint)
 {
 	const char *fault = qv_codec_params_fault(params);
 
@@ -33,7 +36,7 @@ code_nbytes(uint32 ndims, const QvCodecParams *params)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("cannot index %u dimensions: %s", ndims, fault),
-				 params->nbits > 1 ? errhint("Codes of a higher \"compression\" hold more dimensions.") : 0));
+				 params->nbits > 1 ? errhint("%s", hint) : 0));
 	return qv_codec_slot_nbytes(params);
 }
 
@@ -82,11 +85,11 @@ qh_meta_set_ndims(QhMeta meta, uint32 ndims)
 	meta->ndims = ndims;
 	prefer_floats(meta);
 	qh_meta_params(meta, &params);
-	meta->code_nbytes = code_nbytes(ndims, &params);
+	meta->code_nbytes = code_nbytes(ndims, &params, "Codes of a higher \"compression\" hold more dimensions.");
 	if (meta->refine_nbits != 0)
 	{
 		qh_meta_refine_params(meta, &params);
-		meta->refine_nbytes = code_nbytes(ndims, &params);
+		meta->refine_nbytes = code_nbytes(ndims, &params, "Finer codes of fewer bits (\"refine\") hold more dimensions.");
 	}
 	qh_geometry_choose(meta);
 }
