@@ -90,6 +90,7 @@ sub bitvec_text
 
 	return bits(dims()) if $draw < 0.5;
 	return pick(@{ $pool{bitvec} }) if $draw < 0.7;
+	return '\\x' . mutated(unpack('H*', pack 'B*', bits(dims())), '0123456789abcdefABCDEFg ') if $draw < 0.75;
 	return mutated(bits(dims()), "01012 xXbB\t,{}[]") if $draw < 0.97;
 	return chance(0.9) ? noise(number(40)) : bits(pick(63999, 64000, 64001));
 }
@@ -101,10 +102,11 @@ sub qvec8_text
 	return pick(@{ $pool{qvec8} }) if $draw < 0.3;
 	my $n = $draw > 0.997 ? pick(15999, 16000, 16001) : dims();
 	my $text = '[' . join(',', map { number(256) - 128 } 1 .. $n) . ']';
+	$text =~ tr/[]/{}/ if chance(0.2);
 	$text .= '*' . (chance(0.7) ? abs(sane_float()) || 1 : float_text()) if chance(0.6);
 	$text .= pick('+', '-') . (chance(0.7) ? abs sane_float() : float_text()) if chance(0.4);
 	return $text if $draw < 0.6;
-	return mutated($text, '0123456789[],*+-.eE ') if $draw < 0.98;
+	return mutated($text, '0123456789[]{},*+-.eE ') if $draw < 0.98;
 	return noise(number(40));
 }
 
@@ -129,11 +131,12 @@ sub integer_array_text
 
 my %text_of = (
 	bitvec => \&bitvec_text, qvec8 => \&qvec8_text, 'real[]' => \&real_array_text, 'smallint[]' => \&integer_array_text, 'integer[]' => \&integer_array_text,
+	'double precision[]' => \&real_array_text, 'numeric[]' => \&real_array_text, 'bigint[]' => \&integer_array_text,
 	'boolean[]' => sub { '{' . join(',', map { pick(qw(t f)) } 1 .. number(40)) . (chance(0.05) ? ',NULL' : '') . '}' },
 	'"bit"' => sub { bits(number(100)) }, 'bit varying' => sub { bits(number(100)) }, bytea => sub { '\\x' . join '', map { sprintf '%02x', number(256) } 1 .. number(30) },
 	integer => \&integer_text, bigint => sub { chance(0.1) ? pick('9223372036854775807', '-9223372036854775808', '1000000000000') : integer_text() },
 	real => \&float_text, 'double precision' => \&float_text, boolean => sub { pick(qw(t f)) },
-	text => sub { pick('real[]', 'vector', 'halfvec', 'qvec8', 'bitvec', '32x', '16x', '1x', 'none', 'int4', 'int8', 'cosine', 'l2', 'ip', '', "'", noise(5)) },
+	text => sub { pick('real[]', 'vector', 'halfvec', 'qvec8', 'bitvec', '32x', '16x', '1x', 'none', 'int4', 'int8', 'cosine', 'l2', 'ip', '', "'", noise(5), real_array_text(), bitvec_text()) },
 	name => sub { pick(qw(v b q d id nothing), '') }, oid => \&integer_text, cstring => sub { chance(0.5) ? bitvec_text() : qvec8_text() },
 	regclass => sub { pick(index_names(), 't', 'small', 'pg_class', 't_pkey', '0', '1', '999999', 'pg_class_oid_index', 'nothing') });
 $text_of{'cstring[]'} = sub { '{' . join(',', map { chance(0.8) ? integer_text() : '"a b"' } 1 .. number(3)) . '}' };
