@@ -49,7 +49,7 @@ def parse_arguments():
     arguments.add_argument('--queries', type=int, default=300)
     arguments.add_argument('--seed', type=int, default=1)
     arguments.add_argument('--repeat', type=int, default=2, help='runs; of each query the fastest counts')
-    arguments.add_argument('--compression', help='of our indexes on floats')
+    arguments.add_argument('--compression', help='of our indexes on floats and bytes')
     arguments.add_argument('--refine', help='of our indexes on floats and bytes')
     arguments.add_argument('--with', dest='options', default='', help='more of what stands between the parentheses of WITH')
     arguments.add_argument('--set', dest='settings', action='append', default=[], metavar='NAME=VALUE', help='a setting of our searches')
@@ -97,7 +97,7 @@ class Column:
 
     def options(self, args):
         options = [f'dims = {self.dims}'] if self.kind.column == 'real' else []
-        options += [f"compression = '{args.compression}'"] if args.compression and self.kind.column == 'real' else []
+        options += [f"compression = '{args.compression}'"] if args.compression and self.kind.column != 'bits' else []
         options += [f"refine = '{args.refine}'"] if args.refine and self.kind.column != 'bits' else []
         options += [args.options] if args.options else []
         return f" WITH ({', '.join(options)})" if options else ''

@@ -131,12 +131,12 @@ sub integer_array_text
 
 my %text_of = (
 	bitvec => \&bitvec_text, qvec8 => \&qvec8_text, 'real[]' => \&real_array_text, 'smallint[]' => \&integer_array_text, 'integer[]' => \&integer_array_text,
-	'double precision[]' => \&real_array_text, 'numeric[]' => \&real_array_text, 'bigint[]' => \&integer_array_text,
+	'double precision[]' => \&real_array_text, real_operand => \&real_array_text, 'numeric[]' => \&real_array_text, 'bigint[]' => \&integer_array_text,
 	'boolean[]' => sub { '{' . join(',', map { pick(qw(t f)) } 1 .. number(40)) . (chance(0.05) ? ',NULL' : '') . '}' },
 	'"bit"' => sub { bits(number(100)) }, 'bit varying' => sub { bits(number(100)) }, bytea => sub { '\\x' . join '', map { sprintf '%02x', number(256) } 1 .. number(30) },
 	integer => \&integer_text, bigint => sub { chance(0.1) ? pick('9223372036854775807', '-9223372036854775808', '1000000000000') : integer_text() },
 	real => \&float_text, 'double precision' => \&float_text, boolean => sub { pick(qw(t f)) },
-	text => sub { pick('real[]', 'vector', 'halfvec', 'qvec8', 'bitvec', '32x', '16x', '1x', 'none', 'int4', 'int8', 'cosine', 'l2', 'ip', '', "'", noise(5), real_array_text(), bitvec_text()) },
+	text => sub { pick('real[]', 'vector', 'halfvec', 'qvec8', 'bitvec', '32x', '16x', '1x', 'none', 'int4', 'int8', 'cosine', 'l2', 'ip', 'hnsw', 'ivf', 'byte', 'binary', '', "'", noise(5), real_array_text(), bitvec_text()) },
 	name => sub { pick(qw(v b q d id nothing), '') }, oid => \&integer_text, cstring => sub { chance(0.5) ? bitvec_text() : qvec8_text() },
 	regclass => sub { pick(index_names(), 't', 'small', 'pg_class', 't_pkey', '0', '1', '999999', 'pg_class_oid_index', 'nothing') });
 $text_of{'cstring[]'} = sub { '{' . join(',', map { chance(0.8) ? integer_text() : '"a b"' } 1 .. number(3)) . '}' };
@@ -254,7 +254,7 @@ sub any_type { return pick('bitvec', 'qvec8') . pick('', '(' . integer_text() . 
 
 sub index_option
 {
-	my $name = pick(qw(m ef_construction compression mode refine oversample hub_fraction m_low dims nothing qhnsw.m));
+	my $name = pick(qw(m ef_construction compression mode rescore ef_search refine oversample hub_fraction m_low dims nothing qhnsw.m));
 	my $value = chance(0.4) ? integer_text() : pick(literal(pick('32x', '16x', '8x', '4x', '2x', '1x', '3x', 'on_disk', 'in_memory', 'int4', 'int8', 'none', '', 'NaN', '1e400')),
 		'0.05', '0.5', '0.51', '-1', '1e10', 'on', '4', '8', '10', float_text());
 
