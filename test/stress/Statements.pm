@@ -349,7 +349,7 @@ sub settings
 	$set{work_mem} = "'$work_mem'";
 	$set{'qhnsw.ef_search'} = pick(1, 2, 5, 10, 100, 400, 10000) if chance(0.4);
 	$set{'qhnsw.oversample'} = pick(0.1, 1, 2, 20, 100) if chance(0.25);
-	$set{'qhnsw.rescore'} = 'off' if chance(0.12);
+	$set{'qhnsw.rescore'} = weighted('off', 4, 'on', 1, 'auto', 1) if chance(0.18);
 	$set{'qhnsw.iterative_scan'} = weighted('relaxed_order', 3, 'off', 1) if chance(0.35);
 	$set{'qhnsw.max_scan_tuples'} = pick(1, 10, 100, 1000, 20000) if chance(0.1);
 	$set{'qhnsw.scan_mem_multiplier'} = pick(1.5, 1000) if chance(0.1);

@@ -56,9 +56,35 @@ sub options
 	}
 	$o{refine} = "'" . pick('int4', 'int8') . "'" if $self->{type} ne 'bitvec' && chance(0.35);
 	$o{compression} = "'" . pick('32x', '16x', '8x', '4x', '2x', '1x') . "'"
-	  if $self->{type} eq 'real[]' && $self->{ndims} <= 1900 && chance(0.6);
+	  if $self->{type} ne 'bitvec' && $self->{ndims} <= 3700 && chance($self->{type} eq 'real[]' ? 0.6 : 0.3);
+	if ($self->{type} ne 'bitvec')
+	{
+		$o{mode} = pick('on_disk', 'in_memory') if $self->{ndims} <= 3700 && chance(0.2);
+		$o{rescore} = pick('on', 'off') if chance(0.15);
+	}
+	$o{ef_search} = pick(1, 20, 100, 400) if chance(0.15);
 	$o{dims} = $self->{ndims} if $self->{type} eq 'real[]';
 	return \%o;
+}
+
+# Are rows put into the order of their values under these settings?
+sub rescores
+{
+	my ($self, $set) = @_;
+	my $rescore = $set->{'qhnsw.rescore'} // 'auto';
+
+	return 1 if $self->{type} eq 'bitvec';
+	$rescore = $self->{options}{rescore} // 'auto' if $rescore eq 'auto';
+	$rescore = ($self->{options}{mode} // 'on_disk') eq 'in_memory' ? 'off' : 'on' if $rescore eq 'auto';
+	return $rescore eq 'on';
+}
+
+# ef_search of a scan under these settings.
+sub ef_search
+{
+	my ($self, $set) = @_;
+
+	return $set->{'qhnsw.ef_search'} // $self->{options}{ef_search} // 40;
 }
 
 # One line about it, for the log.

@@ -160,7 +160,7 @@ sub expectation
 {
 	my ($s, $set) = @_;
 	my $order = $set->{'qhnsw.iterative_scan'} // 'strict_order';
-	my $by_value = $table->{type} eq 'bitvec' || ($set->{'qhnsw.rescore'} // 'on') eq 'on';
+	my $by_value = $table->rescores($set);
 	my $ample = $set->{work_mem} !~ /kB/;
 	my $visible = $s->{visible} && limit_is_visible();
 	my %want = (limit => $s->{limit}, offset => $s->{offset}, ties => $s->{ties}, by_id => $s->{by_id});
@@ -179,10 +179,10 @@ sub expectation
 	$want{exact} = $want{complete} && !$want{partly} && !$s->{offset} && $visible && $by_value && ($set->{'qhnsw.flat'} // 'off') eq 'on'
 	  && ($table->{type} eq 'bitvec' || sees_all($s, $set));
 	$want{measure} = $want{complete} && $visible && $by_value && $ample && defined $s->{limit} && $s->{limit} >= 5
-	  && ($set->{'qhnsw.ef_search'} // 40) >= 40 && ($set->{'qhnsw.oversample'} // 1) >= 1;
+	  && $table->ef_search($set) >= 40 && ($set->{'qhnsw.oversample'} // 1) >= 1;
 	# How many rows are late is judged where codes say something and enough of them is looked at: not under the inner product (queries much shorter
 	# than the rows), nor for data of which they cannot tell one row from another (README.md), nor where a window ends the scan as a LIMIT does.
-	$want{usual} = $ample && ($set->{'qhnsw.ef_search'} // 40) >= 40 && $table->{metric} ne 'ip'
+	$want{usual} = $ample && $table->ef_search($set) >= 40 && $table->{metric} ne 'ip'
 	  && ($s->{shape} // '') ne 'window' && $table->{data}{kind} =~ /^(?:clusters|uniform)$/
 	  && ($set->{'qhnsw.oversample'} // $table->{options}{oversample} // 2) > 1;
 	return \%want;
@@ -502,7 +502,8 @@ sub pages
 	my @always = $table->predicate ne '' ? ($table->predicate) : ();
 	my $c = @always ? "WHERE $always[0]" : '';
 	my $size = pick(3, 10, 10, 50);
-	my $keyset = chance(0.5);
+	# where codes order rows, the last of a page need not be the farthest
+	my $keyset = chance(0.5) && $table->rescores($set);
 	my (%seen, $last, $sql);
 
 	return if $q->{odd} || !defined $q->{text} || (defined $only && $only ne 'pages');
@@ -730,7 +731,7 @@ sub soak
 	my $e = $table->expression('t.e');
 	my $limit = pick(1, 3, 10, 40);
 	my $n = pick(50, 200, 1000, $limit <= 10 ? 3000 : 200);
-	my $reads_values = $table->{type} eq 'bitvec' || ($set->{'qhnsw.rescore'} // 'on') eq 'on';
+	my $reads_values = $table->rescores($set);
 	my $order = $set->{'qhnsw.iterative_scan'} // 'strict_order';
 
 	return if defined $only && $only ne 'soak';
