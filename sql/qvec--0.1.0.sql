@@ -1840,3 +1840,11 @@ CREATE FUNCTION qvec_estimate_memory(method text, data_type text, rows bigint, d
     AS 'MODULE_PATHNAME', 'qvec_estimate_memory' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION qvec_estimate_memory(text, text, bigint, integer, integer, integer) IS
     'bytes of memory by the formulas of OpenSearch''s manual, for hnsw or ivf over byte or binary vectors';
+
+CREATE FUNCTION qhnsw_suggest("table" regclass, "column" name, budget text DEFAULT NULL,
+    target_recall double precision DEFAULT NULL, opclass text DEFAULT NULL,
+    OUT options text, OUT estimated_bytes bigint, OUT share double precision, OUT estimated_recall double precision, OUT command text)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qhnsw_suggest' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION qhnsw_suggest(regclass, name, text, double precision, text) IS
+    'options of a qhnsw index by the bytes that it may take and the recall that is wanted, measured on rows of the table, best first';

@@ -167,6 +167,13 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_function_aclcheck(function) pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
 #endif
 
+/* A name of one or two parts as a list; since version 16 it may report bad input; needs utils/regproc.h. */
+#if PG_VERSION_NUM >= 160000
+#define qh_qualified_name_list(text) stringToQualifiedNameList(text, NULL)
+#else
+#define qh_qualified_name_list(text) stringToQualifiedNameList(text)
+#endif
+
 /* Maintenance runs other people's functions under a search path of its own since version 17; needs utils/guc.h. */
 #if PG_VERSION_NUM >= 170000
 #define qh_restrict_search_path() RestrictSearchPath()

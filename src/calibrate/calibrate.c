@@ -19,27 +19,17 @@ static const char *const settings[][2] = {
 	{"qhnsw.flat", "off"},
 	{"qhnsw.iterative_scan", "strict_order"},
 	{"qhnsw.max_scan_tuples", "0"},
-	{"qhnsw.oversample", "0"}
+	{"qhnsw.oversample", "0"},
+	{"qhnsw.ef_search", "0"},
+	{"qhnsw.target_recall", "0"}
 };
 
-static void
-set_neutral(void)
+void
+qh_measure_set_neutral(void)
 {
 	for (int i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
-}
-
-/* Queries that were given. */
-static void
-take_given(QhMeasure *measure)
-{
-	const QhCalibration *what = measure->what;
-
-	measure->nqueries = what->nqueries;
-	measure->queries = MemoryContextAllocZero(measure->cxt, sizeof(QhQuery) * Max(what->nqueries, 1));
-	for (int i = 0; i < what->nqueries; i++)
-		measure->queries[i].value = what->queries[i];
 }
 
 /* Is there enough in the index to tell anything of it? */
@@ -62,7 +52,7 @@ run(const QhCalibration *what, QhCurveData *curve)
 	{
 		measure.least = what->queries != NULL ? 1 : QH_CALIBRATE_MIN_NQUERIES;
 		if (what->queries != NULL)
-			take_given(&measure);
+			qh_measure_take_given(&measure);
 		else
 			qh_measure_draw(&measure);
 		if (measure.nqueries >= measure.least)
@@ -88,7 +78,7 @@ qh_calibrate(const QhCalibration *what, QhCurveData *out)
 	curve.measured_at = GetCurrentTimestamp();
 	qh_meta_read(what->index, &meta);
 	curve.inserted_norm2 = meta.inserted_norm2;
-	set_neutral();
+	qh_measure_set_neutral();
 	PG_TRY();
 	{
 		done = run(what, &curve);

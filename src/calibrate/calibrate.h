@@ -47,6 +47,9 @@ extern bool qh_calibrate(const QhCalibration *what, QhCurveData *out);
 
 /* ---- occasions.c: when it is measured without being asked for ---- */
 
+/* False while indexes are built that nobody else will search: they are not measured. */
+extern bool qh_calibrate_builds;
+
 /* ambuild: the build, and the measurement within a share of the time that it took. */
 extern IndexBuildResult *qh_build_and_calibrate(Relation heap, Relation index, IndexInfo *info);
 /* VACUUM or ANALYZE has come by: measure if the index has grown by half, or its rows have moved. */

@@ -79,9 +79,10 @@ extern void qh_measure_take_waiting(QhMeasure *measure, QhMeasureCallback callba
 extern bool qh_measure_fetch(QhMeasure *measure, const ItemPointerData *tid);
 extern double qh_measure_distance(QhMeasure *measure, Datum value, const QhQuery *query);
 
-/* ---- queries.c: rows drawn as queries ---- */
+/* ---- queries.c: rows drawn as queries, or those that were given ---- */
 
 extern void qh_measure_draw(QhMeasure *measure);
+extern void qh_measure_take_given(QhMeasure *measure);
 
 /* ---- probe.c: scans of the index ---- */
 
@@ -100,6 +101,11 @@ extern bool qh_probe(QhMeasure *measure, const QhEffort *effort, QhProbe *out);
 
 /* Drops queries that there is no time for. */
 extern void qh_measure_truth(QhMeasure *measure);
+
+/* ---- calibrate.c: the course of a measurement ---- */
+
+/* Set, as by SET LOCAL, what scans are to have while they are measured, whatever the session's are. */
+extern void qh_measure_set_neutral(void);
 
 /* ---- ladder.c: the least effort for each target ---- */
 

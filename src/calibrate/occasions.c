@@ -35,6 +35,8 @@
 #define DRIFT_DUE		(1.25 * 1.25)	/* of squared distances, as inspect/drift.c advises */
 #define DRIFT_NINSERTS	32
 
+bool		qh_calibrate_builds = true;
+
 /* Measure; false if there is nothing to be said. */
 static bool
 measure(Relation heap, Relation index, double nrows, double max_ms, QhCurveData *curve)
@@ -62,7 +64,7 @@ qh_build_and_calibrate(Relation heap, Relation index, IndexInfo *info)
 	result = qhnswbuild(heap, index, info);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, begin);
-	if (result->index_tuples >= QH_CALIBRATE_MIN_NROWS)
+	if (qh_calibrate_builds && result->index_tuples >= QH_CALIBRATE_MIN_NROWS)
 	{
 		QhCurveData curve;
 

@@ -1,8 +1,8 @@
 /*
  * queries.c
- *		Rows of the table, drawn as queries.
+ *		Queries: rows of the table, drawn as such, or those that were given.
  *
- * Drawn by the index: a node of each of many stretches of its slots, and that node's first row
+ * Rows are drawn by the index: a node of each of many stretches of its slots, and that node's first row
  * that the snapshot sees.  So every distinct code has the same chance, the table need not be
  * read, and rows that the index leaves out are none.  Must not know what becomes of them.
  */
@@ -112,4 +112,15 @@ qh_measure_draw(QhMeasure *measure)
 	qh_measure_take_waiting(measure, add_query, &drawn);
 	if (measure->nqueries > 0)
 		measure->row_ms = (qh_measure_elapsed(measure) - before) / measure->nqueries;
+}
+
+void
+qh_measure_take_given(QhMeasure *measure)
+{
+	const QhCalibration *what = measure->what;
+
+	measure->nqueries = what->nqueries;
+	measure->queries = MemoryContextAllocZero(measure->cxt, sizeof(QhQuery) * Max(what->nqueries, 1));
+	for (int i = 0; i < what->nqueries; i++)
+		measure->queries[i].value = what->queries[i];
 }

@@ -45,6 +45,10 @@ typedef struct QhDrift
 extern void qh_inspect_check_argument(const char *name, int value, int max);
 extern void qh_inspect_check_rights(Relation heap);
 
+/* ---- size.c ---- */
+/* Bytes of an index of that many rows with this metapage, of which it fills what follows from others. */
+extern int64 qh_estimate_index_nbytes(QhMeta meta, double nrows, double distinct);
+
 /* ---- drift.c ---- */
 extern void qh_measure_drift(QhRelStore *rs, QhDrift *result);
 extern bool qh_reindex_advised(const QhDrift *drift);

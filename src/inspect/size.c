@@ -113,12 +113,11 @@ count_postings(double nrows, double nnodes, const QhMetaData *meta)
 		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);
 }
 
-/* Bytes of an index of that many rows with this metapage. */
-static int64
-index_nbytes(QhMeta meta, double nrows, double distinct)
+int64
+qh_estimate_index_nbytes(QhMeta meta, double nrows, double distinct)
 {
 	QhGeometry	geo;
-	double		nnodes = Max(ceil(nrows * distinct), 1);
+	double		nnodes = Min(Max(ceil(nrows * distinct), 1), nrows);
 	double		nslots = nnodes + count_postings(nrows, nnodes, meta);
 	const char *fault;
 
@@ -206,5 +205,5 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 	/* an empty index is its two head pages */
 	if (nrows == 0)
 		PG_RETURN_INT64((int64) QH_FIRST_PARAM_BLKNO * BLCKSZ);
-	PG_RETURN_INT64(index_nbytes(&meta, (double) nrows, distinct));
+	PG_RETURN_INT64(qh_estimate_index_nbytes(&meta, (double) nrows, distinct));
 }
