@@ -61,7 +61,7 @@ CREATE INDEX twice_a ON twice USING qhnsw (r);
 CREATE INDEX twice_b ON twice USING qhnsw (r);
 -- but when recall was measured, and how far in the time there was
 SELECT (SELECT to_jsonb(i) - columns FROM qhnsw_info('twice_a') i) = (SELECT to_jsonb(i) - columns FROM qhnsw_info('twice_b') i) AS same_numbers
-FROM (VALUES ('{index_name,calibrated_at,calibrated_on,calibration_queries,calibration_k,calibrated_rows,recall_targets,recall_ef_search,recall_oversample,recall_reached}'::text[])) AS v(columns);
+FROM (VALUES ('{index_name,calibrated_at,calibrated_on,calibration_queries,calibration_k,calibrated_rows,recall_targets,recall_ef_search,recall_doubt,recall_reached,default_recall}'::text[])) AS v(columns);
 SELECT trained, dims, nodes <= rows AS nodes, rows, entry_points BETWEEN 1 AND 200 AS entries, links BETWEEN 2 * nodes AND 32 * nodes AS links,
        free_slots >= 0 AS free, reserved_slots, dying_slots, code_bytes, link_bytes,
        blocks = 2 + 1 + code_blocks + link_blocks + row_blocks AS blocks, bytes_per_row = blocks * 8192.0 / rows AS bytes_per_row

@@ -1724,8 +1724,8 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT reindex_advised boolean,
     OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint, OUT centres integer, OUT centre_slots bigint,
     OUT calibrated_at timestamptz, OUT calibrated_on text, OUT calibration_queries integer, OUT calibration_k integer,
-    OUT calibrated_rows bigint, OUT recall_targets real[], OUT recall_ef_search integer[], OUT recall_oversample real[],
-    OUT recall_reached real[])
+    OUT calibrated_rows bigint, OUT recall_targets real[], OUT recall_ef_search integer[], OUT recall_doubt real[],
+    OUT recall_reached real[], OUT default_recall real)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 1;
 COMMENT ON FUNCTION qhnsw_info(regclass) IS
@@ -1742,7 +1742,8 @@ CREATE FUNCTION qhnsw_last_scan(
     OUT codes_scored bigint, OUT nodes_expanded bigint, OUT pages_pinned bigint, OUT buffer_lookups bigint,
     OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint,
     OUT finer_codes_scored bigint, OUT reads_ahead bigint, OUT values_recomputed bigint, OUT fetch_batches bigint,
-    OUT rows_filtered bigint, OUT values_read bigint, OUT batch_calls bigint, OUT values_batched bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision)
+    OUT rows_filtered bigint, OUT values_read bigint, OUT batch_calls bigint, OUT values_batched bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision,
+    OUT doubt double precision)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';
@@ -1815,14 +1816,14 @@ COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
     'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries; a row for each of qhnsw_info';
 
 CREATE FUNCTION qhnsw_calibrate(index regclass, queries real[] DEFAULT NULL, k integer DEFAULT 10,
-    OUT target real, OUT ef_search integer, OUT oversample real, OUT recall real)
+    OUT target real, OUT ef_search integer, OUT doubt real, OUT recall real)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'qhnsw_calibrate' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
 COMMENT ON FUNCTION qhnsw_calibrate(regclass, real[], integer) IS
     'measures what search effort reaches which recall, for rows of the table or queries given, and keeps that in the index';
 
 CREATE FUNCTION qhnsw_calibrate(index regclass, source regclass, vector_column name, k integer DEFAULT 10,
-    OUT target real, OUT ef_search integer, OUT oversample real, OUT recall real)
+    OUT target real, OUT ef_search integer, OUT doubt real, OUT recall real)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'qhnsw_calibrate_on' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
 COMMENT ON FUNCTION qhnsw_calibrate(regclass, regclass, name, integer) IS

@@ -18,8 +18,8 @@
 /* Fewer indexed rows have no curve: nearly all scans of so small an index look at all codes. */
 #define QH_CALIBRATE_MIN_NROWS	1000
 
-/* Queries at most, and so few that they tell too little. */
-#define QH_CALIBRATE_NQUERIES		200
+/* Queries drawn at most, and so few that they tell too little. */
+#define QH_CALIBRATE_NQUERIES		2000
 #define QH_CALIBRATE_MIN_NQUERIES	20
 
 #define QH_CALIBRATE_K				10

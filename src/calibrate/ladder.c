@@ -2,9 +2,10 @@
  * ladder.c
  *		The least effort that reaches each target.
  *
- * Efforts stand in a grid: ef_search one way, oversample the other, each doubled from one to the
- * next.  They are measured from the cheapest on, and only beyond those that were worth their
- * cost.  Must not know how they are measured.  See README.md, section "Efforts".
+ * Efforts stand in a grid: ef_search one way, doubled from one to the next, and the errors by which
+ * estimates are doubted the other way.  They are measured from the cheapest on, with part of the
+ * queries, and only beyond those that were worth their cost.  Then all queries say how far between two
+ * of them each target lies.  Must not know how efforts are measured.  See README.md, section "Efforts".
  */
 #include "postgres.h"
 
@@ -14,14 +15,18 @@
 #include "calibrate/measure.h"
 #include "column/options.h"
 
-/* ef_search of the first step. */
-#define FIRST_EF	20
-#define NSTEPS		9
+/*
+ * ef_search of the first step; and where codes are the values, which there is nothing to doubt of.
+ * doc/decisions/0211.
+ */
+#define FIRST_EF		20
+#define FIRST_EF_BITS	5
+#define NSTEPS			12
 
-/* oversample: the index's own, halved and doubled so many times at most; doc/decisions/0140. */
-#define NHALVED		2
-#define NDOUBLED	5
-#define NCOLUMNS	(NHALVED + 1 + NDOUBLED)
+/* Doubt from column to column; doc/decisions/0210. */
+static const double doubts[] = {-2, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9};
+
+#define NCOLUMNS	lengthof(doubts)
 
 /*
  * An effort is worth its cost if it misses less than this share of what every cheaper one misses;
@@ -30,25 +35,49 @@
 #define WORTH		0.97
 
 /*
- * An effort between two is measured until it finds what it should, within so much, or so many
- * times.
+ * Of all queries an effort between two is measured until it finds what it should, within so much, or so
+ * many times; from the line between the two it goes no farther than so many times its length.
  */
-#define TOLERANCE	0.004
-#define MAX_REFINED	3
+#define TOLERANCE	0.003
+#define MAX_REFINED	4
+#define REFINED		2.0			/* times, mostly */
+#define REFINED_SHARES	3		/* a target has one of so many equal parts of the time left */
+#define MAX_PLACE	2.0
+#define LEAST_STEP	0.05		/* of the line's length */
+#define TOO_LITTLE	10.0
+
+/* Added to the share missed before its logarithm is taken: none may have been missed. */
+#define MISSED_LEAST	0.0005
 
 /* Slots for each of ef_search up to which a scan looks at all codes anyway (scan/source.c). */
 #define FLAT_CODES_PER_EF	20
 
 /*
- * All efforts together take so many times as long as the first, as a rule; queries that are left
- * at least where that is too long.  doc/decisions/0140.
+ * Queries that walk the grid: at most and at least.  All cells together cost so many times what the
+ * default effort does, as a rule, and the walk may take so much of the time that is left.
+ * doc/decisions/0212.
  */
+#define MOST_WALKING		100
+#define FEWEST_WALKING		30
 #define FORETOLD_EFFORTS	30
-#define FEWEST_QUERIES		50
+#define WALK_SHARE			0.4
 
-static const float4 targets[] = {0.90f, 0.95f, 0.98f, 0.99f, 0.999f};
+/*
+ * What scans that ask for nothing are given: what so many times the cost of the default effort finds, up to this
+ * target, but no less than the default target.  doc/decisions/0213.
+ */
+#define DEFAULT_COSTS		1.5
+#define DEFAULT_ENOUGH		0.997f
+
+static const float4 targets[] = {0.60f, 0.80f, 0.90f, 0.95f, 0.98f, 0.99f, 0.999f};
+
+/* What is asked for most comes first, should there be no time for all. */
+static const int by_importance[] = {3, 4, 2, 5, 6, 1, 0};
+
+#define DEFAULT_AT			3
 
 StaticAssertDecl(lengthof(targets) <= QH_CURVE_MAX_POINTS, "points fit the metapage");
+StaticAssertDecl(lengthof(targets) == lengthof(by_importance), "each target has its turn");
 
 typedef struct Cell
 {
@@ -59,11 +88,14 @@ typedef struct Cell
 typedef struct Ladder
 {
 	QhMeasure  *measure;
-	double		oversample[NCOLUMNS];
+	double		oversample;		/* of all efforts */
+	int			first_ef;
 	int			ncolumns;
 	int			nsteps;
+	int			nwalking;		/* queries that walk the grid */
+	double		walk_share;		/* of the time: when the walk is over */
 	Cell		cells[NCOLUMNS][NSTEPS];
-	bool		over;			/* time is: no more is measured */
+	bool		over;			/* time is: no more cells are measured */
 } Ladder;
 
 /* One of its cells; column -1 = none. */
@@ -77,7 +109,7 @@ typedef struct Place
 typedef struct Point
 {
 	double		ef;
-	double		oversample;
+	double		doubt;
 	QhProbe		probe;
 } Point;
 
@@ -87,33 +119,21 @@ typedef struct Found
 	Point		low;
 	Point		high;
 	bool		between;		/* high is more than it takes, and low is known */
+	bool		reached;		/* some effort reaches the target */
 	Point		at;
 } Found;
 
 static double
-step_ef(int step)
+step_ef(const Ladder *ladder, int step)
 {
-	return FIRST_EF << step;
+	return Min(ladder->first_ef << step, QH_MAX_EF_SEARCH);
 }
 
-/* Columns of oversample; one where it is set, or codes decide by themselves. */
-static void
-set_columns(Ladder *ladder)
+/* Of codes that are the values there is no doubt. */
+static double
+column_doubt(const Ladder *ladder, int column)
 {
-	QhMeasure  *measure = ladder->measure;
-	Relation	index = measure->what->index;
-	double		own = qh_option_oversample(index, measure->ix->meta.code_nbits);
-	bool		fixed = qh_option_oversample_is_set(index) || measure->column->kind == QV_CODE_BITS;
-
-	for (int i = -NHALVED; i <= NDOUBLED; i++)
-	{
-		double		oversample = Max(own * pow(2, i), 1);
-		int			n = ladder->ncolumns;
-		bool		differs = n == 0 || oversample > ladder->oversample[n - 1];
-
-		if (fixed ? i == 0 : differs && (i <= 0 || oversample <= 100))
-			ladder->oversample[ladder->ncolumns++] = oversample;
-	}
+	return ladder->ncolumns > 1 ? doubts[column] : 0;
 }
 
 /* As far as a scan walks the graph, and one step more. */
@@ -123,8 +143,17 @@ set_steps(Ladder *ladder)
 	uint64		nslots = ladder->measure->ix->nslots;
 
 	ladder->nsteps = 1;
-	while (ladder->nsteps < NSTEPS && FLAT_CODES_PER_EF * step_ef(ladder->nsteps - 1) < nslots)
+	while (ladder->nsteps < NSTEPS && FLAT_CODES_PER_EF * step_ef(ladder, ladder->nsteps - 1) < nslots)
 		ladder->nsteps++;
+}
+
+/* What the first n queries find. */
+static bool
+probe_effort(const Ladder *ladder, double ef, double doubt, int n, double share, QhProbe *out)
+{
+	QhEffort	effort = {(int) ef, ladder->oversample, doubt};
+
+	return qh_probe(ladder->measure, &effort, n, share, out);
 }
 
 /* ---- which effort to measure next ---- */
@@ -202,7 +231,7 @@ static Place
 find_most(const Ladder *ladder)
 {
 	Place		most = {-1};
-	QhProbe		best = {-1, DBL_MAX};
+	QhProbe		best = {-1, 0, DBL_MAX};
 
 	for (int i = 0; i < ladder->ncolumns; i++)
 	{
@@ -221,20 +250,23 @@ find_most(const Ladder *ladder)
 	return most;
 }
 
-/* More of one or of both than what finds most, where that is not known yet. */
+/* The nearest effort that is not known with more of one or of both than what finds most. */
 static Place
 find_beyond_most(const Ladder *ladder)
 {
 	static const Place more[] = {{1, 0}, {0, 1}, {1, 1}};
 	Place		most = find_most(ladder);
 
-	for (int i = 0; i < lengthof(more) && most.column >= 0; i++)
+	for (int far = 1; far < Max(NCOLUMNS, NSTEPS) && most.column >= 0; far++)
 	{
-		Place		next = {most.column + more[i].column, most.step + more[i].step};
+		for (int i = 0; i < lengthof(more); i++)
+		{
+			Place		next = {most.column + far * more[i].column, most.step + far * more[i].step};
 
-		if (next.column < ladder->ncolumns && next.step < ladder->nsteps &&
-			!ladder->cells[next.column][next.step].known)
-			return next;
+			if (next.column < ladder->ncolumns && next.step < ladder->nsteps &&
+				!ladder->cells[next.column][next.step].known)
+				return next;
+		}
 	}
 	return (Place) {-1};
 }
@@ -247,7 +279,6 @@ static bool
 measure_next(Ladder *ladder, double less_than)
 {
 	Place		next = find_cheapest(ladder, less_than);
-	QhEffort	effort;
 	Cell	   *cell;
 
 	if (next.column < 0 && less_than == DBL_MAX)
@@ -255,8 +286,8 @@ measure_next(Ladder *ladder, double less_than)
 	if (next.column < 0 || ladder->over)
 		return false;
 	cell = &ladder->cells[next.column][next.step];
-	effort = (QhEffort) {(int) step_ef(next.step), ladder->oversample[next.column]};
-	cell->known = qh_probe(ladder->measure, &effort, &cell->probe);
+	cell->known = probe_effort(ladder, step_ef(ladder, next.step), column_doubt(ladder, next.column), ladder->nwalking, ladder->walk_share,
+							   &cell->probe);
 	ladder->over = !cell->known;
 	return cell->known;
 }
@@ -266,31 +297,37 @@ measure_next(Ladder *ladder, double less_than)
 static Point
 point_of(const Ladder *ladder, int i, int step)
 {
-	return (Point) {step_ef(step), ladder->oversample[i], ladder->cells[i][step].probe};
+	return (Point) {step_ef(ladder, step), column_doubt(ladder, i), ladder->cells[i][step].probe};
 }
 
-/* x at place of the way from a to b, by ratios. */
 static double
-between(double a, double b, double place)
+log_missed(double recall)
 {
-	return a * pow(b / a, place);
+	return log(1 - Min(recall, 1) + MISSED_LEAST);
 }
 
-/*
- * The share missed falls ever more slowly as effort grows by ratios, so that a straight line errs
- * to the side of more effort.
- */
-static void
-interpolate(Found *found, float4 target)
+/* Where the target lies on the way from low to high; the logarithm of the share missed is taken for a straight line. */
+static double
+place_of(const Point *low, const Point *high, float4 target)
+{
+	double		from = log_missed(low->probe.recall);
+	double		to = log_missed(high->probe.recall);
+
+	return to < from ? (log_missed(target) - from) / (to - from) : 1;
+}
+
+/* The effort at a place of the way from low to high, or beyond, and what it is taken to find and to cost. */
+static Point
+point_at(const Found *found, double place, float4 target)
 {
 	const Point *low = &found->low;
 	const Point *high = &found->high;
-	double		place = (target - low->probe.recall) / (high->probe.recall - low->probe.recall);
+	double		ef = rint(low->ef * pow(high->ef / low->ef, place));
 
-	found->at = (Point) {
-		ceil(between(low->ef, high->ef, place)),
-		between(low->oversample, high->oversample, place),
-		{target, low->probe.cost + place * (high->probe.cost - low->probe.cost)}
+	return (Point) {
+		Min(Max(ef, 1), QH_MAX_EF_SEARCH),
+		Min(Max(low->doubt + place * (high->doubt - low->doubt), QH_MIN_DOUBT), QH_MAX_DOUBT),
+		{target, 0, low->probe.cost + place * (high->probe.cost - low->probe.cost)}
 	};
 }
 
@@ -298,10 +335,10 @@ interpolate(Found *found, float4 target)
 static void
 consider(Found *best, const Cell *low_cell, Point low, Point high, float4 target)
 {
-	Found		found = {low, high, low_cell != NULL && low_cell->known && low.probe.recall < target, high};
+	Found		found = {low, high, low_cell != NULL && low_cell->known && low.probe.recall < target, true, high};
 
 	if (found.between)
-		interpolate(&found, target);
+		found.at = point_at(&found, place_of(&low, &high, target), target);
 	if (found.at.probe.cost < best->at.probe.cost)
 		*best = found;
 }
@@ -310,7 +347,7 @@ consider(Found *best, const Cell *low_cell, Point low, Point high, float4 target
 static Found
 find_effort(const Ladder *ladder, float4 target)
 {
-	Found		best = {.at = {.probe = {0, DBL_MAX}}};
+	Found		best = {.at = {.probe = {0, 0, DBL_MAX}}};
 
 	for (int i = 0; i < ladder->ncolumns; i++)
 	{
@@ -330,88 +367,207 @@ find_effort(const Ladder *ladder, float4 target)
 	return best;
 }
 
-/* See what the effort that was read off between two finds, and read it off anew if that is not the target. */
-static void
-refine(Ladder *ladder, Found *found, float4 target)
+/* What was found at a place of a line. */
+typedef struct Mark
 {
-	double		tolerance = Min(TOLERANCE, (1 - target) / 4);
+	bool		known;
+	double		place;
+	double		missed;			/* its logarithm */
+} Mark;
 
-	for (int i = 0; i < MAX_REFINED && found->between && !ladder->over; i++)
+/*
+ * Where to look next: between what was too little and what was enough, but not too near to either; as long as
+ * there is only one of them, by the slope of the line.
+ */
+static double
+next_place(const Mark *less, const Mark *enough, double slope, float4 target)
+{
+	const Mark *one = less->known ? less : enough;
+	double		step;
+
+	if (less->known && enough->known)
 	{
-		Point		at = found->at;
-		QhEffort	effort = {(int) at.ef, at.oversample};
+		step = (log_missed(target) - less->missed) / Min(enough->missed - less->missed, -DBL_EPSILON);
+		return less->place + Min(Max(step, 0.1), 0.9) * (enough->place - less->place);
+	}
+	step = (log_missed(target) - one->missed) / Min(slope, -DBL_EPSILON);
+	step = less->known ? Min(Max(step, LEAST_STEP), 1) : Max(Min(step, -LEAST_STEP), -1);
+	return Min(Max(one->place + step, 1 - MAX_PLACE), MAX_PLACE);
+}
 
-		ladder->over = !qh_probe(ladder->measure, &effort, &at.probe);
-		if (ladder->over)
-			break;
-		found->at = at;
-		if (fabs(at.probe.recall - target) <= tolerance)
-			break;
-		if (at.probe.recall < target)
-			found->low = at;
-		else
-			found->high = at;
-		interpolate(found, target);
+/* Where recall goes by leaps, more than was asked for is better than less. */
+static double
+distance_from(float4 target, double recall)
+{
+	return recall < target - TOLERANCE ? TOO_LITTLE * (target - recall) : fabs(recall - target);
+}
+
+/*
+ * See what so many queries find with the effort that was read off, and move it along its line until that is
+ * the target.  The line's ends were measured with fewer queries, so it may lie beyond them.
+ */
+static void
+refine(const Ladder *ladder, Found *found, float4 target, int nqueries)
+{
+	double		slope = log_missed(found->high.probe.recall) - log_missed(found->low.probe.recall);
+	double		place = place_of(&found->low, &found->high, target);
+	double		nearest = DBL_MAX;
+	Mark		less = {false};
+	Mark		enough = {false};
+	Point		last = {0};
+
+	for (int i = 0; i < MAX_REFINED; i++)
+	{
+		Point		at = found->between ? point_at(found, place, target) : found->high;
+
+		/* ef_search is a whole number: there may be nothing between */
+		if ((at.ef == last.ef && at.doubt == last.doubt) ||
+			!probe_effort(ladder, at.ef, at.doubt, nqueries, 1, &at.probe))
+			return;
+		if (distance_from(target, at.probe.recall) < nearest)
+		{
+			nearest = distance_from(target, at.probe.recall);
+			found->at = at;
+		}
+		if (!found->between || nearest <= Min(TOLERANCE, (1 - target) / 4))
+			return;
+		*(at.probe.recall < target ? &less : &enough) = (Mark) {true, place, log_missed(at.probe.recall)};
+		place = next_place(&less, &enough, slope, target);
+		last = at;
 	}
 }
 
-/* Measure until the target's effort is known; false if time is over before that. */
-static bool
-climb_to(Ladder *ladder, float4 target, Point *out)
+/* Walk the grid until the target's effort is known, or time is over; what is reached then. */
+static Found
+climb_to(Ladder *ladder, float4 target)
 {
 	Found		found = find_effort(ladder, target);
 	Place		most;
 
 	while (measure_next(ladder, found.at.probe.cost))
 		found = find_effort(ladder, target);
-	if (found.at.probe.cost < DBL_MAX)
-	{
-		refine(ladder, &found, target);
-		*out = found.at;
-		return true;
-	}
 	most = find_most(ladder);
+	if (!found.reached && most.column >= 0)
+		found.at = found.high = point_of(ladder, most.column, most.step);
+	return found;
+}
 
-	/* no time to see whether it can be reached: nothing is said of it, if anything is at all */
-	if ((ladder->over && target != targets[0]) || most.column < 0)
+/* Queries that there is time for in one of nshares equal parts of the time left. */
+static int
+affordable_queries(const QhMeasure *measure, double cost, int nshares)
+{
+	double		left = measure->what->max_ms - qh_measure_elapsed(measure);
+
+	if (measure->what->max_ms <= 0)
+		return measure->nqueries;
+	return (int) Max(Min(left / nshares / (REFINED * cost * QH_MS_PER_CODE), measure->nqueries),
+					 Min(FEWEST_WALKING, measure->nqueries));
+}
+
+/* ---- the curve ---- */
+
+/* What the default effort finds and costs, and how many queries there is time to walk with. */
+static bool
+begin(Ladder *ladder, QhProbe *by_default)
+{
+	QhMeasure  *measure = ladder->measure;
+	QhEffort	effort = qh_effort_default(measure->what->index, measure->ix->meta.code_nbits);
+	double		before = qh_measure_elapsed(measure);
+	double		left;
+	double		needed;
+
+	ladder->walk_share = 1;
+	ladder->nwalking = Min(measure->nqueries, MOST_WALKING);
+	if (!qh_probe(measure, &effort, measure->nqueries, 1, by_default))
 		return false;
-	*out = point_of(ladder, most.column, most.step);
+	if (measure->what->max_ms > 0)
+	{
+		left = Max(measure->what->max_ms - qh_measure_elapsed(measure), 0);
+		needed = FORETOLD_EFFORTS * (qh_measure_elapsed(measure) - before) / measure->nqueries;
+		ladder->nwalking = (int) Min(ladder->nwalking, Max(WALK_SHARE * left / Max(needed, 0.001), FEWEST_WALKING));
+		ladder->nwalking = Min(ladder->nwalking, measure->nqueries);
+		ladder->walk_share = 1 - (1 - WALK_SHARE) * left / measure->what->max_ms;
+	}
 	return true;
 }
 
-/* See how long one effort takes: keep as many queries as there is time for. */
-static void
-keep_affordable(QhMeasure *measure, const Ladder *ladder)
+/*
+ * Should scans that ask for nothing find more than the default target?  As much as costs little more than the
+ * default effort; and the default target and its error in any case.
+ */
+static float4
+choose_default(const QhProbe *by_default, const Point *points, int npoints)
 {
-	QhEffort	effort = {FIRST_EF, ladder->oversample[0]};
-	double		before = qh_measure_elapsed(measure);
-	double		needed;
-	double		left;
-	QhProbe		probe;
+	double		affordable = DEFAULT_COSTS * by_default->cost;
+	float4		least = QH_DEFAULT_TARGET_RECALL;
 
-	if (measure->what->max_ms <= 0 || measure->nqueries <= FEWEST_QUERIES ||
-		!qh_probe(measure, &effort, &probe))
-		return;
-	needed = FORETOLD_EFFORTS * (qh_measure_elapsed(measure) - before);
-	left = measure->what->max_ms - qh_measure_elapsed(measure);
-	if (needed > left)
-		measure->nqueries = Max((int) (measure->nqueries * Max(left, 0) / needed), FEWEST_QUERIES);
+	if (npoints > DEFAULT_AT)
+		least += points[DEFAULT_AT].probe.error;
+	for (int i = npoints - 1; i > DEFAULT_AT; i--)
+	{
+		const Point *low = &points[i - 1];
+		const Point *high = &points[i];
+		double		place = (affordable - low->probe.cost) / Max(high->probe.cost - low->probe.cost, 1);
+		double		missed;
+
+		if (low->probe.cost > affordable || high->probe.recall < targets[i] - TOLERANCE)
+			continue;
+		missed = log(1 - targets[i - 1]) + Min(place, 1) * (log(1 - targets[i]) - log(1 - targets[i - 1]));
+		return Max(least, Min((float4) (1 - exp(missed)), DEFAULT_ENOUGH));
+	}
+	return Min(least, DEFAULT_ENOUGH);
+}
+
+/*
+ * Points up to the first target that there was no time for.  The first one is there in any case, with what
+ * was found most.
+ */
+static int
+count_points(const Ladder *ladder, const Found *found)
+{
+	int			n = 0;
+
+	while (n < lengthof(targets) && (found[n].reached || !ladder->over || n == 0))
+		n++;
+	return n;
 }
 
 bool
 qh_ladder_climb(QhMeasure *measure, QhCurveData *curve)
 {
 	Ladder	   *ladder = MemoryContextAllocZero(measure->cxt, sizeof(Ladder));
-	Point		at;
+	Relation	index = measure->what->index;
+	Found		found[lengthof(targets)];
+	Point		points[lengthof(targets)];
+	QhProbe		by_default;
+	int			npoints;
 
 	ladder->measure = measure;
-	set_columns(ladder);
+	ladder->oversample = qh_option_oversample_is_set(index) ? qh_option_oversample(index, measure->ix->meta.code_nbits) : 1;
+	ladder->ncolumns = measure->column->kind == QV_CODE_BITS ? 1 : NCOLUMNS;
+	ladder->first_ef = measure->column->kind == QV_CODE_BITS ? FIRST_EF_BITS : FIRST_EF;
 	set_steps(ladder);
-	keep_affordable(measure, ladder);
-	for (int i = 0; i < lengthof(targets) && climb_to(ladder, targets[i], &at); i++)
+	if (!begin(ladder, &by_default))
+		return false;
+	for (int i = 0; i < lengthof(targets); i++)
+		found[i] = climb_to(ladder, targets[i]);
+	if (find_most(ladder).column < 0)
+		return false;
+	npoints = count_points(ladder, found);
+	for (int i = 0; i < lengthof(targets); i++)
 	{
-		curve->points[i] = (QhCurvePoint) {targets[i], at.probe.recall, (uint32) at.ef, at.oversample};
-		curve->npoints = i + 1;
+		int			at = by_importance[i];
+
+		if (at < npoints)
+			refine(ladder, &found[at], targets[at],
+				   affordable_queries(measure, found[at].at.probe.cost, Min(lengthof(targets) - i, REFINED_SHARES)));
 	}
-	return curve->npoints > 0;
+	for (int i = 0; i < npoints; i++)
+	{
+		points[i] = found[i].at;
+		curve->points[i] = (QhCurvePoint) {targets[i], points[i].probe.recall, (uint32) points[i].ef, points[i].doubt};
+	}
+	curve->npoints = npoints;
+	curve->default_target = choose_default(&by_default, points, npoints);
+	return true;
 }

@@ -57,13 +57,23 @@ typedef struct QhMeasure
 
 	instr_time	start;
 	double		start_ms;		/* processor time */
+	double		work;			/* of scans so far, in codes scored at random places */
 } QhMeasure;
 
 /* ---- rows.c: rows of the table, their values and distances ---- */
 
+/*
+ * Milliseconds that are counted for a code scored at a random place: about twice what it takes, so that
+ * scans end by what they have done, not by what else the machine does.  doc/decisions/0212.
+ */
+#define QH_MS_PER_CODE	4e-5
+
 extern void qh_measure_begin(QhMeasure *measure, const QhCalibration *what);
 extern void qh_measure_end(QhMeasure *measure);
-/* Milliseconds that it has taken: of the processor, or part of those that went by if these are many more. */
+/*
+ * Milliseconds that it has taken: by what scans have done, of the processor, or part of those that went by, whichever
+ * is most.
+ */
 extern double qh_measure_elapsed(const QhMeasure *measure);
 /* Is this share of the time over? */
 extern bool qh_measure_is_over(const QhMeasure *measure, double share);
@@ -89,13 +99,14 @@ extern void qh_measure_take_given(QhMeasure *measure);
 typedef struct QhProbe
 {
 	double		recall;
+	double		error;			/* standard error of it, as a sample of queries */
 	double		cost;			/* of a query, in codes scored at random places */
 } QhProbe;
 
 /* The distances of the rows that a scan for a query finds with this effort, in its order. */
 extern int	qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort, double *dist);
-/* What all queries find.  False if time is over. */
-extern bool qh_probe(QhMeasure *measure, const QhEffort *effort, QhProbe *out);
+/* What the first n queries find.  False if this share of the time is over. */
+extern bool qh_probe(QhMeasure *measure, const QhEffort *effort, int n, double share, QhProbe *out);
 
 /* ---- truth.c: the nearest rows of each query ---- */
 

@@ -27,8 +27,9 @@
 #define LEAST_MS		2000.0
 
 /* Small tables are built in no time, and are to be measured in little. */
-#define NROWS_PER_QUERY	40
+#define NROWS_PER_QUERY	20
 #define LEAST_NQUERIES	50
+#define MOST_NQUERIES	1000
 
 /* Due again when the index is so many times as large, or inserted rows lie so much farther out. */
 #define GROWTH_DUE		1.5
@@ -44,7 +45,7 @@ measure(Relation heap, Relation index, double nrows, double max_ms, QhCurveData 
 	QhCalibration what = {heap, index, .nrows = nrows, .k = QH_CALIBRATE_K, .max_ms = max_ms};
 	bool		done;
 
-	what.nwanted = (int) Min(Max(nrows / NROWS_PER_QUERY, LEAST_NQUERIES), QH_CALIBRATE_NQUERIES);
+	what.nwanted = (int) Min(Max(nrows / NROWS_PER_QUERY, LEAST_NQUERIES), MOST_NQUERIES);
 	/* a new one, that sees the rows which the command itself has written */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	what.snapshot = GetActiveSnapshot();

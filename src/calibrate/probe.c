@@ -6,6 +6,8 @@
  */
 #include "compat.h"
 
+#include <math.h>
+
 #include "access/stratnum.h"
 #include "calibrate/measure.h"
 #include "executor/executor.h"
@@ -66,18 +68,25 @@ take_row(QhMeasure *measure, Found *found)
 	return counts;
 }
 
+static double
+cost_of_scan(const QhScanStats *stats)
+{
+	return stats->ncodes * (stats->nflat > 0 ? COST_IN_ORDER : 1.0) +
+		stats->nrefined * COST_OF_FINER + stats->nfetched * COST_OF_ROW;
+}
+
 int
 qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort, double *dist)
 {
 	int			k = measure->what->k;
-	int			nwanted = measure->drawn ? k + 1 : k;	/* the row itself is found, too */
+	int			nwanted = measure->drawn && !query->alone ? k + 1 : k;	/* the row itself is found, too */
 	QhForced	forced = {.effort = *effort, .wanted = nwanted, .hides = query->alone, .hidden = query->node};
 	ScanKeyData key;
 	Found		found = {query, dist};
 	int			n = 0;
 
 	/* as many candidates as for k rows, and the row itself */
-	if (measure->drawn)
+	if (nwanted > k)
 		forced.effort.oversample = (effort->oversample * k + 1) / (k + 1);
 	set_key(measure, query, &key);
 	qh_forced = &forced;
@@ -91,40 +100,41 @@ qh_probe_query(QhMeasure *measure, const QhQuery *query, const QhEffort *effort,
 	}
 	qh_forced = NULL;
 	qh_measure_take_waiting(measure, add_distance, &found);
+	measure->work += cost_of_scan(&qh_last_scan);
 	return found.n;
 }
 
-static double
-cost_of_scan(const QhScanStats *stats)
-{
-	return stats->ncodes * (stats->nflat > 0 ? COST_IN_ORDER : 1.0) +
-		stats->nrefined * COST_OF_FINER + stats->nfetched * COST_OF_ROW;
-}
-
 bool
-qh_probe(QhMeasure *measure, const QhEffort *effort, QhProbe *out)
+qh_probe(QhMeasure *measure, const QhEffort *effort, int n, double share, QhProbe *out)
 {
 	double	   *dist = palloc(sizeof(double) * measure->what->k);
-	double		nfound = 0;
-	double		nwanted = 0;
+	double		before = measure->work;
+	double		sum = 0;
+	double		squares = 0;
+	int			ndone = 0;
 	bool		in_time = true;
 
-	memset(out, 0, sizeof(*out));
-	for (int i = 0; i < measure->nqueries && in_time; i++)
+	for (int i = 0; i < n && in_time; i++)
 	{
 		const QhQuery *query = &measure->queries[i];
-		int			n = qh_probe_query(measure, query, effort, dist);
+		int			nrows = qh_probe_query(measure, query, effort, dist);
+		double		nfound = 0;
 
 		/* a row as far as the last one wanted is as good */
-		for (int j = 0; j < n; j++)
+		for (int j = 0; j < nrows; j++)
 			nfound += float8_le(dist[j], query->nearest[0]);
-		nwanted += query->nnearest;
-		out->cost += cost_of_scan(&qh_last_scan) / measure->nqueries;
-		in_time = !qh_measure_is_over(measure, 1);
+		nfound = Min(nfound / Max(query->nnearest, 1), 1);
+		sum += nfound;
+		squares += nfound * nfound;
+		ndone++;
+		in_time = !qh_measure_is_over(measure, share);
 	}
-	out->recall = Min(nfound / Max(nwanted, 1), 1);
+	out->recall = sum / Max(ndone, 1);
+	out->error = sqrt(Max(squares / Max(ndone, 1) - out->recall * out->recall, 0) / Max(ndone, 1));
+	out->cost = (measure->work - before) / Max(ndone, 1);
 	pfree(dist);
-	elog(DEBUG1, "ef_search %d, oversample %.4g: recall %.4f, cost %.0f%s", effort->ef, effort->oversample,
-		 out->recall, out->cost, in_time ? "" : ", not in time");
+	elog(DEBUG1, "%.0f ms: ef_search %d, doubt %.3f: recall %.4f of %d queries, cost %.0f%s",
+		 qh_measure_elapsed(measure), effort->ef, effort->doubt, out->recall, ndone, out->cost,
+		 in_time ? "" : ", not in time");
 	return in_time;
 }

@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 
 /* Slots looked at for each query wanted: many may be free, or hold lists of row pointers. */
-#define SLOTS_PER_QUERY	8
+#define SLOTS_PER_QUERY	4
 
 /* Share of the time that may go by, for expressions may be dear. */
 #define DRAW_SHARE		0.1

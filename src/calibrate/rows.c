@@ -20,7 +20,7 @@
 /*
  * Where other processes, or disks, hold it up, a measurement takes so many times as long at most.
  */
-#define PATIENCE	2.0
+#define PATIENCE	8.0
 
 /* Processor time of this process in milliseconds. */
 static double
@@ -101,7 +101,8 @@ qh_measure_elapsed(const QhMeasure *measure)
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, measure->start);
-	return Max(processor_ms() - measure->start_ms, INSTR_TIME_GET_MILLISEC(now) / PATIENCE);
+	return Max(Max(processor_ms() - measure->start_ms, INSTR_TIME_GET_MILLISEC(now) / PATIENCE),
+			   QH_MS_PER_CODE * measure->work);
 }
 
 bool

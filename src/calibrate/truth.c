@@ -21,19 +21,22 @@
 /* Tables of no more rows are read as a whole; doc/decisions/0140. */
 #define WHOLE_TABLE_NROWS	50000
 
-/* Rows after which it is foretold how long the whole table takes. */
-#define FORETOLD_NROWS		256
-
 /* Share of the time that may go by until all is known. */
-#define TRUTH_SHARE			0.5
+#define TRUTH_SHARE			0.4
 
 /*
- * Candidates rescored for a query in a pass over all codes, and for each row wanted at least;
- * doc/decisions/0140.
+ * In a pass over all codes: rows read for each row wanted in any case; standard errors by which all others
+ * are doubted; and rows read for doubt at most, by a tenth of which the scan counts them.
+ * doc/decisions/0212.
  */
-#define WIDE				1000
-#define LEAST_WIDE			10
-#define WIDE_EF				100
+#define LEAST_WIDE			5
+#define TRUTH_DOUBT			3.25
+#define MOST_DOUBTED		4000
+#define DOUBTED_PER_EF		10
+
+/* Without a limit of time, passes end after so much of it; fewer queries than that are not dropped. */
+#define MOST_PASSES_MS		30000.0
+#define FEWEST_PASSES		100
 
 /* ---- by the table ---- */
 
@@ -50,41 +53,23 @@ offer_row(QhMeasure *measure, const ItemPointerData *version, Datum value, void 
 	}
 }
 
-/* After nrows rows in ms milliseconds: keep as many queries as there is time for. */
 static void
-keep_affordable(QhMeasure *measure, double nrows, double ms)
-{
-	double		left = TRUTH_SHARE * measure->what->max_ms - qh_measure_elapsed(measure);
-	double		needed = ms * (measure->what->nrows / nrows - 1);
-
-	if (measure->what->max_ms > 0 && needed > left)
-		measure->nqueries = (int) (measure->nqueries * Max(left, 0) / needed);
-}
-
-/* False if there is no time for it. */
-static bool
 read_table(QhMeasure *measure)
 {
 	ExprState  *predicate = ExecPrepareQual(measure->info->ii_Predicate, measure->estate);
 	ExprContext *context = GetPerTupleExprContext(measure->estate);
 	TableScanDesc scan = table_beginscan_strat(measure->what->heap, measure->what->snapshot, 0, NULL, true, false);
-	double		begun = qh_measure_elapsed(measure);
-	double		nrows = 0;
 
-	while (measure->nqueries >= measure->least &&
-		   table_scan_getnextslot(scan, ForwardScanDirection, measure->slot))
+	while (table_scan_getnextslot(scan, ForwardScanDirection, measure->slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ExecQual(predicate, context))
 			qh_measure_take(measure, offer_row, NULL);
 		ResetPerTupleExprContext(measure->estate);
-		if (++nrows == FORETOLD_NROWS)
-			keep_affordable(measure, nrows, qh_measure_elapsed(measure) - begun);
 	}
 	qh_measure_take_waiting(measure, offer_row, NULL);
 	ExecClearTuple(measure->slot);
 	table_endscan(scan);
-	return measure->nqueries >= measure->least;
 }
 
 /* ---- by all codes ---- */
@@ -95,27 +80,42 @@ set_flat(const char *value)
 	(void) set_config_option("qhnsw.flat", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* Candidates for each row wanted that there is time for; 0 = too few. */
-static double
-affordable_width(const QhMeasure *measure)
+/* What finds all there is to be found; oversample is 0 where there is no time for enough rows. */
+static QhEffort
+widest_effort(const QhMeasure *measure)
 {
 	double		k = measure->what->k;
-	double		width = Max(WIDE, LEAST_WIDE * k);
+	double		least = LEAST_WIDE * k;
+	double		nrows = least + MOST_DOUBTED;
+	double		growth = Min(Max(log10(k / 10), 0), 1);
 
 	if (measure->what->max_ms > 0 && measure->row_ms > 0)
-		width = Min(width, TRUTH_SHARE * measure->what->max_ms / (QH_CALIBRATE_MIN_NQUERIES * measure->row_ms));
-	return width < LEAST_WIDE * k ? 0 : width / k;
+		nrows = Min(nrows, TRUTH_SHARE * measure->what->max_ms / (QH_CALIBRATE_MIN_NQUERIES * measure->row_ms));
+	return (QhEffort) {
+		(int) Max((nrows - least) / DOUBTED_PER_EF, 1),
+		nrows < least ? 0 : LEAST_WIDE,
+		/* it falls to half from the tenth row to the hundredth (src/scan/budget.c) */
+		TRUTH_DOUBT / (1 - growth / 2)
+	};
+}
+
+/* Have passes taken long enough, where nothing else ends them? */
+static bool
+is_long(const QhMeasure *measure, int nqueries)
+{
+	return measure->what->max_ms <= 0 && nqueries >= FEWEST_PASSES && qh_measure_elapsed(measure) > MOST_PASSES_MS;
 }
 
 static void
 scan_codes(QhMeasure *measure)
 {
-	QhEffort	effort = {WIDE_EF, affordable_width(measure)};
+	QhEffort	effort = widest_effort(measure);
 	double	   *dist = palloc(sizeof(double) * measure->what->k);
 	int			n = 0;
 
 	set_flat("on");
-	while (effort.oversample > 0 && n < measure->nqueries && !qh_measure_is_over(measure, TRUTH_SHARE))
+	while (effort.oversample > 0 && n < measure->nqueries && !is_long(measure, n) &&
+		   !qh_measure_is_over(measure, TRUTH_SHARE))
 	{
 		QhQuery    *query = &measure->queries[n++];
 		int			nrows = qh_probe_query(measure, query, &effort, dist);
@@ -131,17 +131,13 @@ scan_codes(QhMeasure *measure)
 void
 qh_measure_truth(QhMeasure *measure)
 {
-	int			nqueries = measure->nqueries;
-
-	for (int i = 0; i < nqueries; i++)
+	for (int i = 0; i < measure->nqueries; i++)
 		measure->queries[i].nearest = MemoryContextAlloc(measure->cxt, sizeof(double) * measure->what->k);
 
 	/* codes that are the values are exact, and read faster */
-	if (measure->column->kind != QV_CODE_BITS && measure->what->nrows <= WHOLE_TABLE_NROWS &&
-		read_table(measure))
-		return;
-	measure->nqueries = nqueries;
-	for (int i = 0; i < nqueries; i++)
-		measure->queries[i].nnearest = 0;
-	scan_codes(measure);
+	if (measure->column->kind != QV_CODE_BITS && measure->what->max_ms <= 0 &&
+		measure->what->nrows <= WHOLE_TABLE_NROWS)
+		read_table(measure);
+	else
+		scan_codes(measure);
 }

@@ -11,6 +11,12 @@
 #include "column/effort.h"
 #include "column/options.h"
 
+/* Measured recall is that near to the target where it was reached. */
+#define REACHED_WITHIN	0.005
+
+/* Beyond what was measured: standard errors of more doubt where half as many rows may be missed. */
+#define DOUBT_PER_HALF	0.5
+
 /* x at place of the way from a to b, by ratios. */
 static double
 between(double a, double b, double place)
@@ -18,26 +24,26 @@ between(double a, double b, double place)
 	return exp(log(a) + place * (log(b) - log(a)));
 }
 
-/* Measured recall is that near to the target where it was reached. */
-#define REACHED_WITHIN	0.005
-
 static bool
 is_reached(const QhCurvePoint *point)
 {
 	return point->recall >= point->target - REACHED_WITHIN;
 }
 
+static QhEffort
+most_of(QhEffort a, QhEffort b)
+{
+	return (QhEffort) {Max(a.ef, b.ef), Max(a.oversample, b.oversample), Max(a.doubt, b.doubt)};
+}
+
 /* The effort of a point; no less than without a curve where it does not reach its target. */
 static QhEffort
-effort_of(const QhCurvePoint *point, double own_oversample)
+effort_of(const QhCurvePoint *point, double floor)
 {
-	QhEffort	effort = {(int) point->ef, point->oversample > 0 ? point->oversample : own_oversample};
+	QhEffort	effort = {(int) point->ef, floor, Min(Max(point->doubt, QH_MIN_DOUBT), QH_MAX_DOUBT)};
 
 	if (!is_reached(point))
-	{
-		effort.ef = Max(effort.ef, QH_DEFAULT_EF_SEARCH);
-		effort.oversample = Max(effort.oversample, own_oversample);
-	}
+		effort = most_of(effort, (QhEffort) {QH_DEFAULT_EF_SEARCH, floor, QH_DEFAULT_DOUBT});
 	return effort;
 }
 
@@ -46,22 +52,20 @@ effort_of(const QhCurvePoint *point, double own_oversample)
  * missed, which is more than it takes.
  */
 static QhEffort
-beyond(const QhCurvePoint *last, double target, QhEffort effort, double own_oversample)
+beyond(const QhCurvePoint *last, double target, QhEffort effort)
 {
 	double		times = (1 - last->target) / (1 - target);
 
+	effort = most_of(effort, (QhEffort) {QH_DEFAULT_EF_SEARCH, effort.oversample, QH_DEFAULT_DOUBT});
 	return (QhEffort) {
-		(int) Min(rint(Max(effort.ef, QH_DEFAULT_EF_SEARCH) * times), QH_MAX_EF_SEARCH),
-		Min(Max(effort.oversample, own_oversample) * times, Max(own_oversample, 100))
+		(int) Min(rint(effort.ef * times), QH_MAX_EF_SEARCH),
+		effort.oversample,
+		Min(effort.doubt + DOUBT_PER_HALF * log2(times), QH_MAX_DOUBT)
 	};
 }
 
-/*
- * Between two points effort grows as the share of rows missed falls, both by ratios.  Before
- * the first it is that of the first.
- */
-static QhEffort
-read_off(const QhCurveData *curve, double target, double own_oversample)
+QhEffort
+qh_effort_at(const QhCurveData *curve, double target, double floor)
 {
 	const QhCurvePoint *above = curve->points;
 	const QhCurvePoint *last = curve->points + curve->npoints - 1;
@@ -72,37 +76,41 @@ read_off(const QhCurveData *curve, double target, double own_oversample)
 	/* a target is a float4 in the curve: .95 is .95 there, too */
 	while (above < last && above->target < (float4) target)
 		above++;
-	high = effort_of(above, own_oversample);
+	high = effort_of(above, floor);
 	if (above->target < (float4) target && is_reached(above))
-		return beyond(above, target, high, own_oversample);
+		return beyond(above, target, high);
 	if (above == curve->points || above->target <= (float4) target)
 		return high;
-	low = effort_of(above - 1, own_oversample);
+	low = effort_of(above - 1, floor);
 	place = (log(1 - above[-1].target) - log(1 - target)) / (log(1 - above[-1].target) - log(1 - above->target));
 	return (QhEffort) {
 		(int) rint(between(low.ef, high.ef, place)),
-		between(low.oversample, high.oversample, place)
+		floor,
+		low.doubt + place * (high.doubt - low.doubt)
 	};
+}
+
+QhEffort
+qh_effort_default(Relation index, int code_nbits)
+{
+	return (QhEffort) {QH_DEFAULT_EF_SEARCH, qh_option_oversample(index, code_nbits), QH_DEFAULT_DOUBT};
 }
 
 QhEffort
 qh_effort(Relation index, const QhCurveData *curve, int code_nbits)
 {
-	double		own_oversample = qh_option_oversample(index, code_nbits);
 	double		target = qh_option_target_recall(index);
-	QhEffort	effort = {QH_DEFAULT_EF_SEARCH, own_oversample};
-	QhEffort	measured;
+	QhEffort	effort = qh_effort_default(index, code_nbits);
 
 	if (qh_option_ef_search(index) > 0)
 		effort.ef = qh_option_ef_search(index);
+	else if (curve->npoints > 0 && target > 0)
+		effort = qh_effort_at(curve, target, qh_option_oversample_is_set(index) ? effort.oversample : 1);
 	else if (curve->npoints > 0)
 	{
-		measured = read_off(curve, target > 0 ? target : QH_DEFAULT_TARGET_RECALL, own_oversample);
 		/* who asks for nothing gets no less than without a curve */
-		if (target > 0 || measured.ef > effort.ef)
-			effort.ef = measured.ef;
-		if (!qh_option_oversample_is_set(index) && (target > 0 || measured.oversample > own_oversample))
-			effort.oversample = measured.oversample;
+		target = curve->default_target > 0 ? curve->default_target : QH_DEFAULT_TARGET_RECALL;
+		effort = most_of(effort, qh_effort_at(curve, target, 1));
 	}
 	return effort;
 }

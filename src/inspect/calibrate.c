@@ -32,6 +32,10 @@ PG_FUNCTION_INFO_V1(qhnsw_calibrate_on);
 #define MAX_QUERIES		500
 #define FETCH_NROWS		100
 
+/* Rows of the table for each that is drawn as a query, and queries at least. */
+#define NROWS_PER_QUERY	20
+#define LEAST_NQUERIES	200
+
 /* A fixed one: two measurements of the same queries take the same of them. */
 #define SAMPLE_SEED		UINT64CONST(0x71686E7377)
 
@@ -230,9 +234,9 @@ measure_as_owner(QhCalibration *what, QhCurveData *curve)
 	SetUserIdAndSecContext(what->heap->rd_rel->relowner, security | SECURITY_RESTRICTED_OPERATION);
 	nest_level = NewGUCNestLevel();
 	qh_restrict_search_path();
-	what->nwanted = QH_CALIBRATE_NQUERIES;
 	what->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	estimate_rel_size(what->heap, NULL, &nblocks, &what->nrows, &allvisible);
+	what->nwanted = (int) Min(Max(what->nrows / NROWS_PER_QUERY, LEAST_NQUERIES), QH_CALIBRATE_NQUERIES);
 	done = qh_calibrate(what, curve);
 	UnregisterSnapshot(what->snapshot);
 	AtEOXact_GUC(false, nest_level);
@@ -251,7 +255,7 @@ put_points(FunctionCallInfo fcinfo, const QhCurveData *curve)
 		bool		isnull[4] = {false};
 		Datum		row[4] = {
 			Float4GetDatum(point->target), Int32GetDatum((int32) point->ef),
-			Float4GetDatum(point->oversample), Float4GetDatum(point->recall)
+			Float4GetDatum(point->doubt), Float4GetDatum(point->recall)
 		};
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, isnull);

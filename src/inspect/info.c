@@ -246,7 +246,7 @@ set_curve(QhNamedRow *row, const QhCurveData *curve)
 {
 	static const char *const columns[] = {
 		"calibrated_at", "calibrated_on", "calibration_queries", "calibration_k", "calibrated_rows",
-		"recall_targets", "recall_ef_search", "recall_oversample", "recall_reached"
+		"recall_targets", "recall_ef_search", "recall_doubt", "recall_reached", "default_recall"
 	};
 
 	if (curve->npoints == 0)
@@ -263,8 +263,9 @@ set_curve(QhNamedRow *row, const QhCurveData *curve)
 	qh_named_row_set(row, "calibrated_rows", Int64GetDatum((int64) curve->nrows));
 	qh_named_row_set(row, "recall_targets", float4_array(curve, offsetof(QhCurvePoint, target)));
 	qh_named_row_set(row, "recall_ef_search", ef_array(curve));
-	qh_named_row_set(row, "recall_oversample", float4_array(curve, offsetof(QhCurvePoint, oversample)));
+	qh_named_row_set(row, "recall_doubt", float4_array(curve, offsetof(QhCurvePoint, doubt)));
 	qh_named_row_set(row, "recall_reached", float4_array(curve, offsetof(QhCurvePoint, recall)));
+	qh_named_row_set(row, "default_recall", Float4GetDatum(curve->default_target));
 }
 
 static void
@@ -342,6 +343,7 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	qh_named_row_set(&row, "values_batched", Int64GetDatum(qh_last_scan.nbatched));
 	qh_named_row_set(&row, "ef_search", Int32GetDatum(qh_last_scan.ef));
 	qh_named_row_set(&row, "oversample", Float8GetDatum(qh_last_scan.oversample));
+	qh_named_row_set(&row, "doubt", Float8GetDatum(qh_last_scan.doubt));
 	qh_named_row_set(&row, "limited", BoolGetDatum(qh_last_scan.limited));
 	PG_RETURN_DATUM(qh_named_row_end(&row));
 }

@@ -91,12 +91,11 @@
 #define BEHIND_WANTED			2
 
 /*
- * Standard errors by which an estimate is doubted.  They fall from the tenth row to the
- * hundredth, for there one row missed is a smaller part of the answer, and many more are in
+ * Standard errors by which an estimate is doubted fall from the tenth row to this share of them at
+ * the hundredth, for there one row missed is a smaller part of the answer, and many more are in
  * doubt.  doc/decisions/0130.
  */
-#define MARGIN_OF_TEN			1.5
-#define MARGIN_OF_HUNDRED		0.75
+#define MARGIN_OF_HUNDRED		0.5
 
 /*
  * Candidates that are looked at for doubt alone, times ef_search, the rows of the stage, or those
@@ -216,7 +215,7 @@ static double
 error_margin(const QhScan *scan)
 {
 	double		growth = log10(scan->q.stage.rank / QH_MIN_STAGE);
-	double		margin = MARGIN_OF_TEN + (MARGIN_OF_HUNDRED - MARGIN_OF_TEN) * Min(growth, 1);
+	double		margin = scan->q.doubted * (1 + (MARGIN_OF_HUNDRED - 1) * Min(growth, 1));
 
 	if (!is_strict_and_unplanned(scan))
 		return margin;

@@ -272,6 +272,7 @@ reset_query(QhScan *scan)
 	q->hidden = q->hides ? qh_forced->hidden : 0;
 	q->ef = q->stats.ef = effort.ef;
 	q->oversample = q->stats.oversample = effort.oversample;
+	q->doubted = q->stats.doubt = effort.doubt;
 	q->heap = scan->desc->heapRelation;
 	qh_relstore_init(&scan->rs, index, q->ix);
 }

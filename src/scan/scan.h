@@ -32,6 +32,7 @@ typedef struct QhScanStats
 	uint64		nbatched;
 	int			ef;				/* ef_search, and oversample, that the scan had */
 	double		oversample;
+	double		doubt;			/* standard errors by which estimates were doubted, for ten rows */
 	bool		limited;		/* qhnsw.max_scan_tuples ended the graph search */
 } QhScanStats;
 
@@ -46,7 +47,7 @@ typedef struct QhForced
 {
 	QhEffort	effort;
 	double		wanted;			/* rows, as by a LIMIT */
-	bool		hides;			/* graph searches pass by the node hidden, as if it were not there */
+	bool		hides;			/* scans pass by the node hidden, as if it were not there */
 	QhNode		hidden;
 } QhForced;
 

@@ -128,7 +128,8 @@ typedef struct QhQueryState
 	/* settings and options, as they were when the query started */
 	int			ef;
 	double		oversample;
-	bool		hides;			/* graph searches pass by the node hidden (QhForced) */
+	double		doubted;		/* standard errors by which estimates are doubted where ten rows are wanted */
+	bool		hides;			/* candidates pass by the node hidden (QhForced) */
 	QhNode		hidden;
 	bool		rescore;		/* the column's values decide */
 	bool		rescore_codes;	/* exact distances come from the codes (Jaccard) */

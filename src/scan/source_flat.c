@@ -260,7 +260,7 @@ flat_next(QhCandidateSource *source, QhScan *scan, int max, QhCandidate *out)
 		if (flat->next == flat->nsorted)
 			sort_more(flat);
 		*out = candidate_of(flat->best[flat->next++]);
-	} while (is_from_graph(&scan->q.from_graph, out->node));
+	} while (is_from_graph(&scan->q.from_graph, out->node) || (scan->q.hides && out->node == scan->q.hidden));
 	return 1;
 }
 

@@ -20,8 +20,8 @@ point_fault(const QhCurvePoint *point)
 		return "a measured recall is out of range";
 	if (point->ef < 1 || point->ef > QH_MAX_EF_SEARCH)
 		return "a measured ef_search is out of range";
-	if (point->oversample != 0 && !(point->oversample >= 1 && point->oversample <= 100))
-		return "a measured oversample is out of range";
+	if (!(point->doubt >= -100 && point->doubt <= 100))
+		return "a measured doubt is out of range";
 	return NULL;
 }
 
@@ -32,6 +32,8 @@ curve_fault(const QhCurveData *curve)
 
 	if (curve->npoints > QH_CURVE_MAX_POINTS)
 		return "too many points of recall";
+	if (!(curve->default_target >= 0 && curve->default_target < 1))
+		return "the default recall is out of range";
 	for (uint32 i = 0; i < curve->npoints && fault == NULL; i++)
 	{
 		fault = point_fault(&curve->points[i]);

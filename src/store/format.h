@@ -136,7 +136,7 @@ typedef struct QhCurvePoint
 	float4		target;			/* recall asked for */
 	float4		recall;			/* reached by the effort, as measured; below target: no more was reached */
 	uint32		ef;				/* the effort: ef_search, and candidates rescored or refined */
-	float4		oversample;		/* for each row wanted; 0 = the index's own */
+	float4		doubt;			/* and standard errors by which estimates are doubted (src/column/effort.h) */
 } QhCurvePoint;
 
 #define QH_CURVE_MAX_POINTS 8
@@ -152,7 +152,7 @@ typedef struct QhCurveData
 	int64		measured_at;	/* TimestampTz */
 	uint64		nrows;			/* of the table, estimated */
 	float4		inserted_norm2; /* of the metapage, at that time */
-	uint32		reserved;
+	float4		default_target; /* of scans that ask for none; 0 = .95 */
 	QhCurvePoint points[QH_CURVE_MAX_POINTS];
 } QhCurveData;
 

@@ -21,7 +21,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 
-my $curve = q{SELECT calibrated_at, calibrated_on, recall_targets, recall_ef_search, recall_oversample, recall_reached FROM qhnsw_info('t_v')};
+my $curve = q{SELECT calibrated_at, calibrated_on, recall_targets, recall_ef_search, recall_doubt, recall_reached FROM qhnsw_info('t_v')};
 my $effort = q{
 	SET enable_seqscan = off; SET enable_sort = off; SET qhnsw.target_recall = 0.99;
 	DO $$ BEGIN PERFORM id FROM t ORDER BY v <=> (SELECT v FROM source WHERE id = 1) LIMIT 10; END $$;
