@@ -1,6 +1,8 @@
 -- An index on an expression whose function has one beside it that computes many values at once.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE SCHEMA model;

@@ -1,6 +1,8 @@
 -- Modes, compression, rescoring and effort as parameters of an index, and the settings that override them.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE modes (id int, v real[], q qvec8, b bitvec(48));

@@ -1,6 +1,8 @@
 -- qhnsw_suggest: what indexes with which options would take and find, measured on rows of the table.
 \set ECHO none
-\i sql/include/qhnsw.psql
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /sql/include/qhnsw.psql
+\i :helpers
 \set ECHO all
 
 CREATE TABLE "Some items" (id int, "the vector" real[], code bitvec(64), bytes qvec8, body text);

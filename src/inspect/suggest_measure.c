@@ -139,7 +139,7 @@ measure_recall(const QhCalibration *what, MemoryContext cxt, const QhEffort *eff
 	qh_index_refresh_size(measure.ix, what->index);
 	qh_measure_take_given(&measure);
 	know_truth(&measure, cxt, truth);
-	(void) qh_probe(&measure, effort, &probe);
+	(void) qh_probe(&measure, effort, measure.nqueries, 1, &probe);
 	qh_measure_end(&measure);
 	return probe.recall;
 }
