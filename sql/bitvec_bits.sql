@@ -34,7 +34,10 @@ SELECT bit_and(b) FROM (VALUES ('101'::bitvec), ('1011')) AS t(b);
 SELECT min(b), max(b) FROM (VALUES ('101'::bitvec), ('1011'), ('1')) AS t(b);
 CREATE INDEX ON bits (b);
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) SELECT min(b) FROM bits;
+CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS off) ' || query; END $$;
+SELECT line ~ 'Index Only Scan using bits_b_idx' AS by_index FROM plan_of('SELECT min(b) FROM bits') AS line WHERE line ~ 'Scan';
+SELECT line ~ 'Index Only Scan Backward using bits_b_idx' AS by_index FROM plan_of('SELECT max(b) FROM bits') AS line WHERE line ~ 'Scan';
+DROP FUNCTION plan_of;
 RESET enable_seqscan;
 DROP TABLE bits;
 -- in parallel
