@@ -30,11 +30,27 @@ SELECT valid('empty_ops');
 CREATE OPERATOR CLASS search_ops FOR TYPE real[] USING qhnsw AS
     OPERATOR 1 = (anyarray, anyarray) FOR SEARCH, FUNCTION 1 qhnsw_real_l2(internal);
 SELECT valid('search_ops');
--- numbers there are not
+-- numbers there are not, and such as are of filter columns
+CREATE OPERATOR CLASS ninth_ops FOR TYPE real[] USING qhnsw AS
+    OPERATOR 9 <-> (real[], real[]) FOR ORDER BY float_ops, FUNCTION 1 qhnsw_real_l2(internal);
+CREATE OPERATOR CLASS third_ops FOR TYPE real[] USING qhnsw AS
+    OPERATOR 1 <-> (real[], real[]) FOR ORDER BY float_ops, FUNCTION 3 qhnsw_real_l2(internal);
 CREATE OPERATOR CLASS second_ops FOR TYPE real[] USING qhnsw AS
     OPERATOR 2 <-> (real[], real[]) FOR ORDER BY float_ops, FUNCTION 1 qhnsw_real_l2(internal);
-CREATE OPERATOR CLASS third_ops FOR TYPE real[] USING qhnsw AS
-    OPERATOR 1 <-> (real[], real[]) FOR ORDER BY float_ops, FUNCTION 2 qhnsw_real_l2(internal);
+SELECT valid('second_ops');
+-- a filter column that is ordered by; one without operators; one that is a column of vectors too
+CREATE OPERATOR CLASS ordering_ops FOR TYPE int4 USING qhnsw AS
+    OPERATOR 1 - (int4, int4) FOR ORDER BY integer_ops, FUNCTION 2 qhnsw_filter_int4(internal);
+SELECT valid('ordering_ops');
+CREATE OPERATOR CLASS bare_ops FOR TYPE int4 USING qhnsw AS FUNCTION 2 qhnsw_filter_int4(internal);
+SELECT valid('bare_ops');
+CREATE OPERATOR CLASS both_ops FOR TYPE real[] USING qhnsw AS
+    OPERATOR 3 = (anyarray, anyarray), FUNCTION 1 qhnsw_real_l2(internal), FUNCTION 2 qhnsw_filter_array(internal);
+SELECT valid('both_ops');
+-- a filter column of one operator is sound
+CREATE OPERATOR CLASS equal_ops FOR TYPE int4 USING qhnsw AS
+    OPERATOR 3 = (int4, int4), FUNCTION 2 qhnsw_filter_int4(internal);
+SELECT valid('equal_ops');
 -- a function of another shape
 CREATE OPERATOR CLASS shape_ops FOR TYPE real[] USING qhnsw AS
     OPERATOR 1 <-> (real[], real[]) FOR ORDER BY float_ops, FUNCTION 1 l2_norm(real[]);
@@ -85,6 +101,11 @@ DROP OPERATOR FAMILY nofunc_ops USING qhnsw;
 DROP OPERATOR FAMILY noop_ops USING qhnsw;
 DROP OPERATOR FAMILY empty_ops USING qhnsw;
 DROP OPERATOR FAMILY search_ops USING qhnsw;
+DROP OPERATOR FAMILY second_ops USING qhnsw;
+DROP OPERATOR FAMILY ordering_ops USING qhnsw;
+DROP OPERATOR FAMILY bare_ops USING qhnsw;
+DROP OPERATOR FAMILY both_ops USING qhnsw;
+DROP OPERATOR FAMILY equal_ops USING qhnsw;
 DROP OPERATOR FAMILY shape_ops USING qhnsw;
 DROP OPERATOR FAMILY whole_ops USING qhnsw;
 DROP OPERATOR FAMILY half USING qhnsw;

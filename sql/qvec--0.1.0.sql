@@ -1712,6 +1712,372 @@ CREATE OPERATOR CLASS float8_ip_ops
 COMMENT ON OPERATOR CLASS float8_ip_ops USING qhnsw IS 'double precision[] ordered by negative inner product';
 COMMENT ON OPERATOR FAMILY float8_ip_ops USING qhnsw IS 'double precision[] ordered by negative inner product';
 
+-- Filter columns.  Strategies are those of B-trees; 6 to 8 are &&, @> and <@ of arrays.
+
+CREATE FUNCTION qhnsw_filter_bool(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_bool(internal) IS 'qhnsw support: filter columns of boolean';
+
+CREATE FUNCTION qhnsw_filter_int2(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_int2(internal) IS 'qhnsw support: filter columns of smallint';
+
+CREATE FUNCTION qhnsw_filter_int4(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_int4(internal) IS 'qhnsw support: filter columns of integer';
+
+CREATE FUNCTION qhnsw_filter_int8(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_int8(internal) IS 'qhnsw support: filter columns of bigint';
+
+CREATE FUNCTION qhnsw_filter_oid(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_oid(internal) IS 'qhnsw support: filter columns of oid';
+
+CREATE FUNCTION qhnsw_filter_float4(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_float4(internal) IS 'qhnsw support: filter columns of real';
+
+CREATE FUNCTION qhnsw_filter_float8(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_float8(internal) IS 'qhnsw support: filter columns of double precision';
+
+CREATE FUNCTION qhnsw_filter_numeric(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_numeric(internal) IS 'qhnsw support: filter columns of numeric';
+
+CREATE FUNCTION qhnsw_filter_date(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_date(internal) IS 'qhnsw support: filter columns of date';
+
+CREATE FUNCTION qhnsw_filter_time(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_time(internal) IS 'qhnsw support: filter columns of time';
+
+CREATE FUNCTION qhnsw_filter_timestamp(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_timestamp(internal) IS 'qhnsw support: filter columns of timestamp';
+
+CREATE FUNCTION qhnsw_filter_timestamptz(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_timestamptz(internal) IS 'qhnsw support: filter columns of timestamptz';
+
+CREATE FUNCTION qhnsw_filter_uuid(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_uuid(internal) IS 'qhnsw support: filter columns of uuid';
+
+CREATE FUNCTION qhnsw_filter_text(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_text(internal) IS 'qhnsw support: filter columns of text and varchar';
+
+CREATE FUNCTION qhnsw_filter_bpchar(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_bpchar(internal) IS 'qhnsw support: filter columns of character';
+
+CREATE FUNCTION qhnsw_filter_text_prefix(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_text_prefix(internal) IS 'qhnsw support: filter columns of text, by its first bytes';
+
+CREATE FUNCTION qhnsw_filter_bytea(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_bytea(internal) IS 'qhnsw support: filter columns of bytea';
+
+CREATE FUNCTION qhnsw_filter_inet(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_inet(internal) IS 'qhnsw support: filter columns of inet and cidr';
+
+CREATE FUNCTION qhnsw_filter_enum(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_enum(internal) IS 'qhnsw support: filter columns of enums';
+
+CREATE FUNCTION qhnsw_filter_array(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION qhnsw_filter_array(internal) IS 'qhnsw support: filter columns of arrays';
+
+CREATE OPERATOR FAMILY integer_ops USING qhnsw;
+COMMENT ON OPERATOR FAMILY integer_ops USING qhnsw IS 'filter columns of integers';
+
+CREATE OPERATOR CLASS int2_ops
+    DEFAULT FOR TYPE int2 USING qhnsw FAMILY integer_ops AS
+    OPERATOR 1 < (int2, int2),
+    OPERATOR 2 <= (int2, int2),
+    OPERATOR 3 = (int2, int2),
+    OPERATOR 4 >= (int2, int2),
+    OPERATOR 5 > (int2, int2),
+    FUNCTION 2 qhnsw_filter_int2(internal);
+COMMENT ON OPERATOR CLASS int2_ops USING qhnsw IS 'filter columns of smallint';
+
+CREATE OPERATOR CLASS int4_ops
+    DEFAULT FOR TYPE int4 USING qhnsw FAMILY integer_ops AS
+    OPERATOR 1 < (int4, int4),
+    OPERATOR 2 <= (int4, int4),
+    OPERATOR 3 = (int4, int4),
+    OPERATOR 4 >= (int4, int4),
+    OPERATOR 5 > (int4, int4),
+    FUNCTION 2 qhnsw_filter_int4(internal);
+COMMENT ON OPERATOR CLASS int4_ops USING qhnsw IS 'filter columns of integer';
+
+CREATE OPERATOR CLASS int8_ops
+    DEFAULT FOR TYPE int8 USING qhnsw FAMILY integer_ops AS
+    OPERATOR 1 < (int8, int8),
+    OPERATOR 2 <= (int8, int8),
+    OPERATOR 3 = (int8, int8),
+    OPERATOR 4 >= (int8, int8),
+    OPERATOR 5 > (int8, int8),
+    FUNCTION 2 qhnsw_filter_int8(internal);
+COMMENT ON OPERATOR CLASS int8_ops USING qhnsw IS 'filter columns of bigint';
+
+ALTER OPERATOR FAMILY integer_ops USING qhnsw ADD
+    OPERATOR 1 < (int2, int4),
+    OPERATOR 2 <= (int2, int4),
+    OPERATOR 3 = (int2, int4),
+    OPERATOR 4 >= (int2, int4),
+    OPERATOR 5 > (int2, int4),
+    OPERATOR 1 < (int2, int8),
+    OPERATOR 2 <= (int2, int8),
+    OPERATOR 3 = (int2, int8),
+    OPERATOR 4 >= (int2, int8),
+    OPERATOR 5 > (int2, int8),
+    OPERATOR 1 < (int4, int2),
+    OPERATOR 2 <= (int4, int2),
+    OPERATOR 3 = (int4, int2),
+    OPERATOR 4 >= (int4, int2),
+    OPERATOR 5 > (int4, int2),
+    OPERATOR 1 < (int4, int8),
+    OPERATOR 2 <= (int4, int8),
+    OPERATOR 3 = (int4, int8),
+    OPERATOR 4 >= (int4, int8),
+    OPERATOR 5 > (int4, int8),
+    OPERATOR 1 < (int8, int2),
+    OPERATOR 2 <= (int8, int2),
+    OPERATOR 3 = (int8, int2),
+    OPERATOR 4 >= (int8, int2),
+    OPERATOR 5 > (int8, int2),
+    OPERATOR 1 < (int8, int4),
+    OPERATOR 2 <= (int8, int4),
+    OPERATOR 3 = (int8, int4),
+    OPERATOR 4 >= (int8, int4),
+    OPERATOR 5 > (int8, int4);
+
+CREATE OPERATOR FAMILY float_ops USING qhnsw;
+COMMENT ON OPERATOR FAMILY float_ops USING qhnsw IS 'filter columns of real and double precision';
+
+CREATE OPERATOR CLASS float4_ops
+    DEFAULT FOR TYPE float4 USING qhnsw FAMILY float_ops AS
+    OPERATOR 1 < (float4, float4),
+    OPERATOR 2 <= (float4, float4),
+    OPERATOR 3 = (float4, float4),
+    OPERATOR 4 >= (float4, float4),
+    OPERATOR 5 > (float4, float4),
+    FUNCTION 2 qhnsw_filter_float4(internal);
+COMMENT ON OPERATOR CLASS float4_ops USING qhnsw IS 'filter columns of real';
+
+CREATE OPERATOR CLASS float8_ops
+    DEFAULT FOR TYPE float8 USING qhnsw FAMILY float_ops AS
+    OPERATOR 1 < (float8, float8),
+    OPERATOR 2 <= (float8, float8),
+    OPERATOR 3 = (float8, float8),
+    OPERATOR 4 >= (float8, float8),
+    OPERATOR 5 > (float8, float8),
+    FUNCTION 2 qhnsw_filter_float8(internal);
+COMMENT ON OPERATOR CLASS float8_ops USING qhnsw IS 'filter columns of double precision';
+
+ALTER OPERATOR FAMILY float_ops USING qhnsw ADD
+    OPERATOR 1 < (float4, float8),
+    OPERATOR 2 <= (float4, float8),
+    OPERATOR 3 = (float4, float8),
+    OPERATOR 4 >= (float4, float8),
+    OPERATOR 5 > (float4, float8),
+    OPERATOR 1 < (float8, float4),
+    OPERATOR 2 <= (float8, float4),
+    OPERATOR 3 = (float8, float4),
+    OPERATOR 4 >= (float8, float4),
+    OPERATOR 5 > (float8, float4);
+
+CREATE OPERATOR FAMILY datetime_ops USING qhnsw;
+COMMENT ON OPERATOR FAMILY datetime_ops USING qhnsw IS 'filter columns of dates and timestamps';
+
+CREATE OPERATOR CLASS date_ops
+    DEFAULT FOR TYPE date USING qhnsw FAMILY datetime_ops AS
+    OPERATOR 1 < (date, date),
+    OPERATOR 2 <= (date, date),
+    OPERATOR 3 = (date, date),
+    OPERATOR 4 >= (date, date),
+    OPERATOR 5 > (date, date),
+    FUNCTION 2 qhnsw_filter_date(internal);
+COMMENT ON OPERATOR CLASS date_ops USING qhnsw IS 'filter columns of date';
+
+CREATE OPERATOR CLASS timestamp_ops
+    DEFAULT FOR TYPE timestamp USING qhnsw FAMILY datetime_ops AS
+    OPERATOR 1 < (timestamp, timestamp),
+    OPERATOR 2 <= (timestamp, timestamp),
+    OPERATOR 3 = (timestamp, timestamp),
+    OPERATOR 4 >= (timestamp, timestamp),
+    OPERATOR 5 > (timestamp, timestamp),
+    FUNCTION 2 qhnsw_filter_timestamp(internal);
+COMMENT ON OPERATOR CLASS timestamp_ops USING qhnsw IS 'filter columns of timestamp';
+
+CREATE OPERATOR CLASS timestamptz_ops
+    DEFAULT FOR TYPE timestamptz USING qhnsw FAMILY datetime_ops AS
+    OPERATOR 1 < (timestamptz, timestamptz),
+    OPERATOR 2 <= (timestamptz, timestamptz),
+    OPERATOR 3 = (timestamptz, timestamptz),
+    OPERATOR 4 >= (timestamptz, timestamptz),
+    OPERATOR 5 > (timestamptz, timestamptz),
+    FUNCTION 2 qhnsw_filter_timestamptz(internal);
+COMMENT ON OPERATOR CLASS timestamptz_ops USING qhnsw IS 'filter columns of timestamptz';
+
+ALTER OPERATOR FAMILY datetime_ops USING qhnsw ADD
+    OPERATOR 1 < (date, timestamp),
+    OPERATOR 2 <= (date, timestamp),
+    OPERATOR 3 = (date, timestamp),
+    OPERATOR 4 >= (date, timestamp),
+    OPERATOR 5 > (date, timestamp),
+    OPERATOR 1 < (date, timestamptz),
+    OPERATOR 2 <= (date, timestamptz),
+    OPERATOR 3 = (date, timestamptz),
+    OPERATOR 4 >= (date, timestamptz),
+    OPERATOR 5 > (date, timestamptz),
+    OPERATOR 1 < (timestamp, date),
+    OPERATOR 2 <= (timestamp, date),
+    OPERATOR 3 = (timestamp, date),
+    OPERATOR 4 >= (timestamp, date),
+    OPERATOR 5 > (timestamp, date),
+    OPERATOR 1 < (timestamp, timestamptz),
+    OPERATOR 2 <= (timestamp, timestamptz),
+    OPERATOR 3 = (timestamp, timestamptz),
+    OPERATOR 4 >= (timestamp, timestamptz),
+    OPERATOR 5 > (timestamp, timestamptz),
+    OPERATOR 1 < (timestamptz, date),
+    OPERATOR 2 <= (timestamptz, date),
+    OPERATOR 3 = (timestamptz, date),
+    OPERATOR 4 >= (timestamptz, date),
+    OPERATOR 5 > (timestamptz, date),
+    OPERATOR 1 < (timestamptz, timestamp),
+    OPERATOR 2 <= (timestamptz, timestamp),
+    OPERATOR 3 = (timestamptz, timestamp),
+    OPERATOR 4 >= (timestamptz, timestamp),
+    OPERATOR 5 > (timestamptz, timestamp);
+
+CREATE OPERATOR CLASS bool_ops
+    DEFAULT FOR TYPE bool USING qhnsw AS
+    OPERATOR 1 < (bool, bool),
+    OPERATOR 2 <= (bool, bool),
+    OPERATOR 3 = (bool, bool),
+    OPERATOR 4 >= (bool, bool),
+    OPERATOR 5 > (bool, bool),
+    FUNCTION 2 qhnsw_filter_bool(internal);
+COMMENT ON OPERATOR CLASS bool_ops USING qhnsw IS 'filter columns of boolean';
+COMMENT ON OPERATOR FAMILY bool_ops USING qhnsw IS 'filter columns of boolean';
+
+CREATE OPERATOR CLASS oid_ops
+    DEFAULT FOR TYPE oid USING qhnsw AS
+    OPERATOR 1 < (oid, oid),
+    OPERATOR 2 <= (oid, oid),
+    OPERATOR 3 = (oid, oid),
+    OPERATOR 4 >= (oid, oid),
+    OPERATOR 5 > (oid, oid),
+    FUNCTION 2 qhnsw_filter_oid(internal);
+COMMENT ON OPERATOR CLASS oid_ops USING qhnsw IS 'filter columns of oid';
+COMMENT ON OPERATOR FAMILY oid_ops USING qhnsw IS 'filter columns of oid';
+
+CREATE OPERATOR CLASS numeric_ops
+    DEFAULT FOR TYPE numeric USING qhnsw AS
+    OPERATOR 1 < (numeric, numeric),
+    OPERATOR 2 <= (numeric, numeric),
+    OPERATOR 3 = (numeric, numeric),
+    OPERATOR 4 >= (numeric, numeric),
+    OPERATOR 5 > (numeric, numeric),
+    FUNCTION 2 qhnsw_filter_numeric(internal);
+COMMENT ON OPERATOR CLASS numeric_ops USING qhnsw IS 'filter columns of numeric';
+COMMENT ON OPERATOR FAMILY numeric_ops USING qhnsw IS 'filter columns of numeric';
+
+CREATE OPERATOR CLASS time_ops
+    DEFAULT FOR TYPE time USING qhnsw AS
+    OPERATOR 1 < (time, time),
+    OPERATOR 2 <= (time, time),
+    OPERATOR 3 = (time, time),
+    OPERATOR 4 >= (time, time),
+    OPERATOR 5 > (time, time),
+    FUNCTION 2 qhnsw_filter_time(internal);
+COMMENT ON OPERATOR CLASS time_ops USING qhnsw IS 'filter columns of time';
+COMMENT ON OPERATOR FAMILY time_ops USING qhnsw IS 'filter columns of time';
+
+CREATE OPERATOR CLASS uuid_ops
+    DEFAULT FOR TYPE uuid USING qhnsw AS
+    OPERATOR 1 < (uuid, uuid),
+    OPERATOR 2 <= (uuid, uuid),
+    OPERATOR 3 = (uuid, uuid),
+    OPERATOR 4 >= (uuid, uuid),
+    OPERATOR 5 > (uuid, uuid),
+    FUNCTION 2 qhnsw_filter_uuid(internal);
+COMMENT ON OPERATOR CLASS uuid_ops USING qhnsw IS 'filter columns of uuid';
+COMMENT ON OPERATOR FAMILY uuid_ops USING qhnsw IS 'filter columns of uuid';
+
+CREATE OPERATOR CLASS bytea_ops
+    DEFAULT FOR TYPE bytea USING qhnsw AS
+    OPERATOR 1 < (bytea, bytea),
+    OPERATOR 2 <= (bytea, bytea),
+    OPERATOR 3 = (bytea, bytea),
+    OPERATOR 4 >= (bytea, bytea),
+    OPERATOR 5 > (bytea, bytea),
+    FUNCTION 2 qhnsw_filter_bytea(internal);
+COMMENT ON OPERATOR CLASS bytea_ops USING qhnsw IS 'filter columns of bytea';
+COMMENT ON OPERATOR FAMILY bytea_ops USING qhnsw IS 'filter columns of bytea';
+
+CREATE OPERATOR CLASS inet_ops
+    DEFAULT FOR TYPE inet USING qhnsw AS
+    OPERATOR 1 < (inet, inet),
+    OPERATOR 2 <= (inet, inet),
+    OPERATOR 3 = (inet, inet),
+    OPERATOR 4 >= (inet, inet),
+    OPERATOR 5 > (inet, inet),
+    FUNCTION 2 qhnsw_filter_inet(internal);
+COMMENT ON OPERATOR CLASS inet_ops USING qhnsw IS 'filter columns of inet and cidr';
+COMMENT ON OPERATOR FAMILY inet_ops USING qhnsw IS 'filter columns of inet and cidr';
+
+CREATE OPERATOR CLASS text_ops
+    DEFAULT FOR TYPE text USING qhnsw AS
+    OPERATOR 3 = (text, text),
+    FUNCTION 2 qhnsw_filter_text(internal);
+COMMENT ON OPERATOR CLASS text_ops USING qhnsw IS 'filter columns of text and varchar: equality';
+COMMENT ON OPERATOR FAMILY text_ops USING qhnsw IS 'filter columns of text and varchar: equality';
+
+CREATE OPERATOR CLASS bpchar_ops
+    DEFAULT FOR TYPE bpchar USING qhnsw AS
+    OPERATOR 3 = (bpchar, bpchar),
+    FUNCTION 2 qhnsw_filter_bpchar(internal);
+COMMENT ON OPERATOR CLASS bpchar_ops USING qhnsw IS 'filter columns of character: equality';
+COMMENT ON OPERATOR FAMILY bpchar_ops USING qhnsw IS 'filter columns of character: equality';
+
+CREATE OPERATOR CLASS text_prefix_ops
+    FOR TYPE text USING qhnsw AS
+    OPERATOR 1 < (text, text),
+    OPERATOR 2 <= (text, text),
+    OPERATOR 3 = (text, text),
+    OPERATOR 4 >= (text, text),
+    OPERATOR 5 > (text, text),
+    FUNCTION 2 qhnsw_filter_text_prefix(internal);
+COMMENT ON OPERATOR CLASS text_prefix_ops USING qhnsw IS 'filter columns of text, in the order of collation "C" by the first eight bytes';
+COMMENT ON OPERATOR FAMILY text_prefix_ops USING qhnsw IS 'filter columns of text, in the order of collation "C" by the first eight bytes';
+
+CREATE OPERATOR CLASS enum_ops
+    DEFAULT FOR TYPE anyenum USING qhnsw AS
+    OPERATOR 3 = (anyenum, anyenum),
+    FUNCTION 2 qhnsw_filter_enum(internal);
+COMMENT ON OPERATOR CLASS enum_ops USING qhnsw IS 'filter columns of enums: equality';
+COMMENT ON OPERATOR FAMILY enum_ops USING qhnsw IS 'filter columns of enums: equality';
+
+CREATE OPERATOR CLASS array_ops
+    DEFAULT FOR TYPE anyarray USING qhnsw AS
+    OPERATOR 3 = (anyarray, anyarray),
+    OPERATOR 6 && (anyarray, anyarray),
+    OPERATOR 7 @> (anyarray, anyarray),
+    OPERATOR 8 <@ (anyarray, anyarray),
+    FUNCTION 2 qhnsw_filter_array(internal);
+COMMENT ON OPERATOR CLASS array_ops USING qhnsw IS 'filter columns of arrays: common elements, containment, equality';
+COMMENT ON OPERATOR FAMILY array_ops USING qhnsw IS 'filter columns of arrays: common elements, containment, equality';
+
 -- Inspection
 
 CREATE FUNCTION qhnsw_info(index regclass,

@@ -201,6 +201,13 @@ smgrzeroextend(SMgrRelation reln, ForkNumber fork, BlockNumber blkno, int nblock
 #define qh_vacuum_may_truncate(options) ((options) == NULL || (options)->vacuum_truncate)
 #endif
 
+/* What a collation is was opened in version 18; needs utils/pg_locale.h. */
+#if PG_VERSION_NUM >= 180000
+#define qh_collation_is_c(collation) (pg_newlocale_from_collation(collation)->collate_is_c)
+#else
+#define qh_collation_is_c(collation) lc_collate_is_c(collation)
+#endif
+
 /* Before the declaration since version 18, behind it until then; GCC and clang take it in front too. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -8,6 +8,7 @@
 #include "am/am.h"
 #include "build/build.h"
 #include "calibrate/calibrate.h"
+#include "column/filter_type.h"
 #include "planner/planner.h"
 #include "scan/scan.h"
 #include "commands/vacuum.h"
@@ -15,14 +16,16 @@
 
 PG_FUNCTION_INFO_V1(qhnsw_handler);
 
-/* The one property PostgreSQL cannot know by itself: a column can be ordered by distance. */
+/*
+ * The one property PostgreSQL cannot know by itself: the first column can be ordered by distance.
+ */
 static bool
 qhnswproperty(Oid index_oid, int attno, IndexAMProperty prop, const char *propname,
 			  bool *res, bool *isnull)
 {
 	if (attno == 0 || prop != AMPROP_DISTANCE_ORDERABLE)
 		return false;
-	*res = true;
+	*res = attno == 1;
 	return true;
 }
 
@@ -31,8 +34,8 @@ qhnsw_handler(PG_FUNCTION_ARGS)
 {
 	IndexAmRoutine *am = makeNode(IndexAmRoutine);
 
-	am->amstrategies = 1;
-	am->amsupport = 1;
+	am->amstrategies = QH_FILTER_NSTRATEGIES;
+	am->amsupport = QH_FILTER_PROC;
 	am->amoptsprocnum = 0;
 	am->amcanorder = false;
 	am->amcanorderbyop = true;
