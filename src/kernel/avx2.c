@@ -861,6 +861,98 @@ avx2_bits_u8(const uint8_t *x, size_t n, int j, uint8_t *out)
 	}
 }
 
+/* All bits of the keys that are not in the range. */
+AVX2 QV_INLINE __m256i
+outside_range(int nbytes, const uint8_t *at, __m256i low, __m256i high)
+{
+	__m256i		keys = _mm256_loadu_si256((const __m256i *) (const void *) at);
+
+	switch (nbytes)
+	{
+		case 1:
+			return _mm256_or_si256(_mm256_cmpgt_epi8(low, keys), _mm256_cmpgt_epi8(keys, high));
+		case 2:
+			return _mm256_or_si256(_mm256_cmpgt_epi16(low, keys), _mm256_cmpgt_epi16(keys, high));
+		case 4:
+			return _mm256_or_si256(_mm256_cmpgt_epi32(low, keys), _mm256_cmpgt_epi32(keys, high));
+		default:
+			return _mm256_or_si256(_mm256_cmpgt_epi64(low, keys), _mm256_cmpgt_epi64(keys, high));
+	}
+}
+
+/* Bits of 32 keys of one byte or 16 of two at a time; of four and eight bytes eight keys. */
+AVX2 QV_INLINE uint32_t
+between_keys(const uint8_t *keys, int nbytes, int64_t low, int64_t high, uint32_t n, uint8_t *bits)
+{
+	__m256i		lows = nbytes == 1 ? _mm256_set1_epi8((char) low) : nbytes == 2 ? _mm256_set1_epi16((short) low) :
+		nbytes == 4 ? _mm256_set1_epi32((int) low) : _mm256_set1_epi64x(low);
+	__m256i		highs = nbytes == 1 ? _mm256_set1_epi8((char) high) : nbytes == 2 ? _mm256_set1_epi16((short) high) :
+		nbytes == 4 ? _mm256_set1_epi32((int) high) : _mm256_set1_epi64x(high);
+	uint32_t	step = nbytes == 1 ? 32 : nbytes == 2 ? 16 : 8;
+	uint32_t	i = 0;
+
+	for (; i + step <= n; i += step)
+	{
+		const uint8_t *at = keys + (size_t) i * (size_t) nbytes;
+		__m256i		outside = outside_range(nbytes, at, lows, highs);
+		uint32_t	found;
+
+		if (nbytes == 1)
+			found = ~(uint32_t) _mm256_movemask_epi8(outside);
+		else if (nbytes == 2)
+			found = ~(uint32_t) _mm256_movemask_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16(outside, outside), 0xD8)) & 0xFFFF;
+		else if (nbytes == 4)
+			found = ~(uint32_t) _mm256_movemask_ps(_mm256_castsi256_ps(outside)) & 0xFF;
+		else
+			found = (~(uint32_t) _mm256_movemask_pd(_mm256_castsi256_pd(outside)) & 0xF) |
+				(~(uint32_t) _mm256_movemask_pd(_mm256_castsi256_pd(outside_range(8, at + 32, lows, highs))) & 0xF) << 4;
+		for (uint32_t j = 0; j < step / 8; j++)
+			bits[i / 8 + j] |= (uint8_t) (found >> 8 * j);
+	}
+	return i;
+}
+
+AVX2 static void
+avx2_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+{
+	uint32_t	done;
+
+	switch (nbytes)
+	{
+		case 1:
+			done = between_keys(keys, 1, low, high, n, bits);
+			break;
+		case 2:
+			done = between_keys(keys, 2, low, high, n, bits);
+			break;
+		case 4:
+			done = between_keys(keys, 4, low, high, n, bits);
+			break;
+		default:
+			done = between_keys(keys, 8, low, high, n, bits);
+	}
+	qv_kernels_scalar.between_keys((const uint8_t *) keys + (size_t) done * (size_t) nbytes, nbytes, n - done, low, high, bits + done / 8);
+}
+
+AVX2 static void
+avx2_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+{
+	__m256i		masks = _mm256_set1_epi64x((int64_t) mask);
+	__m256i		wants = _mm256_set1_epi64x((int64_t) want);
+	const uint8_t *at = (const uint8_t *) words;
+	uint32_t	i = 0;
+
+	for (; i + 8 <= n; i += 8, at += 64)
+	{
+		__m256i		first = _mm256_and_si256(_mm256_loadu_si256((const __m256i *) (const void *) at), masks);
+		__m256i		second = _mm256_and_si256(_mm256_loadu_si256((const __m256i *) (const void *) (at + 32)), masks);
+
+		bits[i / 8] |= (uint8_t) (_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(first, wants))) |
+								  _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(second, wants))) << 4);
+	}
+	qv_kernels_scalar.masked_u64((const uint64_t *) (const void *) at, n - i, mask, want, bits + i / 8);
+}
+
 /* Element 0 is the most significant bit: the elements of each byte are turned round first. */
 AVX2 static void
 avx2_signs_f32(const float *x, size_t n, uint8_t *out)

@@ -1325,6 +1325,77 @@ avx512_sort_u64(const uint64_t *values, uint32_t n, uint64_t *result)
 	}
 }
 
+/*
+ * Keys in the range: unsigned, their distance from its low end is no more than its length.  A
+ * register of them at a time, the last under a mask.
+ */
+AVX512 QV_INLINE void
+between_keys(const uint8_t *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+{
+	uint32_t	step = 64 / (uint32_t) nbytes;
+	__m512i		lows = nbytes == 1 ? _mm512_set1_epi8((char) low) : nbytes == 2 ? _mm512_set1_epi16((short) low) :
+		nbytes == 4 ? _mm512_set1_epi32((int) low) : _mm512_set1_epi64(low);
+	int64_t		length = (int64_t) ((uint64_t) high - (uint64_t) low);
+	__m512i		lengths = nbytes == 1 ? _mm512_set1_epi8((char) length) : nbytes == 2 ? _mm512_set1_epi16((short) length) :
+		nbytes == 4 ? _mm512_set1_epi32((int) length) : _mm512_set1_epi64(length);
+
+	for (uint32_t i = 0; i < n; i += step)
+	{
+		uint32_t	part = n - i < step ? n - i : step;
+		__mmask64	valid = UINT64_MAX >> (64 - part * (uint32_t) nbytes);
+		__m512i		v = _mm512_maskz_loadu_epi8(valid, keys + (size_t) i * (size_t) nbytes);
+		uint64_t	found;
+		uint64_t	old = 0;
+
+		if (nbytes == 1)
+			found = _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, lows), lengths);
+		else if (nbytes == 2)
+			found = _mm512_cmple_epu16_mask(_mm512_sub_epi16(v, lows), lengths);
+		else if (nbytes == 4)
+			found = _mm512_cmple_epu32_mask(_mm512_sub_epi32(v, lows), lengths);
+		else
+			found = _mm512_cmple_epu64_mask(_mm512_sub_epi64(v, lows), lengths);
+		found &= UINT64_MAX >> (64 - part);
+		memcpy(&old, bits + i / 8, (part + 7) / 8);
+		found |= old;
+		memcpy(bits + i / 8, &found, (part + 7) / 8);
+	}
+}
+
+AVX512 static void
+avx512_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+{
+	switch (nbytes)
+	{
+		case 1:
+			between_keys(keys, 1, n, low, high, bits);
+			break;
+		case 2:
+			between_keys(keys, 2, n, low, high, bits);
+			break;
+		case 4:
+			between_keys(keys, 4, n, low, high, bits);
+			break;
+		default:
+			between_keys(keys, 8, n, low, high, bits);
+	}
+}
+
+AVX512 static void
+avx512_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+{
+	__m512i		masks = _mm512_set1_epi64((int64_t) mask);
+	__m512i		wants = _mm512_set1_epi64((int64_t) want);
+
+	for (uint32_t i = 0; i < n; i += 8)
+	{
+		__mmask8	valid = (__mmask8) low_bits(n - i < 8 ? n - i : 8);
+		__m512i		v = _mm512_and_si512(_mm512_maskz_loadu_epi64(valid, words + i), masks);
+
+		bits[i / 8] |= (uint8_t) _mm512_mask_cmpeq_epi64_mask(valid, v, wants);
+	}
+}
+
 AVX512 static void
 avx512_signs_f32(const float *x, size_t n, uint8_t *out)
 {

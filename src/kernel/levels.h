@@ -60,6 +60,33 @@ typedef float QvFloat __attribute__((aligned(1)));
 typedef uint16_t QvHalf __attribute__((aligned(1)));
 typedef uint64_t QvKey __attribute__((aligned(1)));
 
+/* A signed key of so many bytes at any address. */
+QV_INLINE int64_t
+qv_signed_key(const void *keys, int nbytes, size_t i)
+{
+	const uint8_t *at = (const uint8_t *) keys + i * (size_t) nbytes;
+	int8_t		one;
+	int16_t		two;
+	int32_t		four;
+	int64_t		eight;
+
+	switch (nbytes)
+	{
+		case 1:
+			memcpy(&one, at, 1);
+			return one;
+		case 2:
+			memcpy(&two, at, 2);
+			return two;
+		case 4:
+			memcpy(&four, at, 4);
+			return four;
+		default:
+			memcpy(&eight, at, 8);
+			return eight;
+	}
+}
+
 /* How many of n keys are less than this one: its place in their order. */
 QV_INLINE uint32_t
 qv_rank(const QvKey *keys, uint32_t n, uint64_t key)
@@ -245,6 +272,8 @@ qv_float_of_half(uint16_t half)
 	.fast_dot_f16 = level##_fast_dot_f16, \
 	.fast_l2sq_f32 = level##_fast_l2sq_f32, \
 	.below_f32 = level##_below_f32, \
+	.between_keys = level##_between_keys, \
+	.masked_u64 = level##_masked_u64, \
 	.sort_u64 = level##_sort_u64, \
 	.fht_f32 = level##_fht_f32, \
 	.residual_f32 = level##_residual_f32, \

@@ -815,6 +815,19 @@ neon_signs_f32(const float *x, size_t n, uint8_t *out)
 	qv_kernels_scalar.signs_f32(x + i, n - i, out + i / 8);
 }
 
+/* Nothing better yet. */
+static void
+neon_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+{
+	qv_kernels_scalar.between_keys(keys, nbytes, n, low, high, bits);
+}
+
+static void
+neon_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+{
+	qv_kernels_scalar.masked_u64(words, n, mask, want, bits);
+}
+
 const QvKernels qv_kernels_neon = QV_KERNELS_OF(neon);
 
 #endif							/* QV_HAVE_NEON_LEVEL */

@@ -1293,6 +1293,104 @@ test_sort(const QvKernels *level)
 	guarded_free(&mo);
 }
 
+/* ---- keys ---- */
+
+/* The range from one of the keys to another, or to an end of what keys can be. */
+static void
+choose_range(const uint8_t *keys, int nbytes, uint32_t n, uint64_t *seed, int64_t *low, int64_t *high)
+{
+	int64_t		ends[2] = {INT64_MIN >> (64 - 8 * nbytes), INT64_MAX >> (64 - 8 * nbytes)};
+	int64_t		at[2] = {ends[0], ends[1]};
+
+	for (int i = 0; i < 2; i++)
+	{
+		uint64_t	key = 0;
+
+		if (n == 0 || check_random(seed) % 4 == 0)
+			continue;
+		memcpy(&key, keys + (size_t) (check_random(seed) % n) * (size_t) nbytes, (size_t) nbytes);
+		at[i] = (int64_t) (key << (64 - 8 * nbytes)) >> (64 - 8 * nbytes);
+	}
+	*low = at[0] < at[1] ? at[0] : at[1];
+	*high = at[0] < at[1] ? at[1] : at[0];
+}
+
+static void
+compare_between(const QvKernels *level, const uint8_t *keys, int nbytes, uint32_t n, const GuardedMemory *mo, uint64_t *seed)
+{
+	size_t		out_nbytes = (n + 7) / 8;
+	uint8_t    *out = place(mo, out_nbytes, PLACE_END);
+	uint8_t		want[MAX_SHORT / 8 + 1];
+	int64_t		low;
+	int64_t		high;
+
+	choose_range(keys, nbytes, n, seed, &low, &high);
+	for (size_t i = 0; i < out_nbytes; i++)
+		want[i] = out[i] = (uint8_t) (check_random(seed) & check_random(seed));
+	if (n % 8 != 0)
+		want[out_nbytes - 1] = out[out_nbytes - 1] &= (uint8_t) ((1 << n % 8) - 1);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint64_t	bits = 0;
+		int64_t		key;
+
+		memcpy(&bits, keys + (size_t) i * (size_t) nbytes, (size_t) nbytes);
+		key = (int64_t) (bits << (64 - 8 * nbytes)) >> (64 - 8 * nbytes);
+		if (key >= low && key <= high)
+			want[i / 8] |= (uint8_t) (1 << i % 8);
+	}
+	level->between_keys(keys, nbytes, n, low, high, out);
+	expect(memcmp(out, want, out_nbytes) == 0, "between_keys", n, nbytes, (int) (low & 0xFF));
+}
+
+static void
+compare_masked(const QvKernels *level, const uint8_t *words, uint32_t n, const GuardedMemory *mo, uint64_t *seed)
+{
+	size_t		out_nbytes = (n + 7) / 8;
+	uint8_t    *out = place(mo, out_nbytes, PLACE_END);
+	uint8_t		want[MAX_SHORT / 8 + 1] = {0};
+	uint64_t	mask = check_random(seed) & check_random(seed) & check_random(seed) & check_random(seed);
+	uint64_t	value = check_random(seed) % 2 ? mask : 0;
+
+	memset(out, 0, out_nbytes);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint64_t	word;
+
+		memcpy(&word, words + (size_t) i * 8, 8);
+		if ((word & mask) == value)
+			want[i / 8] |= (uint8_t) (1 << i % 8);
+	}
+	level->masked_u64((const uint64_t *) (const void *) words, n, mask, value, out);
+	expect(memcmp(out, want, out_nbytes) == 0, "masked_u64", n, 0, 0);
+}
+
+static void
+test_keys(const QvKernels *level)
+{
+	GuardedMemory mk = guarded_alloc(MAX_SHORT * sizeof(uint64_t) + 8);
+	GuardedMemory mo = guarded_alloc(MAX_SHORT / 8 + 9);
+	uint64_t	seed = 37;
+
+	for (uint32_t n = 0; n <= MAX_SHORT; n++)
+	{
+		for (int nbytes = 1; nbytes <= 8; nbytes *= 2)
+		{
+			uint8_t    *keys = place(&mk, n * (size_t) nbytes, (int) n % NPLACES);
+
+			for (size_t i = 0; i < n * (size_t) nbytes; i++)
+				keys[i] = (uint8_t) (check_random(&seed) % 3 == 0 ? 0 : check_random(&seed));
+			compare_between(level, keys, nbytes, n, &mo, &seed);
+			compare_between(level, keys, nbytes, n, &mo, &seed);
+			if (nbytes == 8)
+				compare_masked(level, keys, n, &mo, &seed);
+		}
+	}
+	report(level, "keys in a range, words under a mask");
+	guarded_free(&mk);
+	guarded_free(&mo);
+}
+
 /* ---- selection ---- */
 
 static void
@@ -1370,6 +1468,7 @@ main(void)
 		test_conversions(level);
 		test_estimate(level);
 		test_below(level);
+		test_keys(level);
 		test_sort(level);
 	}
 	return done_testing();
