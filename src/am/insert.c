@@ -10,6 +10,7 @@
 
 #include "access/generic_xlog.h"
 #include "am/am.h"
+#include "column/filter_columns.h"
 #include "common/pg_prng.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -80,13 +81,14 @@ static bool
 join_node(QhInsert *ins, QhNode node)
 {
 	uint8		code[QH_PAGE_NBYTES];
+	QhNewRow	row = {ins->tid, ins->code->record};
 
 	if (!qh_read_code(&ins->rs, node, code))
 		return false;
 	for (int i = 0; i < ins->nsame; i++)
 	{
 		if (memcmp(code, ins->same[i].code, ins->ix->code_nbytes) == 0)
-			return qh_row_append(&ins->rs, node, &ins->same[i], ins->tid);
+			return qh_row_append(&ins->rs, node, &ins->same[i], &row);
 	}
 	return false;
 }
@@ -457,6 +459,7 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 {
 	QhInsert	ins = {0};
 	bool		is_new = false;
+	bool		was_found = false;
 
 	ins.ix = ix;
 	ins.alloc = qh_context_alloc(CurrentMemoryContext);
@@ -477,8 +480,13 @@ insert_code(Relation index, QhIndex *ix, const void *value, const QhCode *code, 
 		is_new = !find_candidates(&ins);
 		if (is_new)
 			insert_node(&ins);
+		else
+			was_found = true;
 	}
 	UnlockPage(index, QH_INSERT_LOCK_BLKNO, ShareLock);
+	/* an UPDATE of filter columns alone, it seems, perhaps of many rows */
+	if (was_found && code->record != NULL && origin == QH_ROW_NEW)
+		qh_code_map_expect(&ins.rs);
 	return is_new;
 }
 
@@ -507,6 +515,23 @@ note_drift(Relation index, QhIndex *ix, const QhCode *code)
 	meta->inserted_norm2 += (norm2 - meta->inserted_norm2) / meta->ninserts_sampled;
 	GenericXLogFinish(xlog);
 	UnlockReleaseBuffer(buf);
+}
+
+/* The record of the row in memory of the current context; NULL where the index has none. */
+static const uint8 *
+form_record(Relation index, const QhIndex *ix, const Datum *values, const bool *isnull)
+{
+	QhFilterColumns *columns;
+	uint8	   *record;
+
+	if (likely(RelationGetNumberOfAttributes(index) == 1))
+		return NULL;
+	columns = palloc(sizeof(QhFilterColumns));
+	qh_filter_columns(index, columns);
+	qh_check_filter_columns(index, ix, columns);
+	record = palloc(columns->layout.record_nbytes);
+	qh_form_record(columns, values, isnull, record);
+	return record;
 }
 
 /*
@@ -552,6 +577,7 @@ qhnswinsert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
 			(void) qh_column_indexable(column, &value, ix->meta.ndims);
 		}
 		code = qh_encode(ix, value.data);
+		code.record = form_record(index, ix, values, isnull);
 		if (insert_code(index, ix, value.data, &code, heap_tid, origin))
 			qh_learn(index, ix, &value, &code);
 		note_drift(index, ix, &code);

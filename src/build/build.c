@@ -27,12 +27,14 @@ begin_build(QhBuild *build)
 {
 	uint32		ndims;
 
+	qh_check_column_classes(build->index);
 	build->column = qh_column(build->index);
+	qh_filter_columns(build->index, &build->filters);
 	build->cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw build", ALLOCSET_DEFAULT_SIZES);
 	build->graph_cxt = AllocSetContextCreate(build->cxt, "qhnsw graph", ALLOCSET_DEFAULT_SIZES);
 	build->row_cxt = AllocSetContextCreate(build->cxt, "qhnsw row", ALLOCSET_DEFAULT_SIZES);
 	build->memory_limit = (Size) maintenance_work_mem * 1024;
-	qh_meta_init(&build->meta, build->index, build->column);
+	qh_meta_init(&build->meta, build->index, build->column, &build->filters);
 	qh_build_set_params(build);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, QH_SUBPHASE_SAMPLE);
@@ -97,11 +99,16 @@ qhnswbuild(Relation heap, Relation index, IndexInfo *info)
 void
 qhnswbuildempty(Relation index)
 {
-	const QhColumn *column = qh_column(index);
+	const QhColumn *column;
+	QhFilterColumns filters;
 	QhMetaData	meta;
-	uint32		ndims = qh_option_check(index, column);
+	uint32		ndims;
 
-	qh_meta_init(&meta, index, column);
+	qh_check_column_classes(index);
+	column = qh_column(index);
+	ndims = qh_option_check(index, column);
+	qh_filter_columns(index, &filters);
+	qh_meta_init(&meta, index, column, &filters);
 	if (ndims > 0)
 		qh_meta_set_ndims(&meta, ndims);
 	qh_write_empty(index, INIT_FORKNUM, &meta);

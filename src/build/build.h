@@ -15,6 +15,7 @@
 #include "access/tableam.h"
 #include "codec/pair_codes.h"
 #include "column/column.h"
+#include "column/filter_columns.h"
 #include "column/options.h"
 #include "nodes/execnodes.h"
 #include "store/geometry.h"
@@ -48,6 +49,7 @@ typedef struct QhBuild
 	Relation	index;
 	IndexInfo  *info;
 	const QhColumn *column;
+	QhFilterColumns filters;	/* layout.record_nbytes = 0: rows have no records */
 	QhMetaData	meta;
 	float	   *centroid;		/* and the centres of the metapage behind it; NULL = origin and no centres */
 	QvCodecParams params;
@@ -61,6 +63,7 @@ typedef struct QhBuild
 	MemoryContext cxt;			/* of what lasts; huge */
 	MemoryContext graph_cxt;	/* of codes, rows and links; huge */
 	MemoryContext row_cxt;		/* of one row's values */
+	uint8		record[QH_MAX_RECORD_NBYTES];	/* of one row */
 	QhBuildParams graph_params;
 	Size		memory_limit;	/* of all processes together */
 
@@ -90,7 +93,7 @@ extern Size qh_build_array_nbytes(uint64 n, Size each);
 /* Kind and widths of the codes, as far as they are known: the dimension has a say. */
 extern void qh_meta_choose_codes(QhMeta meta, Relation index, const QhColumn *column);
 /* The metapage of a new index, without what follows from the dimension. */
-extern void qh_meta_init(QhMeta meta, Relation index, const QhColumn *column);
+extern void qh_meta_init(QhMeta meta, Relation index, const QhColumn *column, const QhFilterColumns *filters);
 /* Fill the parts of the metapage that follow from the dimension, the kind of the codes among them. */
 extern void qh_meta_set_ndims(QhMeta meta, uint32 ndims);
 /* Parameters of graphs, from the metapage. */

@@ -95,7 +95,7 @@ qh_meta_set_ndims(QhMeta meta, uint32 ndims)
 }
 
 void
-qh_meta_init(QhMeta meta, Relation index, const QhColumn *column)
+qh_meta_init(QhMeta meta, Relation index, const QhColumn *column, const QhFilterColumns *filters)
 {
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = QH_MAGIC;
@@ -106,6 +106,7 @@ qh_meta_init(QhMeta meta, Relation index, const QhColumn *column)
 	meta->ef_construction = qh_option_ef_construction(index);
 	meta->hub_fraction = qh_option_hub_fraction(index);
 	meta->m_low = qh_option_m_low(index);
+	qh_meta_set_filters(meta, &filters->layout);
 	meta->seed = QH_SEED;
 	meta->added_head = QH_INVALID_NODE;
 }

@@ -76,6 +76,8 @@ make_room(QhDedup *dedup, uint32 max)
 				 errmsg("index cannot hold more than %u nodes", QH_MAX_NODES / 2)));
 	dedup->codes = grow(dedup->cxt, dedup->codes, max, dedup->code_nbytes);
 	dedup->tids = grow(dedup->cxt, dedup->tids, max, sizeof(ItemPointerData));
+	if (dedup->record_nbytes > 0)
+		dedup->records = grow(dedup->cxt, dedup->records, max, dedup->record_nbytes);
 	if (dedup->refine_nbytes > 0)
 		dedup->refine_codes = grow(dedup->cxt, dedup->refine_codes, max, dedup->refine_nbytes);
 	if (dedup->pair_nbytes > 0)
@@ -95,6 +97,7 @@ qh_dedup_init(QhDedup *dedup, MemoryContext cxt, const QhBuild *build, uint32 nn
 	dedup->code_nbytes = meta->code_nbytes;
 	dedup->refine_nbytes = meta->refine_nbytes;
 	dedup->pair_nbytes = build->pair_nbytes;
+	dedup->record_nbytes = meta->filter_nbytes;
 	dedup->posting_nbytes = qh_meta_link_nbytes(meta);
 	dedup->hash = codeset_create(cxt, nnodes > 0 ? nnodes : FIRST_NNODES, dedup);
 	make_room(dedup, nnodes > 0 ? nnodes + 1 : FIRST_NNODES);
@@ -140,11 +143,37 @@ clear_slot(const QhDedup *dedup, QhPosting slot, QhNode next)
 	slot->next = next;
 }
 
+static uint32
+max_rows(const QhDedup *dedup)
+{
+	return qh_posting_max(dedup->posting_nbytes, dedup->record_nbytes);
+}
+
+/* Add a row to a posting slot that has room. */
+static void
+put_row(const QhDedup *dedup, QhPosting slot, const QhNewRow *row)
+{
+	uint32		i = slot->ntids++;
+
+	Assert(i < max_rows(dedup));
+	slot->tids[i] = *row->tid;
+	if (dedup->record_nbytes > 0)
+		memcpy(qh_posting_record(slot, dedup->posting_nbytes, dedup->record_nbytes, i), row->record, dedup->record_nbytes);
+}
+
+/* The first row of a node. */
+static QhNewRow
+first_row(const QhDedup *dedup, uint32 node)
+{
+	return (QhNewRow) {&dedup->tids[node], dedup->records + node * dedup->record_nbytes};
+}
+
 /* The slot that takes a node's next row; its first one is moved there. */
 static QhPosting
 slot_of(QhDedup *dedup, uint32 node)
 {
 	QhPostings *postings = &dedup->postings;
+	QhNewRow	first = first_row(dedup, node);
 	QhPosting	slot;
 
 	if (postings->open_of == NULL)
@@ -164,7 +193,7 @@ slot_of(QhDedup *dedup, uint32 node)
 	Assert(postings->nopen <= postings->max_open);
 	slot = open_slot(dedup, postings->open_of[node]);
 	clear_slot(dedup, slot, QH_INVALID_NODE);
-	slot->tids[slot->ntids++] = dedup->tids[node];
+	put_row(dedup, slot, &first);
 	return slot;
 }
 
@@ -201,18 +230,17 @@ number_posting(QhDedup *dedup, const QhPostingData *slot)
 
 /* Add a row to a node that has one. */
 static void
-add_row(QhDedup *dedup, uint32 node, ItemPointer tid)
+add_row(QhDedup *dedup, uint32 node, const QhNewRow *row)
 {
 	QhPosting	slot = slot_of(dedup, node);
 
-	if (slot->ntids == QH_POSTING_NTIDS(dedup->posting_nbytes))
+	if (slot->ntids == max_rows(dedup))
 		clear_slot(dedup, slot, number_posting(dedup, slot));
-	Assert(slot->ntids < QH_POSTING_NTIDS(dedup->posting_nbytes));
-	slot->tids[slot->ntids++] = *tid;
+	put_row(dedup, slot, row);
 }
 
 bool
-qh_dedup_row(QhDedup *dedup, ItemPointer tid)
+qh_dedup_row(QhDedup *dedup, const QhNewRow *row)
 {
 	CodeEntry  *entry;
 	bool		found;
@@ -222,12 +250,14 @@ qh_dedup_row(QhDedup *dedup, ItemPointer tid)
 	entry = codeset_insert(dedup->hash, dedup->nnodes, &found);
 	if (found)
 	{
-		add_row(dedup, entry->node, tid);
+		add_row(dedup, entry->node, row);
 		return false;
 	}
 	if (dedup->postings.open_of != NULL)
 		dedup->postings.open_of[dedup->nnodes] = QH_INVALID_NODE;
-	dedup->tids[dedup->nnodes++] = *tid;
+	if (dedup->record_nbytes > 0)
+		memcpy(dedup->records + dedup->nnodes * dedup->record_nbytes, row->record, dedup->record_nbytes);
+	dedup->tids[dedup->nnodes++] = *row->tid;
 	return true;
 }
 
@@ -267,4 +297,18 @@ qh_dedup_slot(const QhDedup *dedup, uint32 node)
 	if (heads != NULL && heads[node] != QH_INVALID_NODE)
 		return qh_row_posting(heads[node]);
 	return qh_row_single(&dedup->tids[node]);
+}
+
+const uint8 *
+qh_dedup_record(const QhDedup *dedup, uint32 node)
+{
+	if (qh_dedup_slot(dedup, node).flags == QH_ROW_POSTING)
+		return NULL;
+	return dedup->records + node * dedup->record_nbytes;
+}
+
+QhNewRow
+qh_dedup_posting_row(const QhDedup *dedup, QhPosting posting, int i)
+{
+	return (QhNewRow) {&posting->tids[i], qh_posting_record(posting, dedup->posting_nbytes, dedup->record_nbytes, i)};
 }

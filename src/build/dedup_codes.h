@@ -35,11 +35,13 @@ typedef struct QhDedup
 	Size		code_nbytes;
 	Size		refine_nbytes;	/* 0 = no finer codes */
 	Size		pair_nbytes;	/* 0 = no codes for pairs */
+	Size		record_nbytes;	/* 0 = rows have no records */
 	Size		posting_nbytes;
 	uint8	   *codes;			/* room for one more than nnodes; may move */
 	uint8	   *refine_codes;
 	uint8	   *pair_codes;
 	ItemPointerData *tids;		/* first row of each node */
+	uint8	   *records;		/* of those rows */
 	uint32		nnodes;
 	uint32		max_nodes;
 	uint64		nrows;
@@ -59,12 +61,16 @@ extern const uint8 *qh_dedup_link_codes(const QhDedup *dedup);
  * Take the row whose codes were put there.  True if the code is new: then the other codes are taken as
  * well.
  */
-extern bool qh_dedup_row(QhDedup *dedup, ItemPointer tid);
+extern bool qh_dedup_row(QhDedup *dedup, const QhNewRow *row);
 /* All rows have been taken: frees the hash table, and numbers all posting slots. */
 extern void qh_dedup_end(QhDedup *dedup);
 /* Bytes that qh_dedup_end allocates. */
 extern Size qh_dedup_end_nbytes(const QhDedup *dedup);
 /* Content of a node's row slot.  A posting slot is named by its number here. */
 extern QhRowData qh_dedup_slot(const QhDedup *dedup, uint32 node);
+/* Record of a node's only row; NULL where it has several. */
+extern const uint8 *qh_dedup_record(const QhDedup *dedup, uint32 node);
+/* Row i of a full posting slot. */
+extern QhNewRow qh_dedup_posting_row(const QhDedup *dedup, QhPosting posting, int i);
 
 #endif							/* QH_DEDUP_CODES_H */

@@ -77,6 +77,17 @@ fill_from_memory(QhSource *source, QhArray array, uint32 id, uint8 *slot)
 		memcpy(slot, dedup->refine_codes + position * dedup->refine_nbytes, dedup->refine_nbytes);
 }
 
+static bool
+record_from_memory(QhSource *source, uint32 id, uint8 *record)
+{
+	const MemorySource *from = (const MemorySource *) source;
+	const uint8 *own = qh_dedup_record(from->dedup, from->graph->order[id]);
+
+	if (own != NULL)
+		memcpy(record, own, from->dedup->record_nbytes);
+	return own != NULL;
+}
+
 /* Write all pages alone. */
 static void
 write_index(QhBuild *build, QhSource *source, uint32 nslots, const QhNode *entries, int nentries)
@@ -129,7 +140,8 @@ qh_build_in_memory(QhBuild *build)
 		entries[i] = source.rank[source.graph->entries[i]];
 	source.source = (QhSource) {
 		.nnodes = dedup->nnodes,
-		.fill = fill_from_memory, .links = links_from_memory, .posting = posting_from_memory
+		.fill = fill_from_memory, .links = links_from_memory, .posting = posting_from_memory,
+		.record = record_from_memory
 	};
 	write_index(build, &source.source, dedup->nnodes + dedup->postings.nfull, entries, source.graph->nentries);
 }

@@ -147,6 +147,7 @@ qh_parallel_build_main(dsm_segment *seg, shm_toc *toc)
 	build.info = BuildIndexInfo(build.index);
 	build.info->ii_Concurrent = shared->concurrent;
 	build.column = qh_column(build.index);
+	qh_filter_columns(build.index, &build.filters);
 	build.cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw build", ALLOCSET_DEFAULT_SIZES);
 	build.row_cxt = AllocSetContextCreate(build.cxt, "qhnsw row", ALLOCSET_DEFAULT_SIZES);
 	build.memory_limit = shared->memory_limit;

@@ -53,7 +53,7 @@ extern bool qh_shards_report(QhBuild *build, QhShardsStep step);
 /* ---- shards_rows.c ---- */
 
 /* Encode a value and send it to its shard. */
-extern void qh_shards_row(QhBuild *build, const void *data, ItemPointer tid);
+extern void qh_shards_row(QhBuild *build, const void *data, const QhNewRow *row);
 /* The same for all rows that were collected in memory. */
 extern void qh_shards_take_dedup(QhBuild *build, const QhDedup *dedup);
 

@@ -19,7 +19,9 @@ dedup_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhDedup *ded
 	QhShards   *shards = build->shards;
 	QhPartFile *rows = records->partfile;
 	uint64		nrows = qh_records_count(records);
+	uint8		record[QH_MAX_RECORD_NBYTES];
 	QhSentRow	sent;
+	QhNewRow	row = {&sent.tid, record};
 
 	/* many rows may have few codes: at first no more room is made than a shard should need */
 	qh_dedup_init(dedup, shards->task_cxt, build, (uint32) Min(nrows, qh_task_max_nodes(build)));
@@ -35,7 +37,9 @@ dedup_shard(QhBuild *build, const QhRecords *records, uint32 shard, QhDedup *ded
 			qh_partfile_get_rest(rows, codes.refine, dedup->refine_nbytes);
 		if (dedup->pair_nbytes > 0)
 			qh_partfile_get_rest(rows, codes.pair, dedup->pair_nbytes);
-		(void) qh_dedup_row(dedup, &sent.tid);
+		if (dedup->record_nbytes > 0)
+			qh_partfile_get_rest(rows, record, dedup->record_nbytes);
+		(void) qh_dedup_row(dedup, &row);
 	}
 	qh_dedup_end(dedup);
 }
@@ -84,12 +88,24 @@ take_entries(const QhShards *shards, uint32 n)
 	return 1 + (taken < room ? Min(more, room - taken) : 0);
 }
 
+/* Write the record of a node's only row, or that it has several. */
+static void
+send_record(const QhShards *shards, const QhDedup *dedup, uint32 shard, uint32 node)
+{
+	static const uint8 none[QH_MAX_RECORD_NBYTES];
+	const uint8 *record = qh_dedup_record(dedup, node);
+	QhSentRecord sent = {record != NULL};
+
+	qh_partfile_put(shards->files[QH_FILE_RECORDS], shard, &sent, sizeof(sent));
+	qh_partfile_put(shards->files[QH_FILE_RECORDS], shard, record != NULL ? record : none, dedup->record_nbytes);
+}
+
 /* Put the nodes of a shard in order, and write them to the files that later steps read. */
 static void
 send_nodes(QhBuild *build, const QhDedup *dedup, uint32 shard)
 {
 	static const QhShardsFile own[] = {
-		QH_FILE_CODES, QH_FILE_PAIRS, QH_FILE_REFINE, QH_FILE_SLOTS, QH_FILE_POSTINGS, QH_FILE_SAMPLE
+		QH_FILE_CODES, QH_FILE_PAIRS, QH_FILE_REFINE, QH_FILE_SLOTS, QH_FILE_RECORDS, QH_FILE_POSTINGS, QH_FILE_SAMPLE
 	};
 	QhShards   *shards = build->shards;
 	QhAlloc		alloc = qh_context_alloc(shards->task_cxt);
@@ -107,6 +123,8 @@ send_nodes(QhBuild *build, const QhDedup *dedup, uint32 shard)
 		CHECK_FOR_INTERRUPTS();
 		qh_partfile_put(shards->files[QH_FILE_CODES], shard, codes.code, dedup->code_nbytes);
 		qh_partfile_put(shards->files[QH_FILE_SLOTS], shard, &row, sizeof(row));
+		if (dedup->record_nbytes > 0)
+			send_record(shards, dedup, shard, order[i]);
 		if (dedup->refine_nbytes > 0)
 			qh_partfile_put(shards->files[QH_FILE_REFINE], shard, codes.refine, dedup->refine_nbytes);
 		if (dedup->pair_nbytes > 0)
@@ -191,7 +209,7 @@ qh_shards_divide(QhBuild *build, uint32 shard)
 		.part = shard,
 		.nbytes = qh_sent_row_nbytes(build),
 		.code_at = sizeof(QhSentRow),
-		.link_at = qh_sent_row_nbytes(build) - build->pair_nbytes
+		.link_at = sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes
 	};
 
 	if (build->pair_codec == NULL)

@@ -41,7 +41,8 @@ qh_shards_node_nbytes(const QhBuild *build)
 						   QH_NBETWEEN * max_degree * sizeof(QhNode) / 2);
 	Size		joined = (qh_away_max(build->meta.m, MAX_SHARDS) * sizeof(QhNode) +
 						  max_degree * sizeof(QhNode) / 2);
-	Size		divided = build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes + QH_LINK_NBYTES(build->meta.m) + 64;
+	Size		divided = build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes +
+		build->meta.filter_nbytes + qh_meta_hub_nbytes(&build->meta) + 64;
 
 	return Max(qh_build_link_nbytes(build) + Max(graph, offered) + joined, divided);
 }

@@ -14,14 +14,16 @@
 
 /* Send the record in shards->row, whose codes are there already. */
 static void
-send_row(QhBuild *build, ItemPointer tid)
+send_row(QhBuild *build, const QhNewRow *row)
 {
 	QhShards   *shards = build->shards;
 	QhRowCodes	codes = qh_sent_row_codes(build, shards->row);
 	QhSpace		space = qh_build_space(build, NULL, 0);
 	uint32		shard = qh_splitter_shard(shards->splitters[0], &space, build->pair_codec != NULL ? codes.pair : codes.code);
 
-	((QhSentRow *) shards->row)->tid = *tid;
+	((QhSentRow *) shards->row)->tid = *row->tid;
+	if (build->meta.filter_nbytes > 0)
+		memcpy(shards->row + qh_sent_row_nbytes(build) - build->meta.filter_nbytes, row->record, build->meta.filter_nbytes);
 	qh_partfile_put(shards->files[QH_FILE_ROWS], shard, shards->row, qh_sent_row_nbytes(build));
 	if (++shards->nuncounted == COUNT_ROWS)
 	{
@@ -32,15 +34,15 @@ send_row(QhBuild *build, ItemPointer tid)
 }
 
 void
-qh_shards_row(QhBuild *build, const void *data, ItemPointer tid)
+qh_shards_row(QhBuild *build, const void *data, const QhNewRow *row)
 {
 	qh_build_encode(build, data, qh_sent_row_codes(build, build->shards->row));
-	send_row(build, tid);
+	send_row(build, row);
 }
 
 /* Send a row of a node that was collected in memory. */
 static void
-send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, ItemPointer tid)
+send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, const QhNewRow *row)
 {
 	QhRowCodes	to = qh_sent_row_codes(build, build->shards->row);
 	QhRowCodes	from = qh_dedup_node(dedup, node);
@@ -50,7 +52,7 @@ send_dedup(QhBuild *build, const QhDedup *dedup, uint32 node, ItemPointer tid)
 		memcpy(to.refine, from.refine, dedup->refine_nbytes);
 	if (dedup->pair_nbytes > 0)
 		memcpy(to.pair, from.pair, dedup->pair_nbytes);
-	send_row(build, tid);
+	send_row(build, row);
 }
 
 void
@@ -65,13 +67,21 @@ qh_shards_take_dedup(QhBuild *build, const QhDedup *dedup)
 		if (row.flags == QH_ROW_POSTING)
 			slot = qh_row_head(row);
 		else
-			send_dedup(build, dedup, node, &dedup->tids[node]);
+		{
+			QhNewRow	only = {&dedup->tids[node], qh_dedup_record(dedup, node)};
+
+			send_dedup(build, dedup, node, &only);
+		}
 		while (slot != QH_INVALID_NODE)
 		{
 			QhPosting	posting = (QhPosting) (dedup->postings.full + slot * dedup->posting_nbytes);
 
 			for (int i = 0; i < posting->ntids; i++)
-				send_dedup(build, dedup, node, &posting->tids[i]);
+			{
+				QhNewRow	one = qh_dedup_posting_row(dedup, posting, i);
+
+				send_dedup(build, dedup, node, &one);
+			}
 			slot = posting->next;
 		}
 	}

@@ -28,6 +28,7 @@ typedef struct ShardsSource
 	Stream		refine;
 	Stream		links;
 	Stream		postings;
+	Stream		records;
 	int			max_degree;
 } ShardsSource;
 
@@ -77,6 +78,17 @@ posting_from_shards(QhSource *source, uint32 id, uint8 *slot)
 		posting->next += from->posting_bases[from->postings.shard];
 }
 
+static bool
+record_from_shards(QhSource *source, uint32 id, uint8 *record)
+{
+	ShardsSource *from = (ShardsSource *) source;
+	uint8		sent[sizeof(QhSentRecord) + QH_MAX_RECORD_NBYTES];
+
+	stream_get(&from->records, id, sent);
+	memcpy(record, sent + sizeof(QhSentRecord), from->records.nbytes - sizeof(QhSentRecord));
+	return ((QhSentRecord *) sent)->single;
+}
+
 static void
 fill_row(ShardsSource *source, uint32 id, uint8 *slot)
 {
@@ -109,7 +121,8 @@ qh_shards_source(const QhBuild *build)
 	*source = (ShardsSource) {
 		.source = {
 			.nnodes = shards->bases[qh_shards_count(shards->shared)],
-			.fill = fill_from_shards, .links = links_from_shards, .posting = posting_from_shards
+			.fill = fill_from_shards, .links = links_from_shards, .posting = posting_from_shards,
+			.record = record_from_shards
 		},
 		.posting_bases = shards->posting_bases,
 		.slots = open_stream(shards->files[QH_FILE_SLOTS], shards->bases, sizeof(QhRowData)),
@@ -117,6 +130,7 @@ qh_shards_source(const QhBuild *build)
 		.refine = open_stream(shards->files[QH_FILE_REFINE], shards->bases, meta->refine_nbytes),
 		.links = open_stream(shards->files[QH_FILE_GRAPH], shards->bases, sizeof(QhLink) * 2 * meta->m),
 		.postings = open_stream(shards->files[QH_FILE_POSTINGS], shards->posting_bases, qh_meta_link_nbytes(meta)),
+		.records = open_stream(shards->files[QH_FILE_RECORDS], shards->bases, sizeof(QhSentRecord) + meta->filter_nbytes),
 		.max_degree = 2 * meta->m
 	};
 	return &source->source;

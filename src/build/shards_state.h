@@ -16,11 +16,12 @@
 /* The partfiles of a build: what is written in one step and read in another.  A part a shard. */
 typedef enum QhShardsFile
 {
-	QH_FILE_ROWS,				/* scan → divide: QhSentRow, code, finer code, code for pairs */
+	QH_FILE_ROWS,				/* scan → divide: QhSentRow, code, finer code, code for pairs, record */
 	QH_FILE_CODES,				/* divide → write, within where nodes are linked by them; in the order of ids, from here on */
 	QH_FILE_PAIRS,				/* divide → within: codes for pairs */
 	QH_FILE_REFINE,				/* divide → write */
 	QH_FILE_SLOTS,				/* divide → write: row slots */
+	QH_FILE_RECORDS,			/* divide → write: QhSentRecord, record */
 	QH_FILE_POSTINGS,			/* divide → write: posting slots */
 	QH_FILE_OFFERED,			/* divide → between; a part a shard of each other division: QhSentNode, code for links */
 	QH_FILE_SAMPLE,				/* divide → between: QhSentNode, code for links */
@@ -34,11 +35,17 @@ typedef struct QhSentRow
 	ItemPointerData tid;
 } QhSentRow;
 
+/* Before the record of a node's only row; where it has several, that means nothing. */
+typedef struct QhSentRecord
+{
+	bool		single;
+} QhSentRecord;
+
 /* A record of QH_FILE_ROWS, and where in it the codes are. */
 static inline Size
 qh_sent_row_nbytes(const QhBuild *build)
 {
-	return sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes;
+	return sizeof(QhSentRow) + build->meta.code_nbytes + build->meta.refine_nbytes + build->pair_nbytes + build->meta.filter_nbytes;
 }
 
 static inline QhRowCodes

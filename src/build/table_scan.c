@@ -51,7 +51,7 @@ memory_used(const QhBuild *build)
 
 /* Collect a row in memory. */
 static void
-dedup_row(QhBuild *build, const void *data, ItemPointer tid)
+dedup_row(QhBuild *build, const void *data, const QhNewRow *row)
 {
 	QhDedup    *dedup = build->dedup;
 
@@ -61,13 +61,14 @@ dedup_row(QhBuild *build, const void *data, ItemPointer tid)
 		qh_dedup_init(dedup, build->graph_cxt, build, 0);
 	}
 	qh_build_encode(build, data, qh_dedup_codes(dedup));
-	(void) qh_dedup_row(dedup, tid);
+	(void) qh_dedup_row(dedup, row);
 }
 
 static void
 build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
 {
 	QhBuild    *build = (QhBuild *) state;
+	QhNewRow	row = {tid, build->record};
 	MemoryContext old;
 	QhValue		value;
 
@@ -76,10 +77,12 @@ build_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	old = MemoryContextSwitchTo(build->row_cxt);
 	if (qh_build_read_value(build, values[0], &value))
 	{
+		if (build->meta.filter_nbytes > 0)
+			qh_form_record(&build->filters, values, isnull, build->record);
 		if (build->shards != NULL)
-			qh_shards_row(build, value.data, tid);
+			qh_shards_row(build, value.data, &row);
 		else
-			dedup_row(build, value.data, tid);
+			dedup_row(build, value.data, &row);
 		build->nindexed++;
 		if (build->shards == NULL)
 			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->nindexed);

@@ -96,11 +96,27 @@ fill_link_slot(const QhGeometry *geo, int max_degree, QhSource *source, QhNode i
 	Assert(max_degree <= lengthof(links));
 	if (!qh_link_packed(geo, id))
 	{
-		Assert(qh_link_nbytes(geo, id) == sizeof(QhLink) * max_degree);
+		Assert(qh_link_nbytes(geo, id) >= sizeof(QhLink) * max_degree);
 		memcpy(slot, links, sizeof(QhLink) * max_degree);
 	}
 	else if (!qh_pack_links(id, links, n, slot, qh_link_nbytes(geo, id)))
 		elog(ERROR, "links of node %u do not fit their slot", id);
+}
+
+/* Records of nodes first to end - 1, which are on one page. */
+static void
+fill_records(const QhGeometry *geo, QhSource *source, QhNode first, QhNode end, Page page)
+{
+	uint8		record[QH_MAX_RECORD_NBYTES];
+
+	qh_filter_page_init(page, &geo->filter);
+	for (QhNode id = first; id < end; id++)
+	{
+		if (source->record(source, id, record))
+			qh_filter_put(page, &geo->filter, id - first, record);
+		else
+			qh_filter_mark(page, &geo->filter, id - first, QH_RECORD_SEVERAL);
+	}
 }
 
 static void
@@ -114,6 +130,11 @@ fill_page(const QhPages *pages, int max_degree, QhSource *source, BlockNumber bl
 	uint32		end = Min(first + qh_geometry_page_nslots(geo, blkno), has_links ? pages->nslots : source->nnodes);
 
 	qh_page_init(page, qh_array_page_kind(array), group);
+	if (array == QH_ARRAY_FILTER)
+	{
+		fill_records(geo, source, first, end, page);
+		return;
+	}
 	for (QhNode id = first; id < end; id++)
 	{
 		uint8	   *slot = (uint8 *) page + geo->data_offset[array] + (id - first) * geo->slot_nbytes[array];

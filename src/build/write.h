@@ -18,6 +18,8 @@ typedef struct QhSource
 	void		(*fill) (struct QhSource *source, QhArray array, uint32 id, uint8 *slot);
 	/* Links of a node, QH_INVALID_NODE behind the last of 2m; returns how many. */
 	int			(*links) (struct QhSource *source, uint32 id, QhLink *links);
+	/* Record of a node's only row; false where it has several.  Of an index with records. */
+	bool		(*record) (struct QhSource *source, uint32 id, uint8 *record);
 	/* Posting slot id, nnodes or more. */
 	void		(*posting) (struct QhSource *source, uint32 id, uint8 *slot);
 } QhSource;

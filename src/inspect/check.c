@@ -209,7 +209,7 @@ check_chain(Check *check, QhNode node, QhNode head, const uint8 *code)
 			return;
 		}
 		set_bit(check->posted, head);
-		if (posting->ntids > QH_POSTING_NTIDS(qh_link_nbytes(&check->ix->geo, head)))
+		if (posting->ntids > qh_node_posting_max(&check->ix->geo, head))
 		{
 			report(check, blkno, node, "posting slot %u claims %u row pointers", head, posting->ntids);
 			return;

@@ -107,7 +107,7 @@ count_postings(double nrows, double nnodes, const QhMetaData *meta)
 {
 	double		per_node = floor(nrows / nnodes);
 	double		nfuller = nrows - per_node * nnodes;
-	double		per_slot = QH_POSTING_NTIDS(qh_meta_link_nbytes(meta));
+	double		per_slot = qh_posting_max(qh_meta_link_nbytes(meta), meta->filter_nbytes);
 
 	return nfuller * ceil((per_node + 1) / per_slot) +
 		(per_node > 1 ? (nnodes - nfuller) * ceil(per_node / per_slot) : 0);

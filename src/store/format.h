@@ -31,7 +31,7 @@ typedef enum QhPageKind
 	QH_PAGE_LINK = 5,			/* links, packed where there are pages of hubs */
 	QH_PAGE_CODE = 6,
 	QH_PAGE_REFINE = 7,			/* the finer code of each node */
-	QH_PAGE_FILTER = 8,			/* reserved: filter columns of each node */
+	QH_PAGE_FILTER = 8,			/* records of filter and INCLUDE columns, by column (filter.h) */
 	QH_PAGE_HUB = 9				/* links of hubs, in a graph of low storage */
 } QhPageKind;
 
@@ -88,7 +88,7 @@ typedef struct QhMetaData
 	uint32		nparam_pages;	/* pages of centroid and centres; 0 = centroid is the origin */
 	uint32		code_nbytes;	/* one slot of each array */
 	uint32		refine_nbytes;
-	uint32		filter_nbytes;
+	uint32		filter_nbytes;	/* of a record; 0 = there are no filter and INCLUDE columns */
 	uint32		group_nslots;	/* nodes a group */
 	uint32		group_npages;	/* pages a group */
 	uint32		group_nhubs;	/* of these, hubs; 0 = all nodes have room for 2m links */
@@ -101,8 +101,11 @@ typedef struct QhMetaData
 	uint16		m_low;			/* 4-byte words of the other nodes' link slots; 0 likewise */
 	uint16		ncentres_built; /* centres besides the centroid, behind it on its pages */
 	uint16		ncentres;		/* the same and those added since */
-	uint16		reserved0;
-	uint32		reserved[2];
+	uint16		filter_widths;	/* of their keys: two bits a filter column, the logarithm of the bytes */
+	uint16		include_nbytes; /* of a record, what INCLUDE columns hold */
+	uint8		nfilters;		/* filter columns */
+	uint8		reserved0;
+	uint32		reserved;
 } QhMetaData;
 
 typedef QhMetaData *QhMeta;
@@ -226,7 +229,10 @@ typedef struct QhRowData
 
 StaticAssertDecl(sizeof(QhRowData) == 8, "row slot is 8 bytes");
 
-/* A posting slot uses its place in the link array (or hub array) for row pointers. */
+/*
+ * A posting slot uses its place in the link array (or hub array) for row pointers.  Where the
+ * index has records, behind the place of the last row pointer come those of the rows.
+ */
 typedef struct QhPostingData
 {
 	uint32		next;			/* next posting slot, or QH_INVALID_NODE */
@@ -259,8 +265,35 @@ typedef QhCentreData *QhCentre;
 #define QH_LINK_NBYTES(m)	(2 * (m) * sizeof(uint32))
 #define QH_MIN_M_LOW		4
 #define QH_LINK_NBYTES_MIN	(QH_MIN_M_LOW * sizeof(uint32))	/* of any slot with links */
-#define QH_POSTING_NTIDS(nbytes) (((nbytes) - offsetof(QhPostingData, tids)) / sizeof(ItemPointerData))
 #define QH_CENTRE_NWORDS(nbytes) (((nbytes) - offsetof(QhCentreData, words)) / sizeof(uint32))
+
+/* Filter columns of an index, and bytes of a record, at most. */
+#define QH_MAX_FILTERS		8
+#define QH_MAX_RECORD_NBYTES 512
+
+/* Row pointers that a posting slot of so many bytes holds, with their records. */
+static inline uint32
+qh_posting_max(uint32 nbytes, uint32 record_nbytes)
+{
+	return (uint32) ((nbytes - offsetof(QhPostingData, tids)) / (sizeof(ItemPointerData) + record_nbytes));
+}
+
+/* Where in a posting slot of so many bytes a record is. */
+static inline uint8 *
+qh_posting_record(const QhPostingData *posting, uint32 nbytes, uint32 record_nbytes, uint32 i)
+{
+	return (uint8 *) unconstify(QhPostingData *, posting) + offsetof(QhPostingData, tids) +
+		sizeof(ItemPointerData) * qh_posting_max(nbytes, record_nbytes) + i * record_nbytes;
+}
+
+/* Bytes of a slot with so many words of links, which is to hold a row with its record, too. */
+static inline uint32
+qh_link_slot_nbytes(uint32 nwords, uint32 record_nbytes)
+{
+	uint32		row = INTALIGN(offsetof(QhPostingData, tids) + sizeof(ItemPointerData) + record_nbytes);
+
+	return Max(nwords * (uint32) sizeof(uint32), row);
+}
 
 /*
  * Bytes of a slot in the array of links, which posting slots share: of every node's unless some
@@ -269,12 +302,22 @@ typedef QhCentreData *QhCentre;
 static inline uint32
 qh_meta_link_nbytes(const QhMetaData *meta)
 {
-	return meta->hub_fraction > 0 ? meta->m_low * sizeof(uint32) : QH_LINK_NBYTES(meta->m);
+	return qh_link_slot_nbytes(meta->hub_fraction > 0 ? meta->m_low : 2 * meta->m, meta->filter_nbytes);
+}
+
+/* The same of a hub. */
+static inline uint32
+qh_meta_hub_nbytes(const QhMetaData *meta)
+{
+	return qh_link_slot_nbytes(2 * meta->m, meta->filter_nbytes);
 }
 
 StaticAssertDecl(QH_LINK_NBYTES(QH_MIN_M) >= QH_LINK_NBYTES_MIN,
 				 "slots of low storage are the smallest");
-StaticAssertDecl(QH_POSTING_NTIDS(QH_LINK_NBYTES_MIN) >= 1, "a posting slot holds a row pointer");
+StaticAssertDecl(offsetof(QhPostingData, tids) + sizeof(ItemPointerData) <= QH_LINK_NBYTES_MIN,
+				 "a posting slot holds a row pointer");
+StaticAssertDecl(offsetof(QhPostingData, tids) + sizeof(ItemPointerData) + QH_MAX_RECORD_NBYTES <= QH_LINK_NBYTES(QH_MAX_M),
+				 "and its record, in a slot no larger than there are");
 StaticAssertDecl(QH_CENTRE_NWORDS(QH_LINK_NBYTES_MIN) >= 1, "a centre slot holds a word");
 
 #endif							/* QH_FORMAT_H */

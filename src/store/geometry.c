@@ -19,6 +19,12 @@
 #define GROUP_PAGES_WANTED	64
 #define GROUP_SLACK			1.005
 
+/*
+ * With records groups may be larger: a page of them holds up to 5,900 slots, and one that a group
+ * fills only in part would cost more a row than what it holds.
+ */
+#define GROUP_PAGES_OF_RECORDS QH_MAX_GROUP_PAGES
+
 /* Slots begin on a cache line where that costs none of them. */
 #define CACHE_LINE			64
 
@@ -32,12 +38,14 @@ divisor_of(uint32 n)
 	return divisor;
 }
 
+/* The sizes in meta have no fault. */
 static void
 slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 {
+	(void) qh_meta_filter_layout(meta, &geo->filter);
 	geo->slot_nbytes[QH_ARRAY_ROW] = sizeof(QhRowData);
 	geo->slot_nbytes[QH_ARRAY_LINK] = qh_meta_link_nbytes(meta);
-	geo->slot_nbytes[QH_ARRAY_HUB] = meta->hub_fraction > 0 ? QH_LINK_NBYTES(meta->m) : 0;
+	geo->slot_nbytes[QH_ARRAY_HUB] = meta->hub_fraction > 0 ? qh_meta_hub_nbytes(meta) : 0;
 	geo->slot_nbytes[QH_ARRAY_CODE] = meta->code_nbytes;
 	geo->slot_nbytes[QH_ARRAY_REFINE] = meta->refine_nbytes;
 	geo->slot_nbytes[QH_ARRAY_FILTER] = meta->filter_nbytes;
@@ -52,6 +60,11 @@ slot_sizes(QhGeometry *geo, const QhMetaData *meta)
 		if (geo->slot_nbytes[a] == 0)
 		{
 			geo->page_nslots[a] = 0;
+			continue;
+		}
+		if (a == QH_ARRAY_FILTER)
+		{
+			geo->page_nslots[a] = geo->filter.page_nslots;
 			continue;
 		}
 		geo->page_nslots[a] = QH_PAGE_NBYTES / nbytes;
@@ -101,22 +114,24 @@ count_pages(const QhGeometry *geo, uint32 nslots, uint32 nhubs)
 const char *
 qh_geometry_fault(const QhMetaData *meta)
 {
+	QhFilterLayout layout;
+
 	if (meta->m < QH_MIN_M || meta->m > QH_MAX_M)
 		return "m is out of range";
-	if (meta->code_nbytes > QH_PAGE_NBYTES || meta->refine_nbytes > QH_PAGE_NBYTES ||
-		meta->filter_nbytes > QH_PAGE_NBYTES)
+	if (meta->code_nbytes > QH_PAGE_NBYTES || meta->refine_nbytes > QH_PAGE_NBYTES)
 		return "a slot does not fit a page";
 	if (meta->hub_fraction != 0 &&
 		(!(meta->hub_fraction > 0 && meta->hub_fraction < 1) ||
 		 meta->m_low < QH_MIN_M_LOW || meta->m_low > 2 * meta->m))
 		return "sizes of link slots are out of range";
-	return NULL;
+	return qh_meta_filter_layout(meta, &layout);
 }
 
 void
 qh_geometry_choose(QhMeta meta)
 {
 	QhGeometry	geo;
+	uint32		max_npages = meta->filter_nbytes > 0 ? GROUP_PAGES_OF_RECORDS : GROUP_PAGES_WANTED;
 	uint32		max_nslots = 0;
 	double		best = 0;
 
@@ -138,7 +153,7 @@ qh_geometry_choose(QhMeta meta)
 			uint32		npages = count_pages(&geo, nslots, nhubs);
 			double		density = (double) nslots / npages;
 
-			if (npages > GROUP_PAGES_WANTED && nslots > 1)
+			if (npages > max_npages && nslots > 1)
 				break;
 			if (round == 0)
 				best = Max(best, density);
@@ -221,7 +236,7 @@ qh_meta_hubs(const QhMetaData *meta)
 	QhHubs		hubs = {0};
 
 	if (meta->group_nhubs > 0)
-		hubs = (QhHubs) {meta->group_nslots, meta->group_nhubs, meta->m_low * sizeof(uint32)};
+		hubs = (QhHubs) {meta->group_nslots, meta->group_nhubs, qh_meta_link_nbytes(meta)};
 	return hubs;
 }
 

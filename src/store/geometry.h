@@ -8,6 +8,7 @@
 #define QH_GEOMETRY_H
 
 #include "graph/graph.h"
+#include "store/filter.h"
 #include "store/format.h"
 
 #define QH_MAX_GROUP_PAGES	256
@@ -41,6 +42,7 @@ typedef struct QhGeometry
 	uint32		npages[QH_NARRAYS];
 	uint32		begin[QH_NARRAYS];	/* first slot of a group that the array holds */
 	uint32		state_offset[QH_NARRAYS];	/* of the slot states in a page of links or hubs */
+	QhFilterLayout filter;		/* of FILTER slots, whose pages are by column: their offsets are there */
 	QhDivisor	by_group_nslots;
 	QhDivisor	by_page_nslots[QH_NARRAYS];
 	/* page i of an array is page where[array][i] of its group */
@@ -53,7 +55,7 @@ typedef struct QhGeometry
 typedef struct QhSlotAddress
 {
 	BlockNumber blkno;
-	uint32		offset;			/* bytes from the start of the page */
+	uint32		offset;			/* bytes from the start of the page; not of FILTER slots */
 	uint32		index;			/* of the slot in its page */
 } QhSlotAddress;
 
@@ -125,6 +127,13 @@ static inline uint32
 qh_link_nbytes(const QhGeometry *geo, uint32 node)
 {
 	return geo->slot_nbytes[qh_link_array(geo, node)];
+}
+
+/* Row pointers that a posting slot in its place holds. */
+static inline uint32
+qh_node_posting_max(const QhGeometry *geo, uint32 node)
+{
+	return qh_posting_max(qh_link_nbytes(geo, node), geo->filter.record_nbytes);
 }
 
 /* Are its links packed? */

@@ -87,7 +87,7 @@ qh_encode(const QhIndex *ix, const void *value)
 {
 	Size		nbytes = qv_codec_scratch_nbytes(ix->codec);
 	void	   *scratch;
-	QhCode		code = {palloc(ix->code_nbytes), NULL};
+	QhCode		code = {palloc(ix->code_nbytes), NULL, NULL};
 
 	if (ix->refine_codec != NULL)
 		nbytes = Max(nbytes, qv_codec_scratch_nbytes(ix->refine_codec));

@@ -79,9 +79,10 @@ typedef struct QhCode
 {
 	uint8	   *code;
 	uint8	   *refine;			/* NULL where the index has no finer codes */
+	const uint8 *record;		/* of the row; NULL where the index has no records */
 } QhCode;
 
-/* Encode a value into memory of the current context. */
+/* Encode a value into memory of the current context; the record is for the caller to add. */
 extern QhCode qh_encode(const QhIndex *ix, const void *value);
 
 /* ---- index_load.c ---- */

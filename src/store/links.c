@@ -121,17 +121,23 @@ int
 qh_store_links(QhStore *store, QhNode node, QhLink *out)
 {
 	QhRelStore *rs = (QhRelStore *) store;
+	QhLink		slot[2 * QH_MAX_M];
+	bool		is_longer = unlikely(rs->ix->geo.filter.record_nbytes > 0) &&
+		qh_link_nbytes(&rs->ix->geo, node) > store->max_degree * sizeof(QhLink);
+	QhLink	   *links = unlikely(is_longer) ? slot : out;
 	QhNode		last;
-	int			n = count_links(read_links(rs, node, out), out, store->max_degree, &last);
+	int			n = count_links(read_links(rs, node, links), links, store->max_degree, &last);
 
 	rs->nlinks++;
 	/* a list is reported only after it was read under the lock */
 	if (unlikely(!qh_relstore_in_range(rs, last)))
-		n = count_links(qh_read_slot(rs, node, out), out, store->max_degree, &last);
+		n = count_links(qh_read_slot(rs, node, links), links, store->max_degree, &last);
 	if (unlikely(!qh_relstore_in_range(rs, last)))
 		qh_report_corrupt(rs->index,
 						  qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno,
 						  "a link leads past the end");
+	if (unlikely(is_longer))
+		memcpy(out, slot, store->max_degree * sizeof(QhLink));
 	return n;
 }
 

@@ -41,16 +41,20 @@ typedef struct SeenSlot
 #include "lib/simplehash.h"
 
 void
-qh_list_add(QhRowList *list, const void *tids, int ntids)
+qh_list_add(QhRowList *list, const void *tids, int ntids, const uint8 *records, uint32 record_nbytes)
 {
 	if (list->ntids + ntids > list->max)
 	{
 		int			max = Max(64, 2 * (list->ntids + ntids));
 
 		list->tids = qh_alloc_more(list->cxt, list->tids, sizeof(ItemPointerData) * (Size) max);
+		if (record_nbytes > 0)
+			list->records = qh_alloc_more(list->cxt, list->records, record_nbytes * (Size) max);
 		list->max = max;
 	}
 	memcpy(list->tids + list->ntids, tids, sizeof(ItemPointerData) * ntids);
+	if (record_nbytes > 0)
+		memcpy(list->records + list->ntids * (Size) record_nbytes, records, ntids * (Size) record_nbytes);
 	list->ntids += ntids;
 }
 
@@ -67,7 +71,7 @@ read_posting(QhRelStore *rs, QhChain *chain, QhNode node)
 		qh_report_corrupt(rs->index, QH_META_BLKNO, "a row pointer list leads past the end");
 	blkno = qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, node).blkno;
 	if (qh_read_slot_at(rs, node, chain->content, &chain->lsn) != QH_SLOT_POSTING ||
-		((QhPosting) chain->content)->ntids > QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, node)))
+		((QhPosting) chain->content)->ntids > qh_node_posting_max(&rs->ix->geo, node))
 		qh_report_corrupt(rs->index, blkno, "row pointer list is broken");
 	if (++chain->nsteps > rs->ix->nslots)
 		qh_report_corrupt(rs->index, blkno, "row pointer list has no end");
@@ -111,6 +115,7 @@ read_part(QhRelStore *rs, QhRowList *list, QhNode node)
 {
 	QhChain    *chain = &list->chain;
 	QhPosting	posting = (QhPosting) chain->content;
+	uint32		record_nbytes = rs->ix->geo.filter.record_nbytes;
 	uint64		npassed = 0;
 
 	for (int n = 0; node != QH_INVALID_NODE && n < SLOTS_A_PART && npassed < chain->max_passed;
@@ -122,7 +127,8 @@ read_part(QhRelStore *rs, QhRowList *list, QhNode node)
 			npassed++;
 			continue;
 		}
-		qh_list_add(list, posting->tids, posting->ntids);
+		qh_list_add(list, posting->tids, posting->ntids,
+					qh_posting_record(posting, qh_link_nbytes(&rs->ix->geo, node), record_nbytes, 0), record_nbytes);
 		n++;
 		chain->max_passed = SLOTS_PASSED;
 	}

@@ -9,8 +9,8 @@
 
 #include "store/row_read.h"
 
-/* Add row pointers to those of the list. */
-extern void qh_list_add(QhRowList *list, const void *tids, int ntids);
+/* Add row pointers to those of the list, and their records, of so many bytes each. */
+extern void qh_list_add(QhRowList *list, const void *tids, int ntids, const uint8 *records, uint32 record_nbytes);
 
 /*
  * Read the first posting slots of a node, whose row slot names head as the first, or the next

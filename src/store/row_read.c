@@ -11,6 +11,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "store/codes.h"
+#include "store/filter_read.h"
 #include "store/postings.h"
 #include "store/readahead.h"
 #include "store/row_read.h"
@@ -77,6 +78,22 @@ qh_report_tid(QhRelStore *rs, QhNode node)
 					  "row pointer is out of range");
 }
 
+/*
+ * Add the only row of a node to the list.  Its record is in its FILTER slot: else this is damage,
+ * for both change in one record, and the caller holds the lock of the row page.
+ */
+static void
+add_single(QhRelStore *rs, QhNode node, const QhRowData *row, QhRowList *list)
+{
+	uint32		record_nbytes = qh_record_layout(rs)->record_nbytes;
+	uint8		record[QH_MAX_RECORD_NBYTES];
+
+	if (unlikely(record_nbytes > 0) && qh_read_row_record(rs, node, record) != QH_RECORD_SINGLE)
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_FILTER, node).blkno,
+						  "a row has no record");
+	qh_list_add(list, row->w, 1, record, record_nbytes);
+}
+
 bool
 qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 {
@@ -90,7 +107,7 @@ qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code)
 		return false;
 	memcpy(&row, BufferGetPage(buf) + addr.offset, sizeof(row));
 	if (row.flags == QH_ROW_SINGLE)
-		qh_list_add(list, row.w, 1);
+		add_single(rs, node, &row, list);
 	else if (row.flags == QH_ROW_POSTING)
 		qh_chain_begin(rs, list, qh_row_head(row));
 	else if (row.flags != QH_ROW_NONE)
@@ -135,7 +152,7 @@ qh_read_more_rows(QhRelStore *rs, QhRowList *list)
  * page's lock.
  */
 static void
-add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs, int n,
+add_page_rows(QhRelStore *rs, QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs, int n,
 			  BlockNumber blkno, Page page)
 {
 	for (int i = 0; i < n; i++)
@@ -147,6 +164,9 @@ add_page_rows(QhRowBatch *batch, const QhNode *nodes, const QhSlotAddress *addrs
 		memcpy(&row, page + addrs[i].offset, sizeof(row));
 		if (row.flags != QH_ROW_SINGLE || !qh_tid_is_possible((ItemPointer) row.w))
 			continue;			/* damage is reported when the node is read alone */
+		if (unlikely(batch->record_nbytes > 0) &&
+			qh_read_row_record(rs, nodes[i], batch->records + batch->n * batch->record_nbytes) != QH_RECORD_SINGLE)
+			continue;			/* likewise */
 		Assert(batch->n < QH_ROWS_AHEAD);
 		batch->nodes[batch->n] = nodes[i];
 		memcpy(&batch->tids[batch->n], row.w, sizeof(ItemPointerData));
@@ -173,6 +193,7 @@ qh_read_row_batch(QhRelStore *rs, const QhNode *nodes, int n, QhRowBatch *batch)
 
 	Assert(n <= QH_ROWS_AHEAD);
 	batch->n = 0;
+	batch->record_nbytes = qh_record_layout(rs)->record_nbytes;
 	for (int i = 0; i < n; i++)
 		addrs[i] = qh_slot_address(&rs->ix->geo, QH_ARRAY_ROW, nodes[i]);
 	for (int i = 0; i < n; i++)
@@ -185,7 +206,7 @@ qh_read_row_batch(QhRelStore *rs, const QhNode *nodes, int n, QhRowBatch *batch)
 		buf = qh_lock_slot(rs, QH_ARRAY_ROW, nodes[i], BUFFER_LOCK_SHARE, &addr);
 		if (!BufferIsValid(buf))
 			continue;
-		add_page_rows(batch, nodes + i, addrs + i, n - i, addr.blkno, BufferGetPage(buf));
+		add_page_rows(rs, batch, nodes + i, addrs + i, n - i, addr.blkno, BufferGetPage(buf));
 		UnlockReleaseBuffer(buf);
 	}
 	qh_score_codes(rs, batch->nodes, batch->n, batch->dist);
@@ -199,7 +220,7 @@ qh_rows_of_batch(const QhRowBatch *batch, QhNode node, float dist, QhRowList *li
 		if (batch->nodes[i] != node || batch->dist[i] != dist)
 			continue;
 		qh_drop_rows(list);
-		qh_list_add(list, &batch->tids[i], 1);
+		qh_list_add(list, &batch->tids[i], 1, batch->records + i * batch->record_nbytes, batch->record_nbytes);
 		return true;
 	}
 	return false;

@@ -71,6 +71,13 @@ qh_check_tid(QhRelStore *rs, QhNode node, const ItemPointerData *tid)
 
 /* ---- the rows of a node ---- */
 
+/* A row as it is added: its TID and, where the index has them, its record. */
+typedef struct QhNewRow
+{
+	ItemPointer tid;
+	const uint8 *record;		/* NULL where the index has no records */
+} QhNewRow;
+
 /* How far the posting slots of a node were read (postings.c). */
 typedef struct QhChain
 {
@@ -88,6 +95,7 @@ typedef struct QhChain
 typedef struct QhRowList
 {
 	ItemPointerData *tids;
+	uint8	   *records;		/* of the same rows, record_nbytes apart; NULL where the index has none */
 	int			ntids;
 	int			max;
 	MemoryContext cxt;
@@ -98,7 +106,7 @@ typedef struct QhRowList
  * The first row pointers of a node, read under a share lock of its row page together with its
  * code (NULL = not wanted), so that the two belong to the same node even if the slot was reused
  * since the caller scored it.  False if it is not a live node.  If it is, there may still be
- * none among the first.
+ * none among the first.  Records come with them, under the same lock.
  */
 extern bool qh_read_rows(QhRelStore *rs, QhNode node, QhRowList *list, uint8 *code);
 
@@ -127,6 +135,8 @@ typedef struct QhRowBatch
 	QhNode		nodes[QH_ROWS_AHEAD];
 	ItemPointerData tids[QH_ROWS_AHEAD];
 	float		dist[QH_ROWS_AHEAD];
+	uint32		record_nbytes;	/* 0 = the index has no records */
+	uint8		records[QH_ROWS_AHEAD * QH_MAX_RECORD_NBYTES];	/* record_nbytes apart */
 } QhRowBatch;
 
 /*

@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "store/codes.h"
+#include "store/filter_read.h"
 #include "store/links.h"
 #include "store/rows.h"
 #include "store/slot_change.h"
@@ -56,6 +57,67 @@ check_head(QhRelStore *rs, QhNode node, QhRowData row)
 						  "row pointer list is broken");
 }
 
+/* ---- posting slots ---- */
+
+/* The content of a posting slot, wherever it is copied to. */
+typedef struct Slot
+{
+	QhPosting	posting;
+	uint32		nbytes;
+	uint32		record_nbytes;	/* 0 = the index has no records */
+} Slot;
+
+static Slot
+slot_of(QhRelStore *rs, QhNode node, QhLink *content)
+{
+	return (Slot) {(QhPosting) content, qh_link_nbytes(&rs->ix->geo, node), rs->ix->geo.filter.record_nbytes};
+}
+
+static uint32
+slot_max(const Slot *slot)
+{
+	return qh_posting_max(slot->nbytes, slot->record_nbytes);
+}
+
+static uint8 *
+record_of(const Slot *slot, uint32 i)
+{
+	return qh_posting_record(slot->posting, slot->nbytes, slot->record_nbytes, i);
+}
+
+/* Add a row to a slot that has room. */
+static void
+add_to_slot(const Slot *slot, const ItemPointerData *tid, const uint8 *record)
+{
+	uint32		i = slot->posting->ntids++;
+
+	Assert(i < slot_max(slot));
+	slot->posting->tids[i] = *tid;
+	if (slot->record_nbytes > 0)
+		memcpy(record_of(slot, i), record, slot->record_nbytes);
+}
+
+/*
+ * The record of the only row of a node, whose row slot was read before.  False if the row is not
+ * the only one any more.
+ */
+static bool
+read_record(QhRelStore *rs, QhNode node, QhRowData row, uint8 *record)
+{
+	QhRowData	now;
+
+	if (rs->ix->geo.filter.record_nbytes == 0 || qh_read_row_record(rs, node, record) == QH_RECORD_SINGLE)
+		return true;
+	/* either the row slot has changed since, or this is damage */
+	now = qh_read_row(rs, node);
+	if (memcmp(&now, &row, sizeof(row)) == 0)
+		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_FILTER, node).blkno,
+						  "a row has no record");
+	return false;
+}
+
+/* ---- adding a row ---- */
+
 /* How an attempt to add a row pointer ended. */
 typedef enum AppendResult
 {
@@ -65,57 +127,62 @@ typedef enum AppendResult
 	APPEND_CHANGED				/* the node's row pointers are not what they were: try again */
 } AppendResult;
 
-/* Put a TID into the head posting slot if it has room. */
+/* Put a row into the head posting slot if it has room. */
 static AppendResult
-append_to_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid)
+append_to_head(QhRelStore *rs, QhNode node, QhRowData row, const QhNewRow *new_row)
 {
 	QhLink		old_slot[2 * QH_MAX_M];
 	QhLink		new_slot[2 * QH_MAX_M];
-	QhPosting	posting = (QhPosting) new_slot;
 	QhRowChange row_change = {node, row, row};
 	QhSlotChange change = {qh_row_head(row), QH_SLOT_POSTING, QH_SLOT_POSTING, old_slot, new_slot};
-	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, change.node);
+	Slot		slot = slot_of(rs, change.node, new_slot);
 
 	if (qh_read_slot(rs, change.node, old_slot) != QH_SLOT_POSTING ||
-		((QhPosting) old_slot)->ntids > QH_POSTING_NTIDS(nbytes))
+		((QhPosting) old_slot)->ntids > slot_max(&slot))
 	{
 		check_head(rs, node, row);
 		return APPEND_CHANGED;
 	}
-	memcpy(new_slot, old_slot, nbytes);
-	if (posting->ntids >= QH_POSTING_NTIDS(nbytes))
+	memcpy(new_slot, old_slot, slot.nbytes);
+	if (slot.posting->ntids >= slot_max(&slot))
 		return APPEND_NO_ROOM;
-	posting->tids[posting->ntids++] = *tid;
+	add_to_slot(&slot, new_row->tid, new_row->record);
 	return qh_apply(rs, &change, 1, &row_change) ? APPEND_DONE : APPEND_CHANGED;
 }
 
 /*
- * Make *slot, which is reserved, the head of the node's chain, holding one TID (and the node's
- * single one where there was no chain).  *slot is QH_INVALID_NODE once it belongs to the chain.
+ * Make *spare, which is reserved, the head of the node's chain, holding one row (and the node's
+ * single one where there was no chain).  *spare is QH_INVALID_NODE once it belongs to the chain.
  */
 static AppendResult
-push_head(QhRelStore *rs, QhNode node, QhRowData row, ItemPointer tid, QhNode *slot)
+push_head(QhRelStore *rs, QhNode node, QhRowData row, const QhNewRow *new_row, QhNode *spare)
 {
 	QhLink		new_slot[2 * QH_MAX_M] = {0};
-	QhPosting	posting = (QhPosting) new_slot;
-	QhRowChange row_change = {node, row, qh_row_posting(*slot)};
-	QhSlotChange change = {*slot, QH_SLOT_RESERVED, QH_SLOT_POSTING, NULL, new_slot};
-	uint32		max_ntids = QH_POSTING_NTIDS(qh_link_nbytes(&rs->ix->geo, *slot));
+	QhFilterChange several = {node, QH_RECORD_SEVERAL, NULL};
+	QhRowChange row_change = {node, row, qh_row_posting(*spare), NULL};
+	QhSlotChange change = {*spare, QH_SLOT_RESERVED, QH_SLOT_POSTING, NULL, new_slot};
+	Slot		slot = slot_of(rs, *spare, new_slot);
 	bool		has_room;
 
-	posting->next = row.flags == QH_ROW_POSTING ? qh_row_head(row) : QH_INVALID_NODE;
+	slot.posting->next = row.flags == QH_ROW_POSTING ? qh_row_head(row) : QH_INVALID_NODE;
 	if (row.flags == QH_ROW_SINGLE)
 	{
+		uint8		record[QH_MAX_RECORD_NBYTES];
+		ItemPointerData tid;
+
+		if (!read_record(rs, node, row, record))
+			return APPEND_CHANGED;
 		qh_check_tid(rs, node, (ItemPointer) row.w);
-		memcpy(&posting->tids[posting->ntids++], row.w, sizeof(ItemPointerData));
+		memcpy(&tid, row.w, sizeof(tid));
+		add_to_slot(&slot, &tid, record);
+		row_change.filter = &several;
 	}
-	Assert(posting->ntids <= max_ntids);
-	has_room = posting->ntids < max_ntids;
+	has_room = slot.posting->ntids < slot_max(&slot);
 	if (has_room)
-		posting->tids[posting->ntids++] = *tid;
+		add_to_slot(&slot, new_row->tid, new_row->record);
 	if (!qh_apply(rs, &change, 1, &row_change))
 		return APPEND_CHANGED;
-	*slot = QH_INVALID_NODE;
+	*spare = QH_INVALID_NODE;
 	/* a slot of one TID is taken by the row that was the only one: the new one goes into the next */
 	return has_room ? APPEND_DONE : APPEND_CHANGED;
 }
@@ -141,7 +208,7 @@ has_code(QhRelStore *rs, QhNode node, QhRowData row, const QhCode *code)
  * one.
  */
 static AppendResult
-try_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid, QhNode *spare)
+try_append(QhRelStore *rs, QhNode node, const QhCode *code, const QhNewRow *new_row, QhNode *spare)
 {
 	QhRowData	row = read_row(rs, node);
 
@@ -150,24 +217,24 @@ try_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid, QhN
 		return APPEND_GONE;
 	if (row.flags == QH_ROW_POSTING)
 	{
-		AppendResult result = append_to_head(rs, node, row, tid);
+		AppendResult result = append_to_head(rs, node, row, new_row);
 
 		if (result != APPEND_NO_ROOM)
 			return result;
 	}
-	return *spare == QH_INVALID_NODE ? APPEND_NO_ROOM : push_head(rs, node, row, tid, spare);
+	return *spare == QH_INVALID_NODE ? APPEND_NO_ROOM : push_head(rs, node, row, new_row, spare);
 }
 
 /* Reserving a slot takes a while, so the row slot is read again after it. */
 bool
-qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid)
+qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, const QhNewRow *new_row)
 {
 	QhNode		spare = QH_INVALID_NODE;
 	AppendResult result;
 
 	do
 	{
-		result = try_append(rs, node, code, tid, &spare);
+		result = try_append(rs, node, code, new_row, &spare);
 		if (result == APPEND_NO_ROOM)
 			spare = qh_slot_reserve(rs, NULL);
 	} while (result == APPEND_CHANGED || result == APPEND_NO_ROOM);
@@ -175,14 +242,14 @@ qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid)
 	return result == APPEND_DONE;
 }
 
+/* ---- vacuum ---- */
+
 /* Read a posting slot of a node's chain that vacuum is at. */
 static void
 read_posting(QhRelStore *rs, QhNode slot, QhLink *content)
 {
-	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, slot);
-
 	if (qh_read_slot(rs, slot, content) != QH_SLOT_POSTING ||
-		((QhPosting) content)->ntids > QH_POSTING_NTIDS(nbytes))
+		((QhPosting) content)->ntids > qh_node_posting_max(&rs->ix->geo, slot))
 		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, slot).blkno,
 						  "row pointer list is broken");
 }
@@ -199,18 +266,18 @@ typedef struct Chain
 	int64		nremoved;
 } Chain;
 
-/* The TIDs of a posting slot that are not dead, into another. */
+/* The rows of a posting slot that are not dead, into another that is a copy of it. */
 static void
-keep_living(const Chain *chain, const QhPostingData *was, QhPosting is)
+keep_living(const Chain *chain, const Slot *was, const Slot *is)
 {
-	is->ntids = 0;
-	for (int i = 0; i < was->ntids; i++)
+	is->posting->ntids = 0;
+	for (int i = 0; i < was->posting->ntids; i++)
 	{
-		ItemPointerData tid = was->tids[i];
+		ItemPointerData tid = was->posting->tids[i];
 
 		qh_check_tid(chain->rs, chain->node, &tid);
 		if (!chain->dead(&tid, chain->arg))
-			is->tids[is->ntids++] = tid;
+			add_to_slot(is, &tid, record_of(was, i));
 	}
 }
 
@@ -278,14 +345,16 @@ take_out_behind(const Chain *chain, QhSlotChange *changes, QhNode next, const Qh
 
 /*
  * Take a slot out of its chain in one record.  Its TIDs are dead but for those kept, of which
- * there is one at most, and it goes to the row slot.  False if that is not possible now:
- * another backend pushed a new head, or put a row into the slot.
+ * there is one at most, and it goes to the row slot, and its record to the FILTER slot.  False if
+ * that is not possible now: another backend pushed a new head, or put a row into the slot.
  */
 static bool
-take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPostingData *kept)
+take_out(const Chain *chain, QhNode slot, const QhLink *content, const Slot *kept_slot)
 {
+	const QhPostingData *kept = kept_slot->posting;
 	QhRowData	row = qh_read_row(chain->rs, chain->node);
 	QhRowChange row_change = {chain->node, row, row};
+	QhFilterChange single = {chain->node, QH_RECORD_SINGLE, record_of(kept_slot, 0)};
 	QhSlotChange changes[2] = {{slot, QH_SLOT_POSTING, QH_SLOT_FREE, content, NULL}};
 	int			n = 1;
 
@@ -302,6 +371,7 @@ take_out(const Chain *chain, QhNode slot, const QhLink *content, const QhPosting
 		ItemPointerData tid = kept->tids[0];
 
 		row_change.new_row = qh_row_single(&tid);
+		row_change.filter = &single;
 	}
 	else
 	{
@@ -322,8 +392,10 @@ vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 	QhRelStore *rs = chain->rs;
 	QhLink		old_slot[2 * QH_MAX_M];
 	QhLink		new_slot[2 * QH_MAX_M];
-	QhPosting	was = (QhPosting) old_slot;
-	QhPosting	is = (QhPosting) new_slot;
+	Slot		was_slot = slot_of(rs, slot, old_slot);
+	Slot		is_slot = slot_of(rs, slot, new_slot);
+	QhPosting	was = was_slot.posting;
+	QhPosting	is = is_slot.posting;
 
 	for (;;)
 	{
@@ -333,10 +405,10 @@ vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 
 		CHECK_FOR_INTERRUPTS();
 		read_posting(rs, slot, old_slot);
-		memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, slot));
-		keep_living(chain, was, is);
+		memcpy(new_slot, old_slot, was_slot.nbytes);
+		keep_living(chain, &was_slot, &is_slot);
 		*next = was->next;
-		if (is_dispensable(chain, is) && take_out(chain, slot, old_slot, is))
+		if (is_dispensable(chain, is) && take_out(chain, slot, old_slot, &is_slot))
 			break;
 		/* an empty slot that cannot leave now stays for the next vacuum */
 		if (is->ntids < was->ntids && !qh_apply(rs, &change, 1, &row_change))

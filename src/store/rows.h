@@ -13,7 +13,7 @@
  * Add a row pointer to a live node.  False if the node is no longer live or no longer has this
  * code and this finer code.
  */
-extern bool qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, ItemPointer tid);
+extern bool qh_row_append(QhRelStore *rs, QhNode node, const QhCode *code, const QhNewRow *new_row);
 
 /*
  * Remove the row pointers for which dead() is true.  Returns how many stay; where none does, the

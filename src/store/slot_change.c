@@ -17,9 +17,9 @@
 typedef struct LockedPages
 {
 	int			n;
-	Buffer		bufs[QH_MAX_SLOT_CHANGES + 1];
-	BlockNumber blknos[QH_MAX_SLOT_CHANGES + 1];
-	Page		pages[QH_MAX_SLOT_CHANGES + 1];
+	Buffer		bufs[QH_MAX_SLOT_CHANGES + 2];
+	BlockNumber blknos[QH_MAX_SLOT_CHANGES + 2];
+	Page		pages[QH_MAX_SLOT_CHANGES + 2];
 } LockedPages;
 
 static int
@@ -33,17 +33,62 @@ find_page(const LockedPages *locked, BlockNumber blkno)
 	return -1;
 }
 
+/* Lock the page of a slot, if it is not; one that was never written is damage, for it was read before. */
+static void
+lock_page(QhRelStore *rs, QhArray array, QhNode node, LockedPages *locked)
+{
+	QhSlotAddress addr;
+	Buffer		buf;
+
+	if (!qh_relstore_in_range(rs, node))
+		qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
+	addr = qh_slot_address(&rs->ix->geo, array, node);
+	if (find_page(locked, addr.blkno) >= 0)
+		return;
+	buf = qh_lock_slot(rs, array, node, BUFFER_LOCK_EXCLUSIVE, &addr);
+	if (!BufferIsValid(buf))
+		qh_report_corrupt(rs->index, addr.blkno, "unexpected zero page");
+	locked->bufs[locked->n] = buf;
+	locked->blknos[locked->n] = addr.blkno;
+	locked->pages[locked->n] = BufferGetPage(buf);
+	locked->n++;
+}
+
 /*
- * Lock the row page first, then the link pages in ascending order, each once.  What is to be
- * changed was read before, so a page that was never written is damage.
+ * The change of a FILTER slot that goes with these: the row's, or that a slot which becomes FREE
+ * loses its record.  False where there is none.
+ */
+static bool
+find_filter_change(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row,
+				   QhFilterChange *filter)
+{
+	if (likely(rs->ix->geo.filter.record_nbytes == 0))
+		return false;
+	if (row != NULL && row->filter != NULL)
+	{
+		*filter = *row->filter;
+		return true;
+	}
+	for (int i = 0; i < nchanges; i++)
+	{
+		if (changes[i].new_state != QH_SLOT_FREE ||
+			(changes[i].old_state != QH_SLOT_DYING && changes[i].old_state != QH_SLOT_RESERVED))
+			continue;
+		*filter = (QhFilterChange) {changes[i].node, QH_RECORD_NONE, NULL};
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Lock the row page first, then the link pages in ascending order, each once, and the FILTER page
+ * behind them.
  */
 static void
 lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowChange *row,
-		   LockedPages *locked)
+		   const QhFilterChange *filter, LockedPages *locked)
 {
 	QhNode		sorted[QH_MAX_SLOT_CHANGES];
-	QhSlotAddress addr;
-	Buffer		buf;
 
 	locked->n = 0;
 	for (int i = 0; i < nchanges; i++)
@@ -54,24 +99,12 @@ lock_pages(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRo
 			sorted[j] = sorted[j - 1];
 		sorted[j] = changes[i].node;
 	}
-	for (int i = (row == NULL); i <= nchanges; i++)
-	{
-		QhNode		node = i == 0 ? row->node : sorted[i - 1];
-		QhArray		array = i == 0 ? QH_ARRAY_ROW : qh_link_array(&rs->ix->geo, node);
-
-		if (!qh_relstore_in_range(rs, node))
-			qh_report_corrupt(rs->index, QH_META_BLKNO, "a link or row pointer list leads past the end");
-		addr = qh_slot_address(&rs->ix->geo, array, node);
-		if (find_page(locked, addr.blkno) >= 0)
-			continue;
-		buf = qh_lock_slot(rs, array, node, BUFFER_LOCK_EXCLUSIVE, &addr);
-		if (!BufferIsValid(buf))
-			qh_report_corrupt(rs->index, addr.blkno, "unexpected zero page");
-		locked->bufs[locked->n] = buf;
-		locked->blknos[locked->n] = addr.blkno;
-		locked->pages[locked->n] = BufferGetPage(buf);
-		locked->n++;
-	}
+	if (row != NULL)
+		lock_page(rs, QH_ARRAY_ROW, row->node, locked);
+	for (int i = 0; i < nchanges; i++)
+		lock_page(rs, qh_link_array(&rs->ix->geo, sorted[i]), sorted[i], locked);
+	if (filter != NULL)
+		lock_page(rs, QH_ARRAY_FILTER, filter->node, locked);
 }
 
 static void
@@ -212,11 +245,43 @@ slot_content(QhRelStore *rs, const QhSlotChange *change, uint8 *scratch, const v
 	return qh_pack_links(change->node, change->new_links, n, scratch, qh_link_nbytes(&rs->ix->geo, change->node));
 }
 
+/* Write the new content of a slot, if there is one. */
+static void
+write_content(QhRelStore *rs, const QhSlotChange *change, const void *content, uint8 *slot)
+{
+	uint32		nbytes = qh_link_nbytes(&rs->ix->geo, change->node);
+
+	/* a slot may have room for more words than links, to hold a record */
+	if (change->new_state == QH_SLOT_LIVE || change->new_state == QH_SLOT_DYING)
+		nbytes = Min(nbytes, rs->store.max_degree * (uint32) sizeof(QhLink));
+	if (content != NULL)
+		memcpy(slot, content, nbytes);
+}
+
+static void
+write_filter(const QhFilterLayout *layout, const QhFilterChange *filter, Page page, uint32 index)
+{
+	if (filter->state == QH_RECORD_SINGLE)
+		qh_filter_put(page, layout, index, filter->record);
+	else
+		qh_filter_mark(page, layout, index, filter->state);
+}
+
+/* What qh_apply() is to change. */
+typedef struct Changes
+{
+	const QhSlotChange *slots;
+	const void *const *contents;
+	int			nslots;
+	const QhRowChange *row;
+	const QhFilterChange *filter;
+} Changes;
+
 /* Write the changes as one record. */
 static void
-write_changes(QhRelStore *rs, LockedPages *locked, const QhSlotChange *changes,
-			  const void *const *contents, int nchanges, const QhRowChange *row)
+write_changes(QhRelStore *rs, LockedPages *locked, const Changes *changes)
 {
+	const QhRowChange *row = changes->row;
 	GenericXLogState *xlog = GenericXLogStart(rs->index);
 	QhSlotAddress addr;
 	Page		page;
@@ -228,14 +293,19 @@ write_changes(QhRelStore *rs, LockedPages *locked, const QhSlotChange *changes,
 		page = page_of(rs, locked, QH_ARRAY_ROW, row->node, &addr);
 		memcpy(page + addr.offset, &row->new_row, sizeof(QhRowData));
 	}
-	for (int i = 0; i < nchanges; i++)
+	for (int i = 0; i < changes->nslots; i++)
 	{
-		QhArray		array = qh_link_array(&rs->ix->geo, changes[i].node);
+		const QhSlotChange *change = &changes->slots[i];
+		QhArray		array = qh_link_array(&rs->ix->geo, change->node);
 
-		page = page_of(rs, locked, array, changes[i].node, &addr);
-		qh_slot_states(rs, array, page)[addr.index] = changes[i].new_state;
-		if (contents[i] != NULL)
-			memcpy(page + addr.offset, contents[i], qh_link_nbytes(&rs->ix->geo, changes[i].node));
+		page = page_of(rs, locked, array, change->node, &addr);
+		qh_slot_states(rs, array, page)[addr.index] = change->new_state;
+		write_content(rs, change, changes->contents[i], (uint8 *) page + addr.offset);
+	}
+	if (changes->filter != NULL)
+	{
+		page = page_of(rs, locked, QH_ARRAY_FILTER, changes->filter->node, &addr);
+		write_filter(&rs->ix->geo.filter, changes->filter, page, addr.index);
 	}
 	GenericXLogFinish(xlog);
 }
@@ -246,6 +316,8 @@ qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowC
 	LockedPages locked = {0};
 	uint8		packed[QH_MAX_SLOT_CHANGES][QH_LINK_NBYTES(QH_MAX_M)];
 	const void *contents[QH_MAX_SLOT_CHANGES];
+	QhFilterChange filter;
+	Changes		all = {changes, contents, nchanges, row, NULL};
 	int			misfit = -1;
 	bool		due;
 
@@ -255,13 +327,15 @@ qh_apply(QhRelStore *rs, const QhSlotChange *changes, int nchanges, const QhRowC
 		if (!slot_content(rs, &changes[i], packed[i], &contents[i]))
 			misfit = i;
 	}
-	lock_pages(rs, changes, nchanges, row, &locked);
+	if (find_filter_change(rs, changes, nchanges, row, &filter))
+		all.filter = &filter;
+	lock_pages(rs, changes, nchanges, row, all.filter, &locked);
 	due = as_read(rs, &locked, changes, nchanges, row);
 	if (due && misfit >= 0)
 		qh_report_corrupt(rs->index, qh_slot_address(&rs->ix->geo, QH_ARRAY_LINK, changes[misfit].node).blkno,
 						  "links do not fit their slot");
 	if (due)
-		write_changes(rs, &locked, changes, contents, nchanges, row);
+		write_changes(rs, &locked, &all);
 	unlock_pages(&locked);
 	return due;
 }

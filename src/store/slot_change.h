@@ -7,6 +7,7 @@
 #ifndef QH_SLOT_CHANGE_H
 #define QH_SLOT_CHANGE_H
 
+#include "store/filter.h"
 #include "store/relstore.h"
 
 /*
@@ -22,14 +23,23 @@ typedef struct QhSlotChange
 	const QhLink *new_links;	/* NULL = stays */
 } QhSlotChange;
 
+/* A change of a FILTER slot.  A slot that becomes FREE loses its record without being told. */
+typedef struct QhFilterChange
+{
+	QhNode		node;
+	QhRecordState state;
+	const uint8 *record;		/* of QH_RECORD_SINGLE */
+} QhFilterChange;
+
 typedef struct QhRowChange
 {
 	QhNode		node;
 	QhRowData	old_row;
 	QhRowData	new_row;
+	const QhFilterChange *filter;	/* that goes with it, or NULL; only of an index with records */
 } QhRowChange;
 
-/* With the row page a record has three pages at most; generic WAL allows four. */
+/* With row page and FILTER page a record has four pages at most, as many as generic WAL allows. */
 #define QH_MAX_SLOT_CHANGES 2
 
 /*

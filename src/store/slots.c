@@ -55,8 +55,10 @@ typedef struct Reservation
 	Buffer		link_buf;
 	Buffer		code_buf;		/* InvalidBuffer = no code is written */
 	Buffer		refine_buf;		/* likewise */
+	Buffer		filter_buf;		/* likewise */
 	QhSlotAddress code_addr;
 	QhSlotAddress refine_addr;
+	QhSlotAddress filter_addr;
 } Reservation;
 
 /*
@@ -107,7 +109,8 @@ static bool
 pages_are_formatted(QhRelStore *rs, QhNode node, const QhCode *code)
 {
 	return !is_unformatted(rs, QH_ARRAY_ROW, node) && !is_unformatted(rs, QH_ARRAY_CODE, node) &&
-		!(code != NULL && code->refine != NULL && is_unformatted(rs, QH_ARRAY_REFINE, node));
+		!(code != NULL && code->refine != NULL && is_unformatted(rs, QH_ARRAY_REFINE, node)) &&
+		!(rs->ix->geo.filter.record_nbytes > 0 && is_unformatted(rs, QH_ARRAY_FILTER, node));
 }
 
 /* Lock the pages that the codes go to, behind the link page in the lock order. */
@@ -119,14 +122,21 @@ lock_code_pages(QhRelStore *rs, const QhCode *code, Reservation *res)
 	res->code_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_CODE, res->node);
 	res->code_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->code_addr.blkno, QH_PAGE_CODE, res->group,
 								 BUFFER_LOCK_EXCLUSIVE);
-	if (code->refine == NULL)
-		return;
-	res->refine_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_REFINE, res->node);
-	res->refine_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->refine_addr.blkno, QH_PAGE_REFINE, res->group,
-								   BUFFER_LOCK_EXCLUSIVE);
+	if (code->refine != NULL)
+	{
+		res->refine_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_REFINE, res->node);
+		res->refine_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->refine_addr.blkno, QH_PAGE_REFINE, res->group,
+									   BUFFER_LOCK_EXCLUSIVE);
+	}
+	if (code->record != NULL)
+	{
+		res->filter_addr = qh_slot_address(&rs->ix->geo, QH_ARRAY_FILTER, res->node);
+		res->filter_buf = qh_page_read(rs->index, MAIN_FORKNUM, res->filter_addr.blkno, QH_PAGE_FILTER, res->group,
+									   BUFFER_LOCK_EXCLUSIVE);
+	}
 }
 
-/* Mark the slot RESERVED and write its codes, in one record. */
+/* Mark the slot RESERVED and write its codes and its record, in one record of WAL. */
 static void
 write_reservation(QhRelStore *rs, const QhCode *code, const Reservation *res)
 {
@@ -144,12 +154,19 @@ write_reservation(QhRelStore *rs, const QhCode *code, const Reservation *res)
 		page = GenericXLogRegisterBuffer(xlog, res->refine_buf, 0);
 		memcpy(page + res->refine_addr.offset, code->refine, rs->ix->refine_nbytes);
 	}
+	if (BufferIsValid(res->filter_buf))
+	{
+		page = GenericXLogRegisterBuffer(xlog, res->filter_buf, 0);
+		qh_filter_put(page, &rs->ix->geo.filter, res->filter_addr.index, code->record);
+	}
 	GenericXLogFinish(xlog);
 }
 
 static void
 unlock_pages(const Reservation *res)
 {
+	if (BufferIsValid(res->filter_buf))
+		UnlockReleaseBuffer(res->filter_buf);
 	if (BufferIsValid(res->refine_buf))
 		UnlockReleaseBuffer(res->refine_buf);
 	if (BufferIsValid(res->code_buf))
@@ -193,6 +210,8 @@ qh_format_block(Relation index, const QhGeometry *geo, BlockNumber blkno, Buffer
 	Page		page = GenericXLogRegisterBuffer(xlog, buf, GENERIC_XLOG_FULL_IMAGE);
 
 	qh_page_init(page, qh_array_page_kind(array), group);
+	if (array == QH_ARRAY_FILTER)
+		qh_filter_page_init(page, &geo->filter);
 	GenericXLogFinish(xlog);
 }
 
