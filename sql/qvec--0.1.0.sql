@@ -2089,6 +2089,7 @@ CREATE FUNCTION qhnsw_info(index regclass,
     OUT trained_spread double precision, OUT spread double precision, OUT drift double precision, OUT inserted_spread double precision,
     OUT reindex_advised boolean,
     OUT hub_fraction real, OUT m_low integer, OUT hubs bigint, OUT hub_blocks bigint, OUT centres integer, OUT centre_slots bigint,
+    OUT filter_columns integer, OUT record_bytes integer, OUT filter_blocks bigint,
     OUT calibrated_at timestamptz, OUT calibrated_on text, OUT calibration_queries integer, OUT calibration_k integer,
     OUT calibrated_rows bigint, OUT recall_targets real[], OUT recall_ef_search integer[], OUT recall_doubt real[],
     OUT recall_reached real[], OUT default_recall real)
@@ -2197,9 +2198,10 @@ COMMENT ON FUNCTION qhnsw_calibrate(regclass, regclass, name, integer) IS
 
 CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
     compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,
-    type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10, centres integer DEFAULT 0) RETURNS bigint
-    AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer, integer) IS
+    type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10, centres integer DEFAULT 0,
+    filters regtype[] DEFAULT '{}', include regtype[] DEFAULT '{}') RETURNS bigint
+    AS 'MODULE_PATHNAME', 'qhnsw_estimate_size' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION qhnsw_estimate_size(bigint, integer, integer, text, text, double precision, text, double precision, integer, integer, regtype[], regtype[]) IS
     'bytes of a qhnsw index that is not built yet';
 
 CREATE FUNCTION qvec_estimate_memory(method text, data_type text, rows bigint, dims integer,

@@ -22,6 +22,7 @@
 #include "storage/sinval.h"
 #include "storage/smgr.h"
 #include "store/added_centres.h"
+#include "store/filter_vacuum.h"
 #include "store/slots.h"
 #include "utils/memutils.h"
 
@@ -639,6 +640,7 @@ qhnswbulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		wait_for_inserts(&vac);
 		repair_links(&vac);
 		free_slots(&vac);
+		qh_filter_tighten(&vac.rs, vac.nslots);
 	}
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	MemoryContextDelete(vac.cxt);

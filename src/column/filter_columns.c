@@ -11,9 +11,11 @@
 #include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "column/filter_columns.h"
+#include "commands/defrem.h"
 #include "compat.h"
-#include "utils/lsyscache.h"
 #include "store/page.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 /* Two bits an INCLUDE column, QhStored, before their values. */
 #define STATES_NBYTES(n)	(((n) + 3) / 4)
@@ -32,11 +34,11 @@ refuse_columns(const char *what, int n, int max)
  * storage is plain) is not stored, nor what is longer.
  */
 static uint32
-include_nbytes(Form_pg_attribute attr)
+include_nbytes(Oid type, int16 len)
 {
-	if (attr->attlen > 0)
-		return attr->attlen <= QH_INCLUDE_NBYTES ? attr->attlen : 0;
-	return attr->attlen == -1 && get_typstorage(attr->atttypid) != TYPSTORAGE_PLAIN ? QH_INCLUDE_NBYTES : 0;
+	if (len > 0)
+		return len <= QH_INCLUDE_NBYTES ? len : 0;
+	return len == -1 && get_typstorage(type) != TYPSTORAGE_PLAIN ? QH_INCLUDE_NBYTES : 0;
 }
 
 /* INCLUDE columns, behind nkeys key columns; returns the bytes that they take. */
@@ -56,7 +58,7 @@ include_columns(Relation index, int nkeys, QhFilterColumns *columns)
 
 		include->len = attr->attlen;
 		include->byval = attr->attbyval;
-		include->nbytes = include_nbytes(attr);
+		include->nbytes = include_nbytes(attr->atttypid, attr->attlen);
 		include->at = at;
 		at += include->nbytes;
 	}
@@ -91,6 +93,43 @@ qh_filter_columns(Relation index, QhFilterColumns *columns)
 				 errmsg("index \"%s\" cannot be made: %s", RelationGetRelationName(index), fault)));
 	for (int i = 0; i < columns->ninclude; i++)
 		columns->include[i].at += columns->layout.include_at;
+}
+
+/* What the default class of a type says; an error where there is none. */
+static const QhFilterType *
+default_filter_type(Oid type)
+{
+	Oid			opclass = GetDefaultOpClass(type, get_index_am_oid("qhnsw", false));
+	Oid			input = OidIsValid(opclass) ? get_opclass_input_type(opclass) : InvalidOid;
+	Oid			proc = OidIsValid(opclass) ? get_opfamily_proc(get_opclass_family(opclass), input, input, QH_FILTER_PROC) : InvalidOid;
+
+	if (!OidIsValid(proc))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("type %s has no default operator class for filter columns of a qhnsw index", format_type_be(type))));
+	return (const QhFilterType *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
+}
+
+void
+qh_filter_layout_of(const Oid *filters, int nfilters, const Oid *include, int ninclude, QhFilterLayout *layout)
+{
+	uint32		nbytes[QH_MAX_FILTERS];
+	uint32		in_include = ninclude > 0 ? STATES_NBYTES(ninclude) : 0;
+	const char *fault;
+
+	if (nfilters > QH_MAX_FILTERS)
+		refuse_columns("filter columns", nfilters, QH_MAX_FILTERS);
+	if (ninclude > INDEX_MAX_KEYS)
+		refuse_columns("INCLUDE columns", ninclude, INDEX_MAX_KEYS);
+	for (int i = 0; i < nfilters; i++)
+		nbytes[i] = default_filter_type(filters[i])->nbytes;
+	for (int i = 0; i < ninclude; i++)
+		in_include += include_nbytes(include[i], get_typlen(include[i]));
+	fault = qh_filter_layout(layout, nfilters, nbytes, in_include);
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("an index of these columns cannot be made: %s", fault)));
 }
 
 void

@@ -43,6 +43,10 @@ typedef struct QhFilterColumns
  */
 extern void qh_filter_columns(Relation index, QhFilterColumns *columns);
 
+/* The layout that an index of these types would have, with the default classes of the first. */
+extern void qh_filter_layout_of(const Oid *filters, int nfilters, const Oid *include, int ninclude,
+								QhFilterLayout *layout);
+
 /* Does an index hold records of these columns?  If not, it is damaged: an error. */
 extern void qh_check_filter_columns(Relation index, const QhIndex *ix, const QhFilterColumns *columns);
 

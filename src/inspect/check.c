@@ -18,12 +18,14 @@
 #include "am/am.h"
 #include "build/batched_scan.h"
 #include "catalog/index.h"
+#include "column/filter_columns.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "inspect/inspect.h"
 #include "lib/bloomfilter.h"
 #include "miscadmin.h"
+#include "store/filter_read.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -54,6 +56,7 @@ typedef struct Check
 	bool		heap_all_indexed;
 	bloom_filter *filter;
 	const QhColumn *column;
+	QhFilterColumns filters;
 	void	   *scratch;
 	MemoryContext row_cxt;
 	int64		nrows;
@@ -160,8 +163,32 @@ check_pages(Check *check)
 
 /* ---- slots and row pointers ---- */
 
+/* Bytes of the longest element of the Bloom filter. */
+#define ELEMENT_NBYTES	(2 * sizeof(ItemPointerData) + QH_PAGE_NBYTES)
+
+/* What the Bloom filter has of a row: its TID, and its code ... */
+static Size
+code_element(const Check *check, const ItemPointerData *tid, const uint8 *code, uint8 *element)
+{
+	memcpy(element, tid, sizeof(ItemPointerData));
+	memcpy(element + sizeof(ItemPointerData), code, check->ix->code_nbytes);
+	return sizeof(ItemPointerData) + check->ix->code_nbytes;
+}
+
+/* ... or its record, behind a TID that no row has. */
+static Size
+record_element(const Check *check, const ItemPointerData *tid, const uint8 *record, uint8 *element)
+{
+	uint32		nbytes = check->ix->geo.filter.record_nbytes;
+
+	memset(element, 0xFF, sizeof(ItemPointerData));
+	memcpy(element + sizeof(ItemPointerData), tid, sizeof(ItemPointerData));
+	memcpy(element + 2 * sizeof(ItemPointerData), record, nbytes);
+	return 2 * sizeof(ItemPointerData) + nbytes;
+}
+
 static void
-check_tid(Check *check, QhNode node, ItemPointer tid, const uint8 *code)
+check_tid(Check *check, QhNode node, ItemPointer tid, const uint8 *code, const uint8 *record)
 {
 	BlockNumber blkno = qh_slot_address(&check->ix->geo, QH_ARRAY_ROW, node).blkno;
 
@@ -172,11 +199,11 @@ check_tid(Check *check, QhNode node, ItemPointer tid, const uint8 *code)
 			   ItemPointerGetBlockNumberNoCheck(tid), ItemPointerGetOffsetNumberNoCheck(tid));
 	if (check->filter != NULL)
 	{
-		uint8		element[sizeof(ItemPointerData) + QH_PAGE_NBYTES];
+		uint8		element[ELEMENT_NBYTES];
 
-		memcpy(element, tid, sizeof(ItemPointerData));
-		memcpy(element + sizeof(ItemPointerData), code, check->ix->code_nbytes);
-		bloom_add_element(check->filter, element, sizeof(ItemPointerData) + check->ix->code_nbytes);
+		bloom_add_element(check->filter, element, code_element(check, tid, code, element));
+		if (check->ix->geo.filter.record_nbytes > 0)
+			bloom_add_element(check->filter, element, record_element(check, tid, record, element));
 	}
 }
 
@@ -215,9 +242,21 @@ check_chain(Check *check, QhNode node, QhNode head, const uint8 *code)
 			return;
 		}
 		for (int i = 0; i < posting->ntids; i++)
-			check_tid(check, node, &posting->tids[i], code);
+			check_tid(check, node, &posting->tids[i], code,
+					  qh_posting_record(posting, qh_link_nbytes(&check->ix->geo, head), check->ix->geo.filter.record_nbytes, i));
 		head = posting->next;
 	}
+}
+
+/* A node with one row: its record is in its FILTER slot. */
+static void
+check_single(Check *check, QhNode node, ItemPointer tid, const uint8 *code)
+{
+	uint8		record[QH_MAX_RECORD_NBYTES] = {0};
+
+	if (check->ix->geo.filter.record_nbytes > 0 && qh_read_row_record(&check->rs, node, record) != QH_RECORD_SINGLE)
+		return;					/* check_records() reports it */
+	check_tid(check, node, tid, code, record);
 }
 
 static void
@@ -259,7 +298,7 @@ check_slot(Check *check, QhNode node)
 	if (fault != NULL)
 		report(check, qh_slot_address(&check->ix->geo, QH_ARRAY_CODE, node).blkno, node, "%s", fault);
 	if (row.flags == QH_ROW_SINGLE)
-		check_tid(check, node, (ItemPointer) row.w, code);
+		check_single(check, node, (ItemPointer) row.w, code);
 	else
 		check_chain(check, node, qh_row_head(row), code);
 }
@@ -281,6 +320,75 @@ check_slots(Check *check)
 			report(check, qh_slot_address(&check->ix->geo, QH_ARRAY_LINK, node).blkno, node,
 				   "posting slot belongs to no node");
 	}
+}
+
+/* ---- records ---- */
+
+/* Does the mark of a FILTER slot say what the slot holds? */
+static void
+check_mark(Check *check, QhNode node, QhRecordState mark, BlockNumber blkno)
+{
+	QhLink		slot[2 * QH_MAX_M];
+	QhRowData	row = qh_read_row(&check->rs, node);
+	QhRecordState due = row.flags == QH_ROW_SINGLE ? QH_RECORD_SINGLE :
+		row.flags == QH_ROW_POSTING ? QH_RECORD_SEVERAL : QH_RECORD_NONE;
+
+	if (mark == due)
+		return;
+	if (due != QH_RECORD_NONE)
+		report(check, blkno, node, mark == QH_RECORD_NONE ? "node has no record" :
+			   "record and row pointers do not say alike whether the node has several rows");
+	/* a record is there before its node is, and a little longer */
+	else if (!get_bit(check->dying, node) && qh_read_slot(&check->rs, node, slot) != QH_SLOT_RESERVED)
+		report(check, blkno, node, "record of a slot that is not a node");
+}
+
+/* Are keys of the slot's record within the bounds of the page? */
+static void
+check_keys(Check *check, QhNode node, const QhFilterPage *page, const uint8 *record, BlockNumber blkno)
+{
+	const QhFilterLayout *layout = qh_record_layout(&check->rs);
+
+	for (uint32 i = 0; i < layout->ncolumns; i++)
+	{
+		int64		key = qh_record_key(layout, record, i);
+		QhKeyBounds bounds = page->columns[i].bounds;
+
+		if (!qh_record_is_null(record, i) && (key < bounds.least || key > bounds.greatest))
+			report(check, blkno, node, "key of filter column %u is out of the bounds of its page", i + 1);
+	}
+}
+
+static void
+check_records(Check *check)
+{
+	PGAlignedBlock copy;
+	QhFilterSweep sweep;
+	QhFilterPage page;
+
+	if (qh_record_layout(&check->rs)->record_nbytes == 0)
+		return;
+	qh_filter_sweep_begin(&sweep, &check->rs);
+	while (qh_filter_sweep_next(&sweep, &page))
+	{
+		BlockNumber blkno = BufferIsValid(sweep.buf) ? BufferGetBlockNumber(sweep.buf) : InvalidBlockNumber;
+
+		/* marks are compared with other pages, so this one is copied and given back */
+		if (!BufferIsValid(sweep.buf))
+			continue;
+		memcpy(copy.data, BufferGetPage(sweep.buf), BLCKSZ);
+		qh_filter_sweep_release(&sweep);
+		for (uint32 i = 0; i < page.nslots; i++)
+		{
+			uint8		record[QH_MAX_RECORD_NBYTES];
+			QhRecordState mark = qh_filter_get(copy.data, qh_record_layout(&check->rs), i, record);
+
+			check_mark(check, page.first + i, mark, blkno);
+			if (mark == QH_RECORD_SINGLE)
+				check_keys(check, page.first + i, &page, record, blkno);
+		}
+	}
+	qh_filter_sweep_end(&sweep);
 }
 
 /* ---- graph ---- */
@@ -349,13 +457,26 @@ check_graph(Check *check)
 
 /* ---- the table's rows ---- */
 
+/* Has the index the record that the row has? */
+static void
+check_heap_record(Check *check, ItemPointer tid, const Datum *values, const bool *isnull)
+{
+	uint8		record[QH_MAX_RECORD_NBYTES];
+	uint8		element[ELEMENT_NBYTES];
+
+	qh_form_record(&check->filters, values, isnull, record);
+	if (bloom_lacks_element(check->filter, element, record_element(check, tid, record, element)))
+		report(check, InvalidBlockNumber, QH_INVALID_NODE, "row (%u,%u) of the table has other values than the index has of it",
+			   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
+}
+
 static void
 check_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *state)
 {
 	Check	   *check = (Check *) state;
 	MemoryContext old;
 	QhValue		value;
-	uint8		element[sizeof(ItemPointerData) + QH_PAGE_NBYTES];
+	uint8		element[ELEMENT_NBYTES];
 
 	CHECK_FOR_INTERRUPTS();
 	if (isnull[0])
@@ -380,6 +501,8 @@ check_heap_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 		if (missing)
 			report(check, InvalidBlockNumber, QH_INVALID_NODE, "row (%u,%u) of the table is not in the index",
 				   ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
+		else if (check->filters.layout.record_nbytes > 0)
+			check_heap_record(check, tid, values, isnull);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(check->row_cxt);
@@ -438,6 +561,7 @@ check_index(Check *check)
 	memset(check->dying, 0, nbytes);
 	memset(check->posted, 0, nbytes);
 	check_slots(check);
+	check_records(check);
 	if (check->nfaults > 0)
 		return;
 	check_graph(check);
@@ -455,6 +579,7 @@ begin(Check *check, Oid relid)
 				 errdetail("Index is not valid.")));
 	check->heap_nblocks = RelationGetNumberOfBlocks(check->heap);
 	check->column = qh_column(check->index);
+	qh_filter_columns(check->index, &check->filters);
 	check->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "qhnsw check row", ALLOCSET_DEFAULT_SIZES);
 }
 
@@ -472,10 +597,12 @@ check_all(Check *check)
 		/* before the index is read: rows of this snapshot must be there by then */
 		snapshot = RegisterSnapshot(GetTransactionSnapshot());
 		refuse_old_snapshot(check->index, snapshot);
-		check->filter = bloom_create(Max((int64) check->heap->rd_rel->reltuples, 10000), maintenance_work_mem, 0);
+		check->filter = bloom_create(Max((int64) check->heap->rd_rel->reltuples, 10000) * (check->filters.layout.record_nbytes > 0 ? 2 : 1),
+									 maintenance_work_mem, 0);
 	}
 	if (check->ix->meta.ndims > 0)
 	{
+		qh_check_filter_columns(check->index, check->ix, &check->filters);
 		qh_relstore_init(&check->rs, check->index, check->ix);
 		check->scratch = qh_alloc_aligned(CurrentMemoryContext, qv_codec_scratch_nbytes(check->ix->codec), 64);
 		check_index(check);

@@ -170,6 +170,8 @@ set_parameters(QhNamedRow *row, const QhIndex *ix)
 	qh_named_row_set(row, "refine_bits", Int32GetDatum(meta->refine_nbits));
 	qh_named_row_set(row, "hub_fraction", Float4GetDatum(meta->hub_fraction));
 	qh_named_row_set(row, "m_low", Int32GetDatum(meta->m_low));
+	qh_named_row_set(row, "filter_columns", Int32GetDatum(meta->nfilters));
+	qh_named_row_set(row, "record_bytes", Int32GetDatum(meta->filter_nbytes));
 }
 
 /* What was counted. */
@@ -191,6 +193,7 @@ set_counts(QhNamedRow *row, const QhIndex *ix, const Counts *counts, BlockNumber
 	qh_named_row_set(row, "link_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_LINK]));
 	qh_named_row_set(row, "row_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_ROW]));
 	qh_named_row_set(row, "hub_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_HUB]));
+	qh_named_row_set(row, "filter_blocks", Int64GetDatum(counts->blocks[QH_ARRAY_FILTER]));
 	if (counts->rows == 0)
 		qh_named_row_set_null(row, "bytes_per_row");
 	else

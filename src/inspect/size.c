@@ -11,10 +11,13 @@
 
 #include "am/am.h"
 #include "build/build.h"
+#include "catalog/pg_type.h"
 #include "inspect/inspect.h"
 #include "store/geometry.h"
 #include "type/bitvec.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(qhnsw_estimate_size);
 
@@ -166,9 +169,42 @@ choose_centres(QhMeta meta, int ncentres)
 	meta->ncentres_built = ncentres;
 }
 
+/* The types that an argument names; NULLs are none. */
+static int
+read_types(ArrayType *array, Oid **types)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+	int			ntypes = 0;
+
+	deconstruct_array(array, REGTYPEOID, sizeof(Oid), true, TYPALIGN_INT, &values, &nulls, &n);
+	*types = palloc(sizeof(Oid) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (!nulls[i])
+			(*types)[ntypes++] = getBaseType(DatumGetObjectId(values[i]));
+	}
+	return ntypes;
+}
+
+/* Filter columns and INCLUDE columns of these types. */
+static void
+choose_filters(QhMeta meta, ArrayType *filters, ArrayType *include)
+{
+	Oid		   *filter_types;
+	Oid		   *include_types;
+	int			nfilters = read_types(filters, &filter_types);
+	int			ninclude = read_types(include, &include_types);
+	QhFilterLayout layout;
+
+	qh_filter_layout_of(filter_types, nfilters, include_types, ninclude, &layout);
+	qh_meta_set_filters(meta, &layout);
+}
+
 /*
  * qhnsw_estimate_size(rows, dims, m, compression, refine, distinct_share, type, hub_fraction,
- * m_low, centres)
+ * m_low, centres, filters, include)
  */
 Datum
 qhnsw_estimate_size(PG_FUNCTION_ARGS)
@@ -201,6 +237,7 @@ qhnsw_estimate_size(PG_FUNCTION_ARGS)
 	choose_codes(&meta, type, compression, refine);
 	choose_hubs(&meta, PG_GETARG_FLOAT8(7), PG_GETARG_INT32(8));
 	choose_centres(&meta, PG_GETARG_INT32(9));
+	choose_filters(&meta, PG_GETARG_ARRAYTYPE_P(10), PG_GETARG_ARRAYTYPE_P(11));
 	qh_meta_set_ndims(&meta, ndims);
 	/* an empty index is its two head pages */
 	if (nrows == 0)

@@ -20,10 +20,12 @@
 #define GROUP_SLACK			1.005
 
 /*
- * With records groups may be larger: a page of them holds up to 5,900 slots, and one that a group
- * fills only in part would cost more a row than what it holds.
+ * With records groups may be larger, and nearer to the best: a page of them holds up to 5,900
+ * slots, and one that a group fills only in part costs more a row than what it holds.
+ * doc/decisions/0230.
  */
 #define GROUP_PAGES_OF_RECORDS QH_MAX_GROUP_PAGES
+#define GROUP_SLACK_OF_RECORDS 1.0005
 
 /* Slots begin on a cache line where that costs none of them. */
 #define CACHE_LINE			64
@@ -132,6 +134,7 @@ qh_geometry_choose(QhMeta meta)
 {
 	QhGeometry	geo;
 	uint32		max_npages = meta->filter_nbytes > 0 ? GROUP_PAGES_OF_RECORDS : GROUP_PAGES_WANTED;
+	double		slack = meta->filter_nbytes > 0 ? GROUP_SLACK_OF_RECORDS : GROUP_SLACK;
 	uint32		max_nslots = 0;
 	double		best = 0;
 
@@ -140,8 +143,8 @@ qh_geometry_choose(QhMeta meta)
 	slot_sizes(&geo, meta);
 	for (int a = 0; a < QH_NARRAYS; a++)
 		max_nslots = Max(max_nslots, geo.page_nslots[a]);
-	/* a page of hubs is to be as full as the others */
-	if (meta->hub_fraction > 0)
+	/* a page of hubs is to be as full as the others, and so is one of records */
+	if (meta->hub_fraction > 0 || meta->filter_nbytes > 0)
 		max_nslots = QH_PAGE_NBYTES;
 
 	/* first round: the best there is; second: the smallest nearly as good */
@@ -157,7 +160,7 @@ qh_geometry_choose(QhMeta meta)
 				break;
 			if (round == 0)
 				best = Max(best, density);
-			else if (density * GROUP_SLACK >= best)
+			else if (density * slack >= best)
 			{
 				meta->group_nslots = nslots;
 				meta->group_npages = npages;
