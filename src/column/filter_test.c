@@ -10,7 +10,7 @@
 #include "compat.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
-#include "storage/bufpage.h"
+#include "store/filter.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -21,8 +21,8 @@
  */
 #define MOST_COMPARED		32
 
-/* No page has as many keys as bytes. */
-#define MOST_KEYS			BLCKSZ
+/* No page has as many keys as bytes: words of their bitmap. */
+#define MOST_WORDS			(BLCKSZ / 64)
 
 static int64
 least_key(const QhKeyTest *column)
@@ -392,36 +392,20 @@ qh_filter_test_row(const QhFilterTest *test, const int64 *keys, uint32 nulls)
 
 /* ---- testing a page ---- */
 
-static int64
-key_at(const QhKeyTest *column, const void *keys, uint32 i)
-{
-	switch (column->type->nbytes)
-	{
-		case 1:
-			return ((const int8 *) keys)[i];
-		case 2:
-			return ((const int16 *) keys)[i];
-		case 4:
-			return ((const int32 *) keys)[i];
-		default:
-			return ((const int64 *) keys)[i];
-	}
-}
-
 /* Of the rows in bits, whose keys lie between the ends of many ranges, drop those in none. */
 static void
-look_up(const QhKeyTest *column, const void *keys, uint32 n, uint8 *bits)
+look_up(const QhKeyTest *column, const void *keys, uint32 n, uint64 *bits)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
-		if ((bits[i / 8] & (1 << i % 8)) && !qh_key_set_has(&column->may, key_at(column, keys, i)))
-			bits[i / 8] &= ~(1 << i % 8);
+		if (qh_bit(bits, i) && !qh_key_set_has(&column->may, qh_key_at(keys, column->type->nbytes, i)))
+			bits[i / 64] &= ~(UINT64CONST(1) << i % 64);
 	}
 }
 
 /* The rows whose keys are in the set; false if the page has none. */
 static bool
-keys_in_set(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *bits)
+keys_in_set(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint64 *bits)
 {
 	const QvKernels *kernels = qv_kernels();
 	int			nbytes = (int) column->type->nbytes;
@@ -432,7 +416,7 @@ keys_in_set(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *b
 		end++;
 	if (first == end)
 		return false;
-	memset(bits, 0, (n + 7) / 8);
+	memset(bits, 0, sizeof(uint64) * QH_BITMAP_WORDS(n));
 	if (end - first > MOST_COMPARED)
 	{
 		kernels->between_keys(array->keys, nbytes, n, column->may.ranges[first].low, column->may.ranges[end - 1].high, bits);
@@ -445,28 +429,28 @@ keys_in_set(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *b
 }
 
 static void
-keep_common(uint8 *bits, const uint8 *others, uint32 n)
+keep_common(uint64 *bits, const uint64 *others, uint32 n)
 {
-	for (uint32 i = 0; i < (n + 7) / 8; i++)
+	for (uint32 i = 0; i < QH_BITMAP_WORDS(n); i++)
 		bits[i] &= others[i];
 }
 
 /* Of the rows in bits, keep those whose signatures fit. */
 static void
-keep_fitting(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *bits)
+keep_fitting(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint64 *bits)
 {
 	const QvKernels *kernels = qv_kernels();
-	uint8		fitting[MOST_KEYS / 8];
+	uint64		fitting[MOST_WORDS];
 
 	if (column->outside != 0)
 	{
-		memset(fitting, 0, (n + 7) / 8);
+		memset(fitting, 0, sizeof(uint64) * QH_BITMAP_WORDS(n));
 		kernels->masked_u64(array->keys, n, column->outside, 0, fitting);
 		keep_common(bits, fitting, n);
 	}
 	for (int i = 0; i < column->nany; i++)
 	{
-		memset(fitting, 0, (n + 7) / 8);
+		memset(fitting, 0, sizeof(uint64) * QH_BITMAP_WORDS(n));
 		for (int j = 0; j < column->any[i].n; j++)
 			kernels->masked_u64(array->keys, n, column->any[i].masks[j], column->any[i].masks[j], fitting);
 		keep_common(bits, fitting, n);
@@ -475,20 +459,20 @@ keep_fitting(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *
 
 /* The rows that the conditions on one column do not drop; false if they drop all. */
 static bool
-test_column(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *bits)
+test_column(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint64 *bits)
 {
 	if (column->wants_null)
 	{
 		if (array->nulls == NULL)
 			return false;
-		memcpy(bits, array->nulls, (n + 7) / 8);
+		memcpy(bits, array->nulls, sizeof(uint64) * QH_BITMAP_WORDS(n));
 		return true;
 	}
 	if (!keys_in_set(column, array, n, bits))
 		return false;
 	if (array->nulls != NULL)
 	{
-		for (uint32 i = 0; i < (n + 7) / 8; i++)
+		for (uint32 i = 0; i < QH_BITMAP_WORDS(n); i++)
 			bits[i] &= ~array->nulls[i];
 	}
 	keep_fitting(column, array, n, bits);
@@ -496,17 +480,17 @@ test_column(const QhKeyTest *column, const QhKeyArray *array, uint32 n, uint8 *b
 }
 
 bool
-qh_filter_test_page(const QhFilterTest *test, const QhKeyArray *columns, uint32 n, uint8 *pass)
+qh_filter_test_page(const QhFilterTest *test, const QhKeyArray *columns, uint32 n, uint64 *pass)
 {
-	uint8		all[MOST_KEYS / 8];
-	uint8		bits[MOST_KEYS / 8];
+	uint64		all[MOST_WORDS];
+	uint64		bits[MOST_WORDS];
 
-	Assert(n <= MOST_KEYS);
+	Assert(QH_BITMAP_WORDS(n) <= MOST_WORDS);
 	if (test->never)
 		return false;
-	memset(all, 0xFF, (n + 7) / 8);
-	if (n % 8 != 0)
-		all[n / 8] = (uint8) ((1 << n % 8) - 1);
+	memset(all, 0xFF, sizeof(uint64) * QH_BITMAP_WORDS(n));
+	if (n % 64 != 0)
+		all[n / 64] = (UINT64CONST(1) << n % 64) - 1;
 	for (int i = 0; i < test->ncolumns; i++)
 	{
 		if (!test->columns[i].tested)
@@ -515,6 +499,6 @@ qh_filter_test_page(const QhFilterTest *test, const QhKeyArray *columns, uint32 
 			return false;
 		keep_common(all, bits, n);
 	}
-	memcpy(pass, all, (n + 7) / 8);
+	memcpy(pass, all, sizeof(uint64) * QH_BITMAP_WORDS(n));
 	return true;
 }

@@ -9,6 +9,7 @@
 
 #include "column/filter_type.h"
 #include "column/key_set.h"
+#include "store/format.h"
 
 /* What keys say of a row; of several conditions the least counts. */
 typedef enum QhVerdict
@@ -40,9 +41,6 @@ typedef struct QhKeyTest
 	uint64		outside;		/* and none of these bits set */
 } QhKeyTest;
 
-/* Most filter columns of an index. */
-#define QH_MAX_FILTERS			8
-
 typedef struct QhFilterTest
 {
 	MemoryContext cxt;
@@ -57,8 +55,8 @@ typedef struct QhFilterTest
 typedef struct QhKeyArray
 {
 	const void *keys;			/* as many bytes each as the type says */
-	const uint8 *nulls;			/* bit i: key i is NULL, and its bytes mean nothing; NULL = none is */
-	int64		least;			/* bounds of the keys that are not NULL */
+	const uint64 *nulls;		/* bit i: key i is NULL, and its bytes mean nothing; NULL = none is */
+	int64		least;			/* bounds of the keys that are not NULL; least > greatest: all are */
 	int64		greatest;
 } QhKeyArray;
 
@@ -83,9 +81,9 @@ extern void qh_filter_test_end(QhFilterTest *test);
 extern QhVerdict qh_filter_test_row(const QhFilterTest *test, const int64 *keys, uint32 nulls);
 
 /*
- * Set in pass, of (n + 7) / 8 bytes, a bit for each of n rows that the keys do not drop.  False if
+ * Set in pass a bit for each of n rows that the keys do not drop, and clear the others.  False if
  * they drop all; then pass is not touched.
  */
-extern bool qh_filter_test_page(const QhFilterTest *test, const QhKeyArray *columns, uint32 n, uint8 *pass);
+extern bool qh_filter_test_page(const QhFilterTest *test, const QhKeyArray *columns, uint32 n, uint64 *pass);
 
 #endif							/* QH_FILTER_TEST_H */

@@ -913,8 +913,9 @@ between_keys(const uint8_t *keys, int nbytes, int64_t low, int64_t high, uint32_
 }
 
 AVX2 static void
-avx2_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+avx2_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *words)
 {
+	uint8_t    *bits = (uint8_t *) words;
 	uint32_t	done;
 
 	switch (nbytes)
@@ -931,12 +932,18 @@ avx2_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t
 		default:
 			done = between_keys(keys, 8, low, high, n, bits);
 	}
-	qv_kernels_scalar.between_keys((const uint8_t *) keys + (size_t) done * (size_t) nbytes, nbytes, n - done, low, high, bits + done / 8);
+	for (; done < n; done++)
+	{
+		int64_t		key = qv_signed_key(keys, nbytes, done);
+
+		bits[done / 8] |= (uint8_t) ((key >= low && key <= high) << done % 8);
+	}
 }
 
 AVX2 static void
-avx2_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+avx2_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint64_t *result)
 {
+	uint8_t    *bits = (uint8_t *) result;
 	__m256i		masks = _mm256_set1_epi64x((int64_t) mask);
 	__m256i		wants = _mm256_set1_epi64x((int64_t) want);
 	const uint8_t *at = (const uint8_t *) words;
@@ -950,7 +957,8 @@ avx2_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want,
 		bits[i / 8] |= (uint8_t) (_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(first, wants))) |
 								  _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(second, wants))) << 4);
 	}
-	qv_kernels_scalar.masked_u64((const uint64_t *) (const void *) at, n - i, mask, want, bits + i / 8);
+	for (; i < n; i++)
+		bits[i / 8] |= (uint8_t) (((uint64_t) qv_signed_key(words, 8, i) & mask) == want) << i % 8;
 }
 
 /* Element 0 is the most significant bit: the elements of each byte are turned round first. */

@@ -1363,8 +1363,10 @@ between_keys(const uint8_t *keys, int nbytes, uint32_t n, int64_t low, int64_t h
 }
 
 AVX512 static void
-avx512_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+avx512_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *words)
 {
+	uint8_t    *bits = (uint8_t *) words;
+
 	switch (nbytes)
 	{
 		case 1:
@@ -1382,8 +1384,9 @@ avx512_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64
 }
 
 AVX512 static void
-avx512_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+avx512_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint64_t *result)
 {
+	uint8_t    *bits = (uint8_t *) result;
 	__m512i		masks = _mm512_set1_epi64((int64_t) mask);
 	__m512i		wants = _mm512_set1_epi64((int64_t) want);
 

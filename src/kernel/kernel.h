@@ -163,10 +163,10 @@ typedef struct QvKernels
 
 	/*
 	 * Which of n signed keys of 1, 2, 4 or 8 bytes lie from low to high, both of which fit a key; which of n words have these bits
-	 * under a mask.  For each that does, bit i of bits is set (least significant bit of byte 0 first); (n + 7) / 8 bytes.
+	 * under a mask.  For each that does, bit i % 64 of word i / 64 of bits is set, and no other bit is changed.
 	 */
-	void		(*between_keys) (const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits);
-	void		(*masked_u64) (const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits);
+	void		(*between_keys) (const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *bits);
+	void		(*masked_u64) (const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint64_t *bits);
 
 	/* n keys, all different, in ascending order to out, which is elsewhere.  Each is compared with each: for a few dozen. */
 	void		(*sort_u64) (const uint64_t *keys, uint32_t n, uint64_t *out);

@@ -817,13 +817,13 @@ neon_signs_f32(const float *x, size_t n, uint8_t *out)
 
 /* Nothing better yet. */
 static void
-neon_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+neon_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *bits)
 {
 	qv_kernels_scalar.between_keys(keys, nbytes, n, low, high, bits);
 }
 
 static void
-neon_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+neon_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint64_t *bits)
 {
 	qv_kernels_scalar.masked_u64(words, n, mask, want, bits);
 }

@@ -275,18 +275,18 @@ scalar_below_f32(const float *values, uint32_t n, float limit, uint32_t *out)
 /* ---- keys ---- */
 
 QV_INLINE void
-between(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+between(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *bits)
 {
 	for (uint32_t i = 0; i < n; i++)
 	{
 		int64_t		key = qv_signed_key(keys, nbytes, i);
 
-		bits[i / 8] |= (uint8_t) ((key >= low && key <= high) << i % 8);
+		bits[i / 64] |= (uint64_t) (key >= low && key <= high) << i % 64;
 	}
 }
 
 static void
-scalar_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint8_t *bits)
+scalar_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64_t high, uint64_t *bits)
 {
 	switch (nbytes)
 	{
@@ -305,12 +305,12 @@ scalar_between_keys(const void *keys, int nbytes, uint32_t n, int64_t low, int64
 }
 
 static void
-scalar_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint8_t *bits)
+scalar_masked_u64(const uint64_t *words, uint32_t n, uint64_t mask, uint64_t want, uint64_t *bits)
 {
 	const QvKey *keys = words;
 
 	for (uint32_t i = 0; i < n; i++)
-		bits[i / 8] |= (uint8_t) (((keys[i] & mask) == want) << i % 8);
+		bits[i / 64] |= (uint64_t) ((keys[i] & mask) == want) << i % 64;
 }
 
 /* ---- sorting ---- */
