@@ -2110,7 +2110,7 @@ CREATE FUNCTION qhnsw_last_scan(
     OUT flat_passes bigint, OUT heap_rows_fetched bigint, OUT rows_returned bigint, OUT rows_late bigint,
     OUT finer_codes_scored bigint, OUT reads_ahead bigint, OUT values_recomputed bigint, OUT fetch_batches bigint,
     OUT rows_filtered bigint, OUT values_read bigint, OUT batch_calls bigint, OUT values_batched bigint, OUT limited boolean, OUT ef_search integer, OUT oversample double precision,
-    OUT doubt double precision)
+    OUT doubt double precision, OUT filter_sweeps bigint, OUT nodes_passing bigint, OUT rows_dropped bigint)
     RETURNS record
     AS 'MODULE_PATHNAME' LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION qhnsw_last_scan() IS 'what the last qhnsw scan of this session did';

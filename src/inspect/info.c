@@ -341,6 +341,9 @@ qhnsw_last_scan(PG_FUNCTION_ARGS)
 	qh_named_row_set(&row, "values_recomputed", Int64GetDatum(qh_last_scan.nrecomputed));
 	qh_named_row_set(&row, "fetch_batches", Int64GetDatum(qh_last_scan.nbatches));
 	qh_named_row_set(&row, "rows_filtered", Int64GetDatum(qh_last_scan.nfiltered));
+	qh_named_row_set(&row, "filter_sweeps", Int64GetDatum(qh_last_scan.nfiltersweeps));
+	qh_named_row_set(&row, "nodes_passing", Int64GetDatum(qh_last_scan.npassing));
+	qh_named_row_set(&row, "rows_dropped", Int64GetDatum(qh_last_scan.ndropped));
 	qh_named_row_set(&row, "values_read", Int64GetDatum(qh_last_scan.nvalues));
 	qh_named_row_set(&row, "batch_calls", Int64GetDatum(qh_last_scan.ncalls));
 	qh_named_row_set(&row, "values_batched", Int64GetDatum(qh_last_scan.nbatched));

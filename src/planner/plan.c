@@ -210,6 +210,7 @@ qh_plan_find(QhPlan *plan, IndexScanDesc desc, MemoryContext cxt)
 		plan->scan = find.target;
 		plan->filters = qh_plan_may_filter(plan->scan);
 		qh_plan_read_bounds(plan);
+		qh_plan_read_conditions(plan, desc->indexRelation);
 	}
 	MemoryContextSwitchTo(old);
 }

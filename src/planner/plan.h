@@ -28,6 +28,10 @@ typedef struct QhConsumer
 /* A condition on the distance, as plan_bounds.c reads it. */
 typedef struct QhBoundExpr QhBoundExpr;
 
+/* Conditions that the index can test, as plan_conditions.c reads them. */
+typedef struct QhConditions QhConditions;
+struct QhFilterTest;
+
 /* What the plan says of a scan, found once for all its rescans. */
 typedef struct QhPlan
 {
@@ -39,6 +43,7 @@ typedef struct QhPlan
 	ExprContext *econtext;		/* for that */
 	QhBoundExpr *bounds;		/* conditions on the distance; NULL = none */
 	bool		bounds_complete;	/* the filter has no others, as far as reading tells */
+	QhConditions *conditions;	/* of the filter, that the index can test; NULL = none, or not read */
 } QhPlan;
 
 /*
@@ -119,6 +124,36 @@ extern QhWanted qh_plan_run_limit(const QhConsumer *consumer);
 extern void qh_plan_read_bounds(QhPlan *plan);
 /* Evaluate what they compare the distance with: the bounds of the scan until its next rescan. */
 extern void qh_plan_bounds(const QhPlan *plan, QhBounds *out);
+
+/* ---- plan_conditions.c ---- */
+/* Read from the node's filter what the index can test, for a scan of it that was found. */
+extern void qh_plan_read_conditions(QhPlan *plan, Relation index);
+/* Add what the filter says of keys, with the values of this rescan. */
+extern void qh_plan_add_keys(const QhPlan *plan, struct QhFilterTest *test);
+/* Are there conditions on stored values? */
+extern bool qh_plan_has_included(const QhPlan *plan);
+
+/* A row as far as the index stores its INCLUDE columns. */
+typedef struct QhIncludedRow
+{
+	uint64		known;			/* bits of the columns whose values are here */
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+	bool		keys_say_yes;	/* no condition on keys is open */
+	/* Does every snapshot see the row? */
+	bool		(*is_visible) (void *arg);
+	void	   *arg;
+} QhIncludedRow;
+
+/*
+ * Do conditions on stored values drop the row?  A condition that may tell what it sees, by an
+ * error for instance, is evaluated only where those before it are known to pass, and the row is
+ * visible.  Between qh_plan_begin_filter() and its end.
+ */
+extern bool qh_plan_drops_included(QhPlan *plan, Relation heap, const QhIncludedRow *row);
+extern void qh_plan_end_conditions(QhPlan *plan);
+/* Do the index's own conditions let a row of the table pass?  Likewise. */
+extern bool qh_plan_passes_keys(QhPlan *plan, TupleTableSlot *slot);
 
 /* ---- plan_filter.c ---- */
 /* May the filter be evaluated more often, and for more rows, than the executor does? */

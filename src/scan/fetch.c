@@ -124,6 +124,8 @@ judge_row(QhScan *scan, const QhCandidateRow *row)
 		remember(scan, row, dist);
 		return;
 	}
+	if (q->recheck && scan->plan.scan != NULL && !qh_plan_passes_keys(&scan->plan, q->fetching.slot))
+		return;
 	if (q->filter && !qh_is_beyond(scan, dist) && !qh_plan_passes(&scan->plan, q->fetching.slot))
 	{
 		q->stats.nfiltered++;

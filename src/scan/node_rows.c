@@ -112,10 +112,14 @@ read_rows(QhScan *scan, const QhRefined *cand)
 
 	rows->node = cand->node;
 	if (qh_rows_of_batch(&rows->batch, cand->node, cand->coarse, &rows->list))
+	{
+		qh_keep_passing(scan, &rows->list);
 		return;
+	}
 	if (qh_read_rows(&scan->rs, cand->node, &rows->list, code) &&
 		!still_scored(scan, code, cand->coarse))
 		qh_drop_rows(&rows->list);
+	qh_keep_passing(scan, &rows->list);
 	if (scan->q.rescore_codes)
 		rows->exact = jaccard(scan, code);
 }
@@ -147,7 +151,10 @@ qh_next_row(QhScan *scan, ItemPointer tid, float *dist)
 
 		rows->next = 0;
 		if (rows->list.chain.more && qh_read_more_rows(&scan->rs, &rows->list) > 0)
-			break;				/* of the same node */
+		{
+			qh_keep_passing(scan, &rows->list);
+			continue;			/* with those of the same node */
+		}
 		rows->list.ntids = 0;
 		old = MemoryContextSwitchTo(scan->query_cxt);
 		found = next_node(scan, &cand);

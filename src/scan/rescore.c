@@ -68,8 +68,6 @@ qh_rescore_begin(QhScan *scan)
 	qh_queue_init(&q->pool, scan->query_cxt, qh_scan_memory(QH_POOL_MEMORY));
 	qh_queue_init(&q->decided, scan->query_cxt, qh_scan_memory(QH_DECIDED_MEMORY));
 	qh_queue_init(&q->window, scan->query_cxt, qh_scan_memory(QH_WINDOW_MEMORY));
-	if (q->filter)
-		qh_plan_begin_filter(&scan->plan);
 	if (qh_is_fetched(scan))
 		qh_fetch_begin(scan);
 	MemoryContextSwitchTo(old);
@@ -79,7 +77,6 @@ void
 qh_rescore_end(QhScan *scan)
 {
 	qh_fetch_end(scan);
-	qh_plan_end_filter(&scan->plan);
 	qh_queue_end(&scan->q.pool);
 	qh_queue_end(&scan->q.decided);
 	qh_queue_end(&scan->q.window);

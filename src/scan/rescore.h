@@ -99,7 +99,7 @@ qh_recompute_size(const QhScan *scan)
 static inline bool
 qh_is_fetched(const QhScan *scan)
 {
-	return scan->q.rescore || scan->q.filter;
+	return scan->q.rescore || scan->q.filter || (scan->q.recheck && scan->plan.scan != NULL);
 }
 
 /* Rows that can be fetched together. */

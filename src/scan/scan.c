@@ -44,6 +44,7 @@ qhnswbeginscan(Relation index, int nkeys, int norderbys)
 	scan->cxt = cxt;
 	scan->query_cxt = AllocSetContextCreate(cxt, "qhnsw query", ALLOCSET_DEFAULT_SIZES);
 	scan->column = qh_column(index);
+	qh_filter_columns(index, &scan->columns);
 	desc->opaque = scan;
 	return desc;
 }
@@ -65,6 +66,8 @@ static void
 end_query(QhScan *scan)
 {
 	qh_rescore_end(scan);
+	qh_conditions_end(scan);
+	qh_plan_end_filter(&scan->plan);
 	qh_queue_end(&scan->q.refining.queue);
 	qh_queue_end(&scan->q.late);
 }
@@ -122,6 +125,9 @@ consult_plan(QhScan *scan)
 	q->bounded = (q->bounds.has_lower || q->bounds.has_upper) &&
 		(q->rescore || scan->column->kind == QV_CODE_BITS);
 	q->filter = scan->plan.filters && !(q->bounded && q->bounds.complete);
+	qh_conditions_begin(scan);
+	if (scan->plan.scan != NULL && (q->filter || q->recheck || q->tests_included))
+		qh_plan_begin_filter(&scan->plan);
 
 	/*
 	 * who reads every row in strict order waits for the last of them; rows within bounds are
@@ -212,7 +218,7 @@ open_source(QhScan *scan, const QhValue *value)
 {
 	QhQueryState *q = &scan->q;
 
-	if (q->ix->meta.ndims == 0 || q->ix->nentries == 0 || q->bounds.never)
+	if (q->ix->meta.ndims == 0 || q->ix->nentries == 0 || q->bounds.never || q->test.never)
 		q->source = qh_source_none();
 	else if (q->is_null || is_orderless(scan->column, value) || (q->takes_all && q->rescore))
 	{
@@ -242,7 +248,7 @@ open_source(QhScan *scan, const QhValue *value)
 static bool
 is_queued(const QhQueryState *q)
 {
-	if (q->rescore || q->rescore_codes || q->filter || q->bounded)
+	if (q->rescore || q->rescore_codes || q->filter || q->recheck || q->bounded)
 		return true;
 	if (!q->source->gives_late || qhnsw_iterative_scan == QH_ITERATIVE_OFF)
 		return false;
@@ -266,6 +272,7 @@ reset_query(QhScan *scan)
 	q->rescore_codes = scan->column->metric == QV_METRIC_JACCARD;
 	q->ix = qh_index_acquire(index, scan->query_cxt);
 	q->rescore = qh_option_rescore(index, scan->column, q->ix->meta.code_nbits);
+	qh_check_filter_columns(index, q->ix, &scan->columns);
 	effort = qh_forced != NULL ? qh_forced->effort :
 		qh_effort(index, &q->ix->curve, q->ix->meta.code_nbits);
 	q->hides = qh_forced != NULL && qh_forced->hides;
@@ -357,7 +364,8 @@ qhnswgettuple(IndexScanDesc desc, ScanDirection dir)
 		found = qh_rescore_next(scan, &desc->xs_heaptid);
 	else
 		found = next_by_code(scan, &desc->xs_heaptid);
-	desc->xs_recheck = false;
+	/* where no plan was found, the scan cannot decide what keys leave open */
+	desc->xs_recheck = scan->q.recheck && scan->plan.scan == NULL;
 	desc->xs_recheckorderby = false;
 	if (found)
 	{

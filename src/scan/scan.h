@@ -30,6 +30,9 @@ typedef struct QhScanStats
 	uint64		nvalues;		/* vectors read from rows, or computed, to decide the order */
 	uint64		ncalls;			/* of the index's batch function, and values that came of them */
 	uint64		nbatched;
+	uint64		nfiltersweeps;	/* sweeps over the arrays of filter columns */
+	uint64		npassing;		/* nodes that may pass, as the first of these counted */
+	uint64		ndropped;		/* rows that their records drop, before they are fetched */
 	int			ef;				/* ef_search, and oversample, that the scan had */
 	double		oversample;
 	double		doubt;			/* standard errors by which estimates were doubted, for ten rows */

@@ -12,6 +12,8 @@
 #include "access/tableam.h"
 #include "column/batch.h"
 #include "column/column.h"
+#include "column/filter_columns.h"
+#include "column/filter_test.h"
 #include "column/options.h"
 #include "miscadmin.h"
 #include "planner/plan.h"
@@ -79,6 +81,15 @@ typedef struct QhRefining
 	bool		source_ended;	/* there are no more candidates */
 } QhRefining;
 
+/* Nodes that may have rows which pass the conditions on keys (passing.c). */
+typedef struct QhPassing
+{
+	bool		counted;		/* they were looked for */
+	uint64		nnodes;			/* so many there are */
+	uint64	   *bits;			/* of all nodes; NULL = not looked for, or too many */
+	QhNode		nslots;
+} QhPassing;
+
 /* Row pointers of the node that the scan has come to (node_rows.c). */
 typedef struct QhNodeRows
 {
@@ -144,6 +155,14 @@ typedef struct QhQueryState
 	QhBounds	bounds;			/* of the distance, by the filter */
 	bool		bounded;		/* there are some, and rows are decided by distances that compare with them */
 
+	/* conditions that records decide */
+	QhFilterTest test;			/* of keys */
+	bool		tests_keys;		/* there are any */
+	bool		tests_included; /* there are conditions on stored values */
+	bool		recheck;		/* keys leave some of the index's own open */
+	Buffer		map_buffer;		/* of the visibility map */
+	QhPassing	passing;
+
 	/* candidates */
 	struct QhCandidateSource *source;
 	QhCandidateList from_graph;
@@ -190,6 +209,7 @@ typedef struct QhScan
 	MemoryContext cxt;
 	MemoryContext query_cxt;	/* emptied when a query starts */
 	const QhColumn *column;
+	QhFilterColumns columns;	/* those behind the first */
 	QhPlan		plan;			/* found once for all rescans */
 	FmgrInfo	distance;		/* the operator's function, looked up at need */
 	Oid			collation;
@@ -246,6 +266,39 @@ extern void qh_budget_next_stage(QhScan *scan);
  * candidates, is cut to those that this is the budget of.
  */
 extern QhBudget qh_budget_next(const QhScan *scan, int *max);
+
+/* ---- conditions.c: conditions that records decide ---- */
+
+extern void qh_conditions_begin(QhScan *scan);
+extern void qh_conditions_end(QhScan *scan);
+/* What the keys of a record say. */
+extern QhVerdict qh_test_record(const QhScan *scan, const uint8 *record);
+/* Of rows read with their records, keep those that may pass. */
+extern void qh_keep_passing(QhScan *scan, QhRowList *list);
+/* The same of one row. */
+extern bool qh_row_may_pass(QhScan *scan, const ItemPointerData *tid, const uint8 *record);
+
+/* ---- passing.c: nodes that may have rows which pass ---- */
+
+/* Look for all of them, if that was not done before. */
+extern void qh_passing_count(QhScan *scan);
+extern bool qh_node_may_pass(QhScan *scan, QhNode node);
+
+/* Nodes handed on at once. */
+#define QH_PASSING_BATCH	QH_UNPINNED_MAX
+
+typedef void (*QhPassingTaker) (void *arg, const QhNode *nodes, int n);
+
+/* All of them in the order of nodes, at most QH_PASSING_BATCH at a time. */
+extern void qh_passing_each(QhScan *scan, QhPassingTaker taker, void *arg);
+
+/* ---- from_graph.c: candidates that a search of the graph gave ---- */
+
+/* Remember what was given: the budget counts it, and a pass over all codes leaves it out. */
+extern void qh_note_given(QhScan *scan, const QhCandidate *cands, int n);
+/* A pass takes over: what was given is to be found by node. */
+extern void qh_sort_given(QhScan *scan);
+extern bool qh_was_given(const QhScan *scan, QhNode node);
 
 /* ---- refine.c: candidates in the order of their finer codes ---- */
 

@@ -69,8 +69,10 @@ flat_source(QhScan *scan)
 QhCandidateSource *
 qh_source_choose(QhScan *scan)
 {
-	QhCandidateSource *graph = prefers_flat(scan) ? NULL : qh_source_graph(scan);
+	QhCandidateSource *graph = NULL;
 
+	if (!prefers_flat(scan))
+		graph = scan->q.tests_keys ? qh_source_walk(scan) : qh_source_graph(scan);
 	return graph ? graph : flat_source(scan);
 }
 

@@ -44,6 +44,11 @@ struct QhCandidateSource
 /* NULL if no entry point is known that the search could begin with. */
 extern QhCandidateSource *qh_source_graph(QhScan *scan);
 
+/* ---- source_walk.c: the same, of which only nodes are taken that may pass the conditions ---- */
+
+/* Likewise. */
+extern QhCandidateSource *qh_source_walk(QhScan *scan);
+
 /* ---- source_flat.c: passes over all codes, best first ---- */
 
 /*

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "scan/source.h"
+#include "store/filter.h"
 
 typedef struct AllSource
 {
@@ -21,6 +22,10 @@ all_next(QhCandidateSource *source, QhScan *scan, int max, QhCandidate *out)
 {
 	AllSource  *all = (AllSource *) source;
 
+	const QhPassing *passing = &scan->q.passing;
+
+	while (passing->bits != NULL && all->next_node < passing->nslots && !qh_bit(passing->bits, all->next_node))
+		all->next_node++;
 	if (all->next_node >= scan->q.ix->nslots)
 		return 0;
 	CHECK_FOR_INTERRUPTS();
@@ -52,6 +57,8 @@ qh_source_all(QhScan *scan)
 	AllSource  *all = MemoryContextAllocZero(scan->query_cxt, sizeof(AllSource));
 
 	qh_index_refresh_size(scan->q.ix, scan->rs.index);
+	if (scan->q.tests_keys)
+		qh_passing_count(scan);
 	all->base = (QhCandidateSource)
 	{
 		.next = all_next, .peek = peek_nothing, .end = end_nothing

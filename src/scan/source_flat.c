@@ -13,6 +13,7 @@
 
 #include "scan/source.h"
 #include "common/hashfn.h"
+#include "store/filter.h"
 #include "store/sweep.h"
 
 /*
@@ -41,6 +42,12 @@
 #define PER_KNOWN		8
 #define PER_GIVEN		3
 #define LEAST_BEHIND	1024
+
+/*
+ * Where more than one node in so many may pass the conditions, all codes are scored: in order a
+ * code costs a fifth of one of a few on a page.  doc/decisions/0240.
+ */
+#define PASSING_FRACTION	5
 
 /* A candidate is kept as a number, its key, that orders as candidates do. */
 typedef struct FlatSource
@@ -127,25 +134,6 @@ select_least(uint64 *keys, int n, int k)
 	}
 }
 
-static int
-compare_nodes(const void *a, const void *b)
-{
-	QhNode		x = ((const QhCandidate *) a)->node;
-	QhNode		y = ((const QhCandidate *) b)->node;
-
-	return (x > y) - (x < y);
-}
-
-/* Did the graph give this node? */
-static bool
-is_from_graph(const QhCandidateList *from_graph, QhNode node)
-{
-	QhCandidate sought = {0, node};
-
-	return from_graph->n > 0 &&
-		bsearch(&sought, from_graph->cands, from_graph->n, sizeof(QhCandidate), compare_nodes) != NULL;
-}
-
 /* There is no more room: keep the nearest max. */
 static void
 keep_nearest(FlatSource *flat)
@@ -176,22 +164,74 @@ offer(FlatSource *flat, QhNode node, float dist)
 		flat->best[flat->nbest++] = key;
 }
 
+/* ---- a pass over nodes that may pass the conditions ---- */
+
+/* Two batches of nodes are on their way: while one is scored, the other is fetched. */
+typedef struct PassingPass
+{
+	FlatSource *flat;
+	QhScan	   *scan;
+	QhNode		nodes[2][QH_PASSING_BATCH];
+	int			n[2];
+	int			turn;
+} PassingPass;
+
 static void
-run_pass(FlatSource *flat, QhScan *scan)
+score_batch(PassingPass *pass, int which)
+{
+	float		dist[QH_PASSING_BATCH];
+
+	if (pass->n[which] == 0)
+		return;
+	qh_store_score_fetched(&pass->scan->rs.store, which, pass->nodes[which], pass->n[which], dist);
+	for (int i = 0; i < pass->n[which]; i++)
+	{
+		if (dist[i] < INFINITY)
+			offer(pass->flat, pass->nodes[which][i], dist[i]);
+	}
+	pass->n[which] = 0;
+}
+
+static void
+take_passing(void *arg, const QhNode *nodes, int n)
+{
+	PassingPass *pass = (PassingPass *) arg;
+	int			turn = pass->turn;
+
+	memcpy(pass->nodes[turn], nodes, sizeof(QhNode) * n);
+	pass->n[turn] = n;
+	qh_store_fetch(&pass->scan->rs.store, turn, pass->nodes[turn], n);
+	pass->turn = 1 - turn;
+	score_batch(pass, 1 - turn);
+}
+
+static void
+score_passing(FlatSource *flat, QhScan *scan)
+{
+	PassingPass pass = {.flat = flat, .scan = scan};
+
+	qh_passing_each(scan, take_passing, &pass);
+	score_batch(&pass, 1 - pass.turn);
+}
+
+/* ---- a pass over all codes ---- */
+
+static void
+score_all(FlatSource *flat, QhScan *scan)
 {
 	QhSweep		sweep;
 	QhSweepHits hits;
+	const uint64 *bits = scan->q.passing.bits;
 
-	flat->nbest = 0;
-	flat->nsorted = 0;
-	flat->next = 0;
-	flat->more = false;
-	flat->worst = PG_UINT64_MAX;
 	qh_sweep_begin(&sweep, &scan->rs);
 	for (float limit = INFINITY; qh_sweep_next(&sweep, limit, &hits);)
 	{
 		for (uint32 i = 0; i < hits.nnear; i++)
-			offer(flat, hits.first + hits.near[i], hits.dist[i]);
+		{
+			if (bits == NULL || hits.first + hits.near[i] >= scan->q.passing.nslots ||
+				qh_bit(bits, hits.first + hits.near[i]))
+				offer(flat, hits.first + hits.near[i], hits.dist[i]);
+		}
 		/* nearly all codes end here */
 		if (hits.nnear < (uint32) hits.ncodes)
 			flat->more = true;
@@ -200,6 +240,22 @@ run_pass(FlatSource *flat, QhScan *scan)
 			limit = candidate_of(flat->worst).dist;
 	}
 	qh_sweep_end(&sweep);
+}
+
+static void
+run_pass(FlatSource *flat, QhScan *scan)
+{
+	flat->nbest = 0;
+	flat->nsorted = 0;
+	flat->next = 0;
+	flat->more = false;
+	flat->worst = PG_UINT64_MAX;
+	if (scan->q.tests_keys)
+		qh_passing_count(scan);
+	if (scan->q.tests_keys && scan->q.passing.nnodes < scan->q.ix->nslots / PASSING_FRACTION)
+		score_passing(flat, scan);
+	else
+		score_all(flat, scan);
 	if (flat->nbest > flat->max)
 		keep_nearest(flat);
 	scan->q.stats.nflat++;
@@ -260,7 +316,7 @@ flat_next(QhCandidateSource *source, QhScan *scan, int max, QhCandidate *out)
 		if (flat->next == flat->nsorted)
 			sort_more(flat);
 		*out = candidate_of(flat->best[flat->next++]);
-	} while (is_from_graph(&scan->q.from_graph, out->node) || (scan->q.hides && out->node == scan->q.hidden));
+	} while (qh_was_given(scan, out->node) || (scan->q.hides && out->node == scan->q.hidden));
 	return 1;
 }
 
@@ -305,7 +361,6 @@ QhCandidateSource *
 qh_source_flat(QhScan *scan, double ncandidates)
 {
 	FlatSource *flat = MemoryContextAllocZero(scan->query_cxt, sizeof(FlatSource));
-	QhCandidateList *from_graph = &scan->q.from_graph;
 	Size		limit = qh_scan_memory(QH_SEARCH_MEMORY) / (2 * sizeof(uint64));
 
 	flat->base = (QhCandidateSource)
@@ -320,11 +375,7 @@ qh_source_flat(QhScan *scan, double ncandidates)
 	flat->max = (int) Min(flat->limit, first_pass(scan, ncandidates));
 	make_room(flat, scan->query_cxt);
 
-	if (from_graph->n > 0)
-	{
-		qsort(from_graph->cands, from_graph->n, sizeof(QhCandidate), compare_nodes);
-		from_graph->by_node = true;
-	}
+	qh_sort_given(scan);
 	run_pass(flat, scan);
 	return &flat->base;
 }

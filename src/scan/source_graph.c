@@ -60,24 +60,6 @@ is_limited(const QhSearchStats *stats)
 	return stats->limited && qhnsw_max_scan_tuples > 0 && stats->nscored >= (uint64) qhnsw_max_scan_tuples;
 }
 
-/* Remember what was given: the budget counts it, and a pass over all codes leaves it out. */
-static void
-note_given(QhScan *scan, const QhCandidate *cands, int n)
-{
-	QhCandidateList *list = &scan->q.from_graph;
-
-	if (list->n + n > list->max)
-	{
-		uint64		max = Max(64, 2 * (list->n + n));
-
-		list->cands = qh_alloc_more(scan->query_cxt, list->cands, sizeof(QhCandidate) * max);
-		list->max = max;
-	}
-	Assert(list->n + n <= list->max);
-	memcpy(list->cands + list->n, cands, sizeof(QhCandidate) * n);
-	list->n += n;
-}
-
 static int
 graph_next(QhCandidateSource *source, QhScan *scan, int max, QhCandidate *out)
 {
@@ -105,7 +87,7 @@ graph_next(QhCandidateSource *source, QhScan *scan, int max, QhCandidate *out)
 		if (!scan->q.stats.limited)
 			return QH_GO_ON_FLAT;
 	}
-	note_given(scan, out, n);
+	qh_note_given(scan, out, n);
 	return n;
 }
 
