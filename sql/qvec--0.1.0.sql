@@ -2182,6 +2182,14 @@ CREATE FUNCTION qhnsw_recall(index regclass, k integer DEFAULT 10, samples integ
 COMMENT ON FUNCTION qhnsw_recall(regclass, integer, integer) IS
     'share of the k nearest rows that scans of the index find, for sampled rows of its table as queries; a row for each of qhnsw_info';
 
+CREATE FUNCTION qhnsw_requantize(index regclass,
+    OUT rows_read bigint, OUT rows_recoded bigint, OUT centres_added integer,
+    OUT spread_before double precision, OUT spread_after double precision)
+    RETURNS record
+    AS 'MODULE_PATHNAME', 'qhnsw_requantize' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION qhnsw_requantize(regclass) IS
+    'learns centres from the rows of the table as they are, and makes codes and links of rows anew that lie nearer to them, while others read and write';
+
 CREATE FUNCTION qhnsw_calibrate(index regclass, queries real[] DEFAULT NULL, k integer DEFAULT 10,
     OUT target real, OUT ef_search integer, OUT doubt real, OUT recall real)
     RETURNS SETOF record

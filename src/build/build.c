@@ -147,6 +147,10 @@ qhnswbuildphasename(int64 phasenum)
 			return "writing pages";
 		case QH_SUBPHASE_CALIBRATE:
 			return "measuring recall";
+		case QH_SUBPHASE_RECODE:
+			return "recoding rows";
+		case QH_SUBPHASE_RELINK:
+			return "linking recoded rows";
 		default:
 			return NULL;
 	}

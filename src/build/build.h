@@ -37,7 +37,9 @@ typedef enum QhSubphase
 	QH_SUBPHASE_BETWEEN,
 	QH_SUBPHASE_WITHIN,
 	QH_SUBPHASE_WRITE,
-	QH_SUBPHASE_CALIBRATE
+	QH_SUBPHASE_CALIBRATE,
+	QH_SUBPHASE_RECODE,			/* these two of qhnsw_requantize() */
+	QH_SUBPHASE_RELINK
 } QhSubphase;
 
 typedef struct QhDedup QhDedup;

@@ -297,38 +297,60 @@ measure(Clusters *c, const float *centres, uint32_t n, float *norm2)
 		norm2[i] = c->after[i] < norm2[i] ? c->after[i] : norm2[i];
 }
 
-uint32_t
-qv_train_many(const QvTraining *training, const float *centroid, uint32_t max, float *centres, float *norm2)
+/* Learn several numbers of centres, at most max, and take as many as pay beside what each row has. */
+static uint32_t
+take_many(Clusters *c, uint32_t max, float *centres)
 {
 	static const uint32_t numbers[] = {16, 64, QV_TRAIN_MANY_MAX};
-	Clusters	c = begin(training, max);
+	uint32_t	nrows = c->training->nrows;
 	uint32_t	taken = 0;
 	double		wanted = PAYS_MANY;
 
-	for (uint32_t i = 0; i < training->nrows; i++)
-		c.before[i] = (float) qv_kernels()->l2sq_f32(row_at(&c, i), centroid, training->ndims);
 	for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
 	{
-		uint32_t	nlearned = training->nrows - training->nrows / HOLD_OUT_MANY;
+		uint32_t	nlearned = nrows - nrows / HOLD_OUT_MANY;
 		double		gain;
 
 		if (numbers[n] > max || numbers[n] > nlearned / MIN_ROWS)
 			break;
-		c.hold_out = HOLD_OUT_MANY;
-		learn(&c, numbers[n]);
-		gain = mean_gain(&c);
+		c->hold_out = HOLD_OUT_MANY;
+		learn(c, numbers[n]);
+		gain = mean_gain(c);
 		wanted += PAYS_PASSED;
 		if (gain < wanted - PAYS_PASSED)
 			continue;
 		taken = numbers[n];
 		wanted = gain + PAYS_MANY;
-		finish(&c);
-		memcpy(centres, c.centres, (size_t) taken * training->ndims * sizeof(float));
+		finish(c);
+		memcpy(centres, c->centres, (size_t) taken * c->training->ndims * sizeof(float));
 	}
+	return taken;
+}
+
+uint32_t
+qv_train_many(const QvTraining *training, const float *centroid, uint32_t max, float *centres, float *norm2)
+{
+	Clusters	c = begin(training, max);
+	uint32_t	taken;
+
+	for (uint32_t i = 0; i < training->nrows; i++)
+		c.before[i] = (float) qv_kernels()->l2sq_f32(row_at(&c, i), centroid, training->ndims);
+	taken = take_many(&c, max, centres);
 	measure(&c, centres, taken, norm2);
 	return taken;
 }
 
+uint32_t
+qv_train_more(const QvTraining *training, float *norm2, uint32_t max, float *centres)
+{
+	Clusters	c = begin(training, max);
+	uint32_t	taken;
+
+	memcpy(c.before, norm2, training->nrows * sizeof(float));
+	taken = take_many(&c, max, centres);
+	measure(&c, centres, taken, norm2);
+	return taken;
+}
 /* ---- few ---- */
 
 /*

@@ -40,6 +40,12 @@ extern void qv_kmeans(const QvTraining *training, uint32_t k, float *centres);
  */
 extern uint32_t qv_train_many(const QvTraining *training, const float *centroid, uint32_t max, float *centres, float *norm2);
 
+/*
+ * The same for rows of an index that has centres: norm2 has each one's squared distance to the centre it has, and gets those with the new
+ * centres.
+ */
+extern uint32_t qv_train_more(const QvTraining *training, float *norm2, uint32_t max, float *centres);
+
 /* Clusters that qv_train_few() looks for at once, at most, and all centres that it makes. */
 #define QV_TRAIN_FEW_LARGEST	32
 #define QV_TRAIN_FEW_MAX	(1 + 8 + QV_TRAIN_FEW_LARGEST)

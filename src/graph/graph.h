@@ -293,6 +293,13 @@ typedef enum QhRevision
 extern QhRevision qh_revise_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
 								  QhNode target, int tree_cap, QhLink *out);
 
+/*
+ * The link list of a node whose neighbours were looked for again: from what it links to and n other candidates, all with their distances
+ * and each once.  Tree links stay.  Those it did not link to before are to be offered links back.
+ */
+extern QhRevision qh_renew_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
+								 const QhCandidate *cands, int n, QhLink *out);
+
 /* Which nodes are on their way out. */
 typedef struct QhDead
 {

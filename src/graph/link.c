@@ -133,3 +133,50 @@ qh_revise_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink 
 		return prune_with(alloc, store, node, link, out);
 	return QH_REVISED;
 }
+
+QhRevision
+qh_renew_links(const QhAlloc *alloc, QhStore *store, QhNode node, const QhLink *links,
+			   const QhCandidate *cands, int n, QhLink *out)
+{
+	int			max_degree = store->max_degree;
+	size_t		count = (size_t) n + 1;
+	QhSelectWork *work = qh_select_work_create(alloc, n);
+	QhCandidate *sorted = alloc->alloc(alloc->ctx, count * sizeof(QhCandidate));
+	uint8_t    *kept = alloc->alloc(alloc->ctx, count);
+	int		   *chosen = alloc->alloc(alloc->ctx, count * sizeof(int));
+	QhSelectInput input = {.cands = sorted, .kept = kept, .max = max_degree};
+	QhLink	   *renewed = alloc->alloc(alloc->ctx, count * sizeof(QhLink));
+	bool		same = true;
+	int			nchosen;
+
+	memcpy(sorted, cands, (size_t) n * sizeof(QhCandidate));
+	qh_candidates_sort(work, sorted, n, node);
+	for (int i = 0; i < n; i++)
+	{
+		int			at = qh_list_find(links, max_degree, sorted[i].node);
+		bool		tree = at >= 0 && (links[at] & QH_TREE_LINK) != 0;
+
+		if (!tree && (!(sorted[i].dist < INFINITY) || sorted[i].node == node))
+			continue;
+		kept[input.n] = tree;
+		sorted[input.n++] = sorted[i];
+	}
+	input.fill_to = store->fills_up ? max_degree / 2 : 0;
+	nchosen = qh_select_with(work, store, &input, chosen);
+	for (int i = 0; i < nchosen; i++)
+	{
+		renewed[i] = sorted[chosen[i]].node | (kept[chosen[i]] ? QH_TREE_LINK : 0);
+		same = same && qh_list_find(links, max_degree, sorted[chosen[i]].node) >= 0;
+	}
+	nchosen = qh_fit_links(&store->hubs, max_degree, node, renewed, nchosen);
+	same = same && nchosen == qh_list_count(links, max_degree);
+	memcpy(out, same ? links : renewed, (size_t) (same ? max_degree : nchosen) * sizeof(QhLink));
+	if (!same)
+		qh_list_end(out, max_degree, nchosen);
+	alloc->release(alloc->ctx, renewed);
+	alloc->release(alloc->ctx, chosen);
+	alloc->release(alloc->ctx, kept);
+	alloc->release(alloc->ctx, sorted);
+	qh_select_work_destroy(alloc, work);
+	return same ? QH_UNCHANGED : QH_REVISED;
+}

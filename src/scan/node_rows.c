@@ -14,16 +14,18 @@
 #include "store/heap_prefetch.h"
 
 /*
- * Does the node still have the code that was scored?  Between scoring and reading its rows the
- * slot may have been given to another node.  Rows of that one were inserted after this scan's
- * snapshot, so leaving them out loses nothing.
+ * Are the rows of a node those of the code that was scored?  Between scoring and reading the rows
+ * the slot may have been given to another node.  Rows of that one were inserted after this scan's
+ * snapshot, so leaving them out loses nothing, and taking them costs a fetch that finds nothing
+ * visible.  A code that stands for a value may also have been replaced by another of the same value
+ * (src/store/RECODING.md): such rows must be taken.
  */
 static bool
 still_scored(QhScan *scan, const uint8 *code, float dist)
 {
 	float		now;
 
-	if (!scan->q.source->has_estimates)
+	if (!scan->q.source->has_estimates || scan->q.ix->meta.code_kind == QV_CODE_RABITQ)
 		return true;
 	qv_query_score(scan->q.prepared, &code, 1, &now);
 	return now == dist;

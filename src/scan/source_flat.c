@@ -61,7 +61,9 @@ typedef struct FlatSource
 	int			size;			/* room in best: twice as many */
 	int			limit;			/* of max: what memory allows */
 	uint64		worst;			/* a key no less than this is not kept */
-	uint64		bound;			/* the last key of the pass before: only what is behind it counts, */
+	uint8	   *given;			/* bit a node that a pass before this one has kept; NULL = none has, or there is no memory for bits */
+	uint32		ngiven;			/* of so many nodes, from 0 on */
+	uint64		bound;			/* without bits: the last key of the pass before, only what is behind it counts, */
 	bool		bounded;		/* if there was one */
 	bool		more;			/* this pass has left some out */
 } FlatSource;
@@ -134,6 +136,18 @@ select_least(uint64 *keys, int n, int k)
 	}
 }
 
+/*
+ * Did a pass before this one have the node?  Bits tell, and not the key of the last one: a code may
+ * have been replaced by another of the same value since (src/store/RECODING.md).
+ */
+static inline bool
+was_given(const FlatSource *flat, QhNode node, uint64 key)
+{
+	if (flat->given == NULL)
+		return flat->bounded && key <= flat->bound;
+	return node < flat->ngiven && (flat->given[node / 8] & (1 << (node % 8))) != 0;
+}
+
 /* There is no more room: keep the nearest max. */
 static void
 keep_nearest(FlatSource *flat)
@@ -156,7 +170,7 @@ offer(FlatSource *flat, QhNode node, float dist)
 		flat->more = true;
 		return;
 	}
-	if (flat->bounded && key <= flat->bound)
+	if (was_given(flat, node, key))
 		return;
 	if (flat->nbest == flat->size)
 		keep_nearest(flat);
@@ -287,14 +301,35 @@ sort_more(FlatSource *flat)
 	flat->nsorted += n;
 }
 
+/* All that the last pass has kept was given. */
+static void
+note_given(FlatSource *flat, QhScan *scan)
+{
+	uint32		nslots = scan->q.ix->nslots;
+
+	flat->bound = flat->best[flat->nbest - 1];
+	if (!flat->bounded && nslots / 8 < qh_scan_memory(QH_SEARCH_MEMORY) / 2)
+	{
+		flat->given = MemoryContextAllocZero(scan->query_cxt, nslots / 8 + 1);
+		flat->ngiven = nslots;
+	}
+	flat->bounded = true;
+	for (int i = 0; flat->given != NULL && i < flat->nbest; i++)
+	{
+		QhNode		node = candidate_of(flat->best[i]).node;
+
+		if (node < flat->ngiven)
+			flat->given[node / 8] |= 1 << (node % 8);
+	}
+}
+
 /* What comes behind the candidates of the last pass; false where nothing does. */
 static bool
 next_pass(FlatSource *flat, QhScan *scan)
 {
 	if (!flat->more || flat->nbest == 0)
 		return false;
-	flat->bound = flat->best[flat->nbest - 1];
-	flat->bounded = true;
+	note_given(flat, scan);
 	if (flat->max < flat->limit)
 	{
 		flat->max = (int) Min((int64) flat->max * PASS_GROWTH, flat->limit);
@@ -334,8 +369,12 @@ flat_peek(const QhCandidateSource *source, int max, QhNode *out)
 static void
 flat_end(QhCandidateSource *source)
 {
-	pfree(((FlatSource *) source)->best);
-	pfree(source);
+	FlatSource *flat = (FlatSource *) source;
+
+	if (flat->given != NULL)
+		pfree(flat->given);
+	pfree(flat->best);
+	pfree(flat);
 }
 
 /*

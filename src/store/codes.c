@@ -2,7 +2,7 @@
  * codes.c
  *		Codes and finer codes, scored and read from the pages of an index.
  *
- * A code does not change while its slot is in use, so it is read without the content lock:
+ * While a slot is in use its code stays one of the same value, so it is read without the content lock:
  * without a pin where that is allowed, else under a pin.  Must not know links or row pointers.
  * See README.md, section "Reading", and UNPINNED.md.
  */
@@ -247,7 +247,7 @@ qh_store_pair(QhStore *store, QhNode node, const QhNode *nodes, int n, float *di
 	}
 }
 
-/* Copy nbytes of a slot that does not change. */
+/* Copy nbytes of a slot, as it is at the moment. */
 static bool
 copy_code(QhRelStore *rs, QhArray array, QhNode node, uint32 nbytes, uint8 *code)
 {
