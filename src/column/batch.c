@@ -7,7 +7,6 @@
  */
 #include "compat.h"
 
-#include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "column/batch.h"
 #include "column/options.h"
@@ -100,7 +99,7 @@ qh_batch_add(QhBatch *batch, const ItemPointerData *tid, const Datum *values, co
 	row->isnull = palloc(sizeof(bool) * batch->natts);
 	for (int i = 0; i < batch->natts; i++)
 	{
-		const FormData_pg_attribute *att = TupleDescAttr(batch->desc, i);
+		FormData_pg_attribute *att = TupleDescAttr(batch->desc, i);
 
 		row->isnull[i] = isnull[i];
 		row->values[i] = isnull[i] ? (Datum) 0 :

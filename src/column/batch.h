@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
 #include "column/batch_function.h"
 #include "nodes/execnodes.h"
 #include "storage/itemptr.h"
@@ -27,7 +28,7 @@ typedef struct QhBatch
 	QhBatchFunction function;
 	IndexInfo  *info;			/* as the index's own, but for what the function is called with in place of its first expression */
 	int			natts;
-	const struct TupleDescData *desc;	/* of the index */
+	TupleDesc	desc;			/* of the index */
 	QhBatchRow *rows;			/* those collected */
 	int			n;
 	bool		computed;		/* their first values are vectors, no arguments */

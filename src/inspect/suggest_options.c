@@ -65,7 +65,7 @@ static const Candidate of_bits[] = {
 /* Half a row of all that were asked for: nobody can say that less is missed. */
 #define LEAST_MISSED	(0.5 / (QH_SUGGEST_NQUERIES * 10))
 
-/* In four times as many rows hardly more than twice as much is missed; doc/decisions/0261. */
+/* In four times as many rows no more than twice as much is taken to be missed.  Chosen by hand; doc/decisions/0261. */
 #define MOST_GROWTH		2
 
 /* A part whose rows have as good as all codes of their own. */

@@ -36,6 +36,8 @@ python=/usr/bin/python3
 [ -x $python ] || python=python3
 
 need compiler make postgres bench
+# A model in Python, where it can be had.
+if [ "$name" = lowstorage ] && is_root; then need plpython; fi
 begin_scratch qvec-bench
 copy_checkout "$top" "$SCRATCH/source"
 copy_postgres "$(find_postgres)" "$SCRATCH/postgres"

@@ -43,7 +43,7 @@ installed_major()
 }
 
 # Names of the packages that stand for what is not there yet.  Arguments: what
-# is needed, out of: compiler make postgres prove postgres_build fasttext bench.
+# is needed, out of: compiler make postgres prove postgres_build plpython fasttext bench.
 missing_packages()
 {
     for need in "$@"; do
@@ -71,6 +71,12 @@ missing_packages()
             bench)
                 /usr/bin/python3 -c 'import numpy' 2>/dev/null || say python3-numpy
                 /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
+                ;;
+            plpython)
+                # of Debian's server only: to another it is of no use; and matrices that are multiplied as fast as can be
+                [ -n "$(ls /usr/lib/*/openblas*/libblas.so.3 2>/dev/null)" ] || say libopenblas0-pthread
+                config=$(find_postgres) && [ -e "$("$config" --sharedir)/extension/plpython3u.control" ] ||
+                    case $config in /usr/lib/postgresql/*) say "postgresql-plpython3-$(installed_major)" ;; esac
                 ;;
             fasttext)
                 command -v fasttext >/dev/null || say fasttext
