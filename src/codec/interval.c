@@ -137,8 +137,9 @@ product_of(const QvFinerQuery *query, const Parts *parts)
 		.norm = parts->norm,
 		.query = sqrt((double) term->sq + term->slack),
 		.error = share * parts->factors.error,
+		/* r was rounded before it was encoded, so that its error is known but for 2^-24 of it */
 		.slack = share * length * query->lost + dot_slack(query, &parts->factors, length) + term->slack + FLT_MIN +
-			TERM_SLACK * (parts->norm * parts->norm + 2.0 * fabs(parts->ip) + 4.0 * added)
+			TERM_SLACK * (parts->norm * parts->norm + parts->norm * query->norm + 2.0 * fabs(parts->ip) + 4.0 * added)
 	};
 }
 

@@ -138,12 +138,12 @@ read_double_array(Datum value, uint32 *ndims)
 	return view.values;
 }
 
-#define QH_COLUMN(function, type, metric, kind, max, compressible, typmod, read) \
+#define QH_COLUMN(function, type, metric, kind, max, compressible, typmod, read, rounds) \
 PG_FUNCTION_INFO_V1(function); \
 Datum \
 function(PG_FUNCTION_ARGS) \
 { \
-	static const QhColumn column = {type, metric, kind, max, compressible, typmod, read}; \
+	static const QhColumn column = {type, metric, kind, max, compressible, typmod, read, rounds, false}; \
 \
 	PG_RETURN_POINTER(&column); \
 } \
@@ -155,14 +155,14 @@ extern int	qh_column_no_such_variable
  */
 #define REAL_MAX_DIMS	16000
 
-QH_COLUMN(qhnsw_bitvec_hamming, "bitvec", QV_METRIC_HAMMING, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec);
-QH_COLUMN(qhnsw_bitvec_jaccard, "bitvec", QV_METRIC_JACCARD, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec);
-QH_COLUMN(qhnsw_qvec8_cosine, "qvec8", QV_METRIC_COSINE, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
-QH_COLUMN(qhnsw_qvec8_l2, "qvec8", QV_METRIC_L2, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
-QH_COLUMN(qhnsw_qvec8_ip, "qvec8", QV_METRIC_IP, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8);
-QH_COLUMN(qhnsw_real_cosine, "real[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
-QH_COLUMN(qhnsw_real_l2, "real[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
-QH_COLUMN(qhnsw_real_ip, "real[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array);
-QH_COLUMN(qhnsw_float8_cosine, "double precision[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);
-QH_COLUMN(qhnsw_float8_l2, "double precision[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);
-QH_COLUMN(qhnsw_float8_ip, "double precision[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array);
+QH_COLUMN(qhnsw_bitvec_hamming, "bitvec", QV_METRIC_HAMMING, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec, false);
+QH_COLUMN(qhnsw_bitvec_jaccard, "bitvec", QV_METRIC_JACCARD, QV_CODE_BITS, BITVEC_MAX_DIMS, false, plain_typmod_ndims, read_bitvec, false);
+QH_COLUMN(qhnsw_qvec8_cosine, "qvec8", QV_METRIC_COSINE, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8, true);
+QH_COLUMN(qhnsw_qvec8_l2, "qvec8", QV_METRIC_L2, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8, true);
+QH_COLUMN(qhnsw_qvec8_ip, "qvec8", QV_METRIC_IP, QV_CODE_RABITQ, QVEC8_MAX_DIMS, true, plain_typmod_ndims, read_qvec8, true);
+QH_COLUMN(qhnsw_real_cosine, "real[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array, false);
+QH_COLUMN(qhnsw_real_l2, "real[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array, false);
+QH_COLUMN(qhnsw_real_ip, "real[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_real_array, false);
+QH_COLUMN(qhnsw_float8_cosine, "double precision[]", QV_METRIC_COSINE, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array, true);
+QH_COLUMN(qhnsw_float8_l2, "double precision[]", QV_METRIC_L2, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array, true);
+QH_COLUMN(qhnsw_float8_ip, "double precision[]", QV_METRIC_IP, QV_CODE_RABITQ, REAL_MAX_DIMS, true, no_typmod_ndims, read_double_array, true);

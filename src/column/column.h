@@ -31,6 +31,8 @@ typedef struct QhColumn
 	 * value itself or in memory allocated here.  Raises an error for a value that is no vector.
 	 */
 	const void *(*read) (Datum value, uint32 *ndims);
+	bool		rounds_values;	/* read() rounds elements to floats */
+	bool		sums_floats;	/* the distance operator adds up in single precision */
 } QhColumn;
 
 /* A value taken apart. */

@@ -118,7 +118,8 @@ function(PG_FUNCTION_ARGS) \
 		.max_ndims = max_, \
 		.compressible = compressible_, \
 		.typmod_ndims = typmod_ndims, \
-		.read = read_ \
+		.read = read_, \
+		.sums_floats = true \
 	}; \
 \
 	PG_RETURN_POINTER(&column); \

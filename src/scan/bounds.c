@@ -52,7 +52,7 @@ look_at_known(QhScan *scan, const QhCandidateRow *row, double dist)
 		scan->q.nbefore++;
 		return QH_SIGHT_OUT;
 	}
-	qh_pool_add(scan, &row->tid, dist, QH_POOL_REMEMBERED);
+	qh_pool_add(scan, &row->tid, dist, 0, QH_POOL_REMEMBERED);
 	return QH_SIGHT_KNOWN;
 }
 
@@ -77,7 +77,7 @@ qh_bounds_look(QhScan *scan, const QhCandidateRow *row)
 	double		estimate = row->code_dist;
 	double		dist;
 
-	if (scan->q.rescore && qh_recent_get(scan->q.recent, &row->tid, row->estimate, &dist))
+	if (scan->q.rescore && !scan->q.intervals && qh_recent_get(scan->q.recent, &row->tid, row->estimate, &dist))
 		return look_at_known(scan, row, dist);
 	if (!scan->q.bounded)
 		return QH_SIGHT_FETCH;

@@ -98,6 +98,15 @@ remember(QhScan *scan, const QhCandidateRow *row, double dist)
 		qh_recent_put(scan->q.recent, &row->tid, row->estimate, dist);
 }
 
+/* Does the row's interval tell all that is to be known for now: on which side of the bounds it is? */
+static inline bool
+is_told(const QhScan *scan, const QhCandidateRow *row)
+{
+	return row->has_interval &&
+		qh_is_before(scan, row->interval.low) == qh_is_before(scan, row->interval.high) &&
+		qh_is_beyond(scan, row->interval.low) == qh_is_beyond(scan, row->interval.high);
+}
+
 /*
  * Put the row in the slot into the pool if it may be returned.  Within bounds of the distance
  * that comes before the filter, which may cost more.
@@ -107,14 +116,21 @@ judge_row(QhScan *scan, const QhCandidateRow *row)
 {
 	QhQueryState *q = &scan->q;
 	double		dist = row->code_dist;
-	bool		is_exact = false;
+	double		width = 0;
+	bool		is_known = false;
 
 	q->stats.nfetched++;
-	if (q->rescore && q->bounded)
+	if (q->rescore && is_told(scan, row))
+	{
+		dist = row->interval.low;
+		width = row->interval.high - dist;
+		is_known = true;
+	}
+	else if (q->rescore && q->bounded)
 	{
 		if (!exact_distance(scan, &dist))
 			return;
-		is_exact = true;
+		is_known = true;
 	}
 	if (qh_is_before(scan, dist))
 	{
@@ -131,18 +147,18 @@ judge_row(QhScan *scan, const QhCandidateRow *row)
 		q->stats.nfiltered++;
 		return;
 	}
-	if (q->rescore && !is_exact && !exact_distance(scan, &dist))
+	if (q->rescore && !is_known && !exact_distance(scan, &dist))
 		return;
 	remember(scan, row, dist);
-	qh_pool_add(scan, &row->tid, dist, 0);
+	qh_pool_add(scan, &row->tid, dist, width, 0);
 }
 
 /* Put the row that a row pointer leads to under the scan's snapshot into the slot, if there is one. */
 static bool
-fetch_tuple(QhScan *scan, const QhCandidateRow *row)
+find_row(QhScan *scan, const ItemPointerData *tid)
 {
 	QhFetching *fetching = &scan->q.fetching;
-	ItemPointerData root = row->tid;	/* the fetch moves it along the HOT chain */
+	ItemPointerData root = *tid;	/* the fetch moves it along the HOT chain */
 	bool		call_again = false;
 	bool		all_dead = false;
 
@@ -186,7 +202,7 @@ judge_waiting(QhScan *scan, const QhCandidateRow *row, Datum value)
 	}
 	if (q->filter && q->bounded && !qh_is_beyond(scan, dist))
 	{
-		if (!fetch_tuple(scan, row))
+		if (!find_row(scan, &row->tid))
 			return;
 		if (!qh_plan_passes(&scan->plan, q->fetching.slot))
 		{
@@ -236,13 +252,22 @@ wait_for_value(QhScan *scan, const QhCandidateRow *row)
 static void
 fetch_row(QhScan *scan, const QhCandidateRow *row)
 {
-	if (!fetch_tuple(scan, row))
+	if (!find_row(scan, &row->tid))
 		return;
 	if (scan->q.fetching.batch != NULL)
 		wait_for_value(scan, row);
 	else
 		judge_row(scan, row);
 	ExecClearTuple(scan->q.fetching.slot);
+}
+
+bool
+qh_fetch_distance(QhScan *scan, const ItemPointerData *tid, double *dist)
+{
+	bool		found = find_row(scan, tid) && exact_distance(scan, dist);
+
+	ExecClearTuple(scan->q.fetching.slot);
+	return found;
 }
 
 /*

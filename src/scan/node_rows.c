@@ -166,6 +166,8 @@ qh_next_row(QhScan *scan, ItemPointer tid, float *dist)
 		read_ahead(scan, cand.node);
 		read_rows(scan, &cand);
 		rows->dist = cand.dist;
+		rows->has_interval = scan->q.intervals && rows->list.ntids > 0 &&
+			qh_refine_interval(scan, cand.node, cand.dist, &rows->interval);
 	}
 	*tid = rows->list.tids[rows->next++];
 	*dist = rows->dist;

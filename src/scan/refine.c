@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "scan/source.h"
@@ -88,6 +89,38 @@ qh_refine_error(QhScan *scan, QhNode node)
 	if (!qh_read_refine(&scan->rs, node, code))
 		return 0;
 	return qv_query_error(scan->q.refine_prepared, code);
+}
+
+/* Read the finest code of a node, if it still scores as much; returns the query that scored it, or NULL. */
+static const QvQuery *
+read_finest(QhScan *scan, QhNode node, float dist, uint8 *code)
+{
+	const QvQuery *query = scan->q.refine_prepared;
+	float		now;
+
+	if (query == NULL)
+		query = scan->q.prepared;
+	if (query == scan->q.prepared ? !qh_read_code(&scan->rs, node, code) : !qh_read_refine(&scan->rs, node, code))
+		return NULL;
+	qv_query_score(query, (const uint8 *const *) &code, 1, &now);
+	return now == dist ? query : NULL;
+}
+
+bool
+qh_refine_interval(QhScan *scan, QhNode node, float dist, QvInterval *interval)
+{
+	uint8		code[QH_PAGE_NBYTES];
+	const QvQuery *query = read_finest(scan, node, dist, code);
+	double		lost = 0;
+
+	if (query == NULL || !qv_query_interval(query, code, dist, &scan->q.rounding, interval))
+		return false;
+	/* squares and products below the range of floats */
+	if (scan->column->sums_floats)
+		lost = 2.0 * scan->q.ix->meta.ndims * FLT_MIN;
+	interval->low = qh_as_distance(scan, interval->low - lost);
+	interval->high = qh_as_distance(scan, interval->high + lost);
+	return true;
 }
 
 /* ---- refining ---- */

@@ -95,6 +95,8 @@ draw(QhScan *scan, QhCandidateRow *row)
 		return false;
 	row->code_dist = scan->q.rescore_codes ? scan->q.rows.exact : estimate;
 	row->estimate = estimate;
+	row->has_interval = scan->q.rows.has_interval;
+	row->interval = scan->q.rows.interval;
 	return true;
 }
 
@@ -127,7 +129,7 @@ next_candidate(QhScan *scan, QhCandidateRow *row)
 	q->has_held = false;
 
 	/* without bounds, remembered distances are of use only for rows that OFFSET passes over */
-	if (q->source->has_estimates && (q->bounded || (q->recent != 0 && q->offset > 0)))
+	if (q->source->has_estimates && (q->bounded || (q->recent != 0 && q->offset > 0 && !q->intervals)))
 		return qh_bounds_look(scan, row);
 	return QH_SIGHT_FETCH;
 }
@@ -177,7 +179,7 @@ look_at(QhScan *scan, double n, double nearer)
 	else
 	{
 		for (int i = 0; i < nrows; i++)
-			qh_pool_add(scan, &rows[i].tid, rows[i].code_dist, 0);
+			qh_pool_add(scan, &rows[i].tid, rows[i].code_dist, 0, 0);
 	}
 }
 
@@ -235,13 +237,15 @@ is_doubtful(QhScan *scan, double dist, double nwanted)
 
 /*
  * Take the nearest n rows, or all there are within the bounds, from the pool.  Returns the
- * distance of the last, or of one beyond the bounds, which stays.
+ * distance of the last, or of one beyond the bounds, which stays.  Where intervals stand for
+ * distances, those that begin nearest are taken, and the n-th distance is no larger than returned.
  */
 static double
 take_from_pool(QhScan *scan, uint64 n)
 {
 	QhQueryState *q = &scan->q;
 	QhQueued	row = {0};
+	double		last = 0;
 
 	q->reached_end = false;
 	while (q->decided.count < n && qh_queue_peek(&q->pool, &row))
@@ -249,15 +253,18 @@ take_from_pool(QhScan *scan, uint64 n)
 		if (qh_is_beyond(scan, row.dist))
 		{
 			q->reached_end = true;
-			break;
+			return row.dist;
 		}
 		(void) qh_queue_pop(&q->pool, &row);
 		if (row.what & QH_POOL_REMEMBERED)
 			qh_fetch_remembered(scan, &row);
 		else
+		{
+			last = q->decided.count == 0 ? qh_pool_high(&row) : float8_max(last, qh_pool_high(&row));
 			qh_queue_add(&q->decided, row.dist, row.what);
+		}
 	}
-	return row.dist;
+	return last;
 }
 
 static void
@@ -289,6 +296,43 @@ settle(QhScan *scan, uint64 n, double *last)
 }
 
 /*
+ * Where intervals stand for distances: put the rows decided in their exact order, which may
+ * exchange some for others of the pool.  Returns the farthest that the last of them may be.
+ */
+static double
+put_in_order(QhScan *scan)
+{
+	QhQueryState *q = &scan->q;
+	uint64		n = q->decided.count;
+	double		last = 0;
+	QhQueued	row;
+
+	give_back(q);
+	while (q->decided.count < n && qh_queue_peek(&q->pool, &row) && !qh_is_beyond(scan, row.dist) &&
+		   qh_exact_pop(scan, &q->pool, &row))
+	{
+		qh_queue_add(&q->decided, row.dist, row.what);
+		last = qh_pool_high(&row);
+	}
+	return last;
+}
+
+/*
+ * Of n rows decided, the last no farther than last: may none that is still to come be nearer?
+ * Where that depends on intervals, rows are read first.
+ */
+static bool
+is_last_decided(QhScan *scan, double *last, double nwanted)
+{
+	if (!is_doubtful(scan, *last, nwanted))
+		return true;
+	if (!scan->q.intervals)
+		return false;
+	*last = put_in_order(scan);
+	return scan->q.ties ? !is_doubtful(scan, *last, nwanted) : !may_be_nearer(scan, *last);
+}
+
+/*
  * Is a stage of n rows decided, though there are candidates left?  Enough of them were looked at.
  */
 static bool
@@ -304,7 +348,7 @@ is_stage_decided(QhScan *scan, uint64 n, double *last, double nwanted)
 		q->source_ended = is_last;
 		return true;
 	}
-	return q->decided.count == n && !is_doubtful(scan, *last, nwanted);
+	return q->decided.count == n && is_last_decided(scan, last, nwanted);
 }
 
 /*
@@ -359,7 +403,11 @@ static bool
 next_decided(QhScan *scan, QhQueued *row)
 {
 	if (scan->q.decided.count == 0)
+	{
 		decide_stage(scan);
+		if (scan->q.intervals)
+			(void) put_in_order(scan);
+	}
 	if (!qh_queue_pop(&scan->q.decided, row))
 		return false;
 	scan->q.ntaken++;
@@ -386,7 +434,7 @@ next_planned(QhScan *scan, QhQueued *row)
 		qh_queue_add(&q->window, row->dist, row->what);
 	}
 	q->window_closed = true;
-	return qh_queue_pop(&q->window, row);
+	return q->intervals ? qh_exact_pop(scan, &q->window, row) : qh_queue_pop(&q->window, row);
 }
 
 bool
@@ -398,15 +446,21 @@ qh_rescore_next(QhScan *scan, ItemPointer tid)
 	if (next_planned(scan, &row))
 	{
 		q->last_dist = row.dist;
+		q->last = row;
 		q->have_last = q->window_closed || q->ntaken > q->offset;
 		qh_pool_to_tid(row.what, tid);
 		return true;
 	}
 	while (next_decided(scan, &row))
 	{
+		if (q->intervals)
+			qh_exact_compare(scan, &row);
 		qh_pool_to_tid(row.what, tid);
 		if (qh_is_in_order(scan, tid, row.dist))
+		{
+			q->last = row;
 			return true;
+		}
 	}
 	return qh_next_late(scan, tid);
 }

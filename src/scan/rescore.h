@@ -2,7 +2,7 @@
  * rescore.h
  *		What the files share that put rows into their exact order: the pool, rows fetched, bounds.
  *
- * recompute.c is the lowest of them, then come fetch.c, bounds.c and rescore.c.
+ * recompute.c is the lowest of them, then come fetch.c, bounds.c, exact.c and rescore.c.
  */
 #ifndef QH_RESCORE_H
 #define QH_RESCORE_H
@@ -18,10 +18,51 @@
  */
 #define QH_POOL_REMEMBERED	UINT64_C(1)
 
+/*
+ * Above it the width of the interval that begins at the row's distance, the upper half of a float
+ * but for its sign, rounded up; 0 = the distance is known.  Above that the row pointer, so that
+ * rows of equal distances are in the order of the table.
+ */
+#define QH_POOL_WIDTH_BITS	14
+#define QH_POOL_WIDTH_SHIFT	1
+#define QH_POOL_TID_SHIFT	(QH_POOL_WIDTH_SHIFT + QH_POOL_WIDTH_BITS)
+#define QH_POOL_FLOAT_SHIFT	(31 - QH_POOL_WIDTH_BITS)
+
+static inline uint64
+qh_pool_from_tid(const ItemPointerData *tid, double width, uint64 flags)
+{
+	float		narrow = (float) width;
+	uint32		bits = 0;
+
+	if (width > 0)
+	{
+		memcpy(&bits, &narrow, sizeof(bits));
+		bits = (bits >> QH_POOL_FLOAT_SHIFT) + 1;
+	}
+	return qh_tid_to_queue(tid) << QH_POOL_TID_SHIFT | (uint64) bits << QH_POOL_WIDTH_SHIFT | flags;
+}
+
 static inline void
 qh_pool_to_tid(uint64 what, ItemPointer tid)
 {
-	qh_queue_to_tid(what >> 1, tid);
+	qh_queue_to_tid(what >> QH_POOL_TID_SHIFT, tid);
+}
+
+static inline bool
+qh_pool_has_width(uint64 what)
+{
+	return (what >> QH_POOL_WIDTH_SHIFT & ((1 << QH_POOL_WIDTH_BITS) - 1)) != 0;
+}
+
+/* The farthest that a row may be. */
+static inline double
+qh_pool_high(const QhQueued *row)
+{
+	uint32		bits = (uint32) (row->what >> QH_POOL_WIDTH_SHIFT & ((1 << QH_POOL_WIDTH_BITS) - 1)) << QH_POOL_FLOAT_SHIFT;
+	float		width;
+
+	memcpy(&width, &bits, sizeof(width));
+	return bits == 0 ? row->dist : row->dist + width;
 }
 
 /* ---- distances and the pool ---- */
@@ -47,23 +88,16 @@ qh_is_beyond(const QhScan *scan, double dist)
 }
 
 /*
- * Put a row into the pool.  One beyond the bounds is put there too: it tells how far the scan has
- * come.
+ * Put a row into the pool, which lies between dist and dist + width.  One beyond the bounds is put
+ * there too: it tells how far the scan has come.
  */
 static inline void
-qh_pool_add(QhScan *scan, const ItemPointerData *tid, double dist, uint64 flags)
+qh_pool_add(QhScan *scan, const ItemPointerData *tid, double dist, double width, uint64 flags)
 {
-	qh_queue_add(&scan->q.pool, dist, qh_tid_to_queue(tid) << 1 | flags);
+	qh_queue_add(&scan->q.pool, dist, qh_pool_from_tid(tid, width, flags));
 	scan->q.npooled++;
 	if (scan->q.bounded && !qh_is_beyond(scan, dist))
 		scan->q.npooled_within = scan->q.npooled;
-}
-
-/* An estimate in the operator's unit. */
-static inline double
-qh_as_distance(const QhScan *scan, double estimate)
-{
-	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
 }
 
 /* ---- recompute.c ---- */
@@ -119,6 +153,20 @@ extern bool qh_fetch_waiting(QhScan *scan);
  * returned.
  */
 extern void qh_fetch_remembered(QhScan *scan, const QhQueued *row);
+
+/*
+ * Read the distance of a row that was fetched before; false if there is no such row under the
+ * scan's snapshot.
+ */
+extern bool qh_fetch_distance(QhScan *scan, const ItemPointerData *tid, double *dist);
+
+/* ---- exact.c ---- */
+
+/* Take the nearest row from a queue, in the order of exact distances; false where there is none. */
+extern bool qh_exact_pop(QhScan *scan, QhQueue *queue, QhQueued *row);
+
+/* Read the row, and the last one given out, if it takes that to tell whether the row is late. */
+extern void qh_exact_compare(QhScan *scan, QhQueued *row);
 
 /* ---- bounds.c ---- */
 

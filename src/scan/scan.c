@@ -27,6 +27,10 @@
 /* A table has no more rows than a row pointer has values; a LIMIT may say more. */
 #define MOST_ROWS			281474976710656.0
 
+/* Of one operation in single precision; of a whole distance in double precision, and to spare. */
+#define FLOAT_ROUNDING		0x1p-24
+#define DOUBLE_ROUNDING		0x1p-40
+
 QhScanStats qh_last_scan;
 const QhForced *qh_forced = NULL;
 
@@ -212,6 +216,20 @@ prepare_query(QhScan *scan, const QhValue *value)
 	}
 }
 
+/* Do the finest codes tell where distances lie?  INTERVALS.md. */
+static void
+consult_intervals(QhScan *scan)
+{
+	QhQueryState *q = &scan->q;
+	const QhMetaData *meta = &q->ix->meta;
+
+	q->intervals = q->rescore && (meta->refine_nbits > 0 || meta->code_nbits > 1);
+	q->rounding = (QvRounding) {
+		.values = scan->column->rounds_values ? FLOAT_ROUNDING : 0,
+		.sums = DOUBLE_ROUNDING + (scan->column->sums_floats ? (meta->ndims + 2) * FLOAT_ROUNDING : 0)
+	};
+}
+
 /* Choose the source of candidates, and prepare the query where it has one that scores codes. */
 static void
 open_source(QhScan *scan, const QhValue *value)
@@ -235,6 +253,7 @@ open_source(QhScan *scan, const QhValue *value)
 	else
 	{
 		prepare_query(scan, value);
+		consult_intervals(scan);
 		qh_rescore_remember(scan);
 		q->source = qh_source_choose(scan);
 	}

@@ -8,6 +8,8 @@
 #ifndef QH_SCAN_STATE_H
 #define QH_SCAN_STATE_H
 
+#include <math.h>
+
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "column/batch.h"
@@ -98,6 +100,8 @@ typedef struct QhNodeRows
 	int			next;			/* of list, to be returned */
 	float		dist;			/* of the node, by the finest code there is */
 	double		exact;			/* Jaccard: the distance itself */
+	bool		has_interval;	/* interval is known: where distances of its rows lie, in the operator's unit */
+	QvInterval	interval;
 	QhRowBatch	batch;			/* rows of this node and of those behind it that were read together */
 	int			nbatched;		/* nodes to come before another batch is read */
 } QhNodeRows;
@@ -108,6 +112,8 @@ typedef struct QhCandidateRow
 	ItemPointerData tid;
 	double		code_dist;		/* by its finest code, in the operator's unit only where codes decide */
 	float		estimate;		/* the same as it was scored; NaN = its distance was remembered */
+	bool		has_interval;	/* as of its node */
+	QvInterval	interval;
 } QhCandidateRow;
 
 /* What is needed to fetch and judge rows of the table (fetch.c). */
@@ -144,6 +150,8 @@ typedef struct QhQueryState
 	QhNode		hidden;
 	bool		rescore;		/* the column's values decide */
 	bool		rescore_codes;	/* exact distances come from the codes (Jaccard) */
+	bool		intervals;		/* the finest codes tell where distances lie */
+	QvRounding	rounding;		/* what the operator adds to that */
 
 	/* what the plan says */
 	double		wanted;			/* rows that it takes, as far as can be afforded; 0 = not known */
@@ -198,6 +206,7 @@ typedef struct QhQueryState
 	QhQueue		late;			/* rows found after their place */
 	bool		have_last;
 	double		last_dist;		/* of the last row given out */
+	QhQueued	last;			/* that row, where rows go through queues */
 
 	QhScanStats stats;
 } QhQueryState;
@@ -237,6 +246,13 @@ static inline float
 qh_error_of_recent(float recent, float next)
 {
 	return Max(0.9F * recent, next);
+}
+
+/* An estimate in the operator's unit. */
+static inline double
+qh_as_distance(const QhScan *scan, double estimate)
+{
+	return scan->column->metric == QV_METRIC_L2 ? sqrt(Max(estimate, 0)) : estimate;
 }
 
 /* ---- budget.c: how many candidates and expansions the rows wanted take ---- */
@@ -313,6 +329,12 @@ extern int qh_refine_peek(const QhScan *scan, int max, QhNode *out);
  * is gone.
  */
 extern float qh_refine_error(QhScan *scan, QhNode node);
+
+/*
+ * Where the distances of a node's rows lie by its finest code, in the operator's unit; dist is
+ * what that scored.  False if that is not known, or the code is another by now.
+ */
+extern bool qh_refine_interval(QhScan *scan, QhNode node, float dist, QvInterval *interval);
 
 /* ---- node_rows.c: rows in the order of the codes ---- */
 
