@@ -211,7 +211,7 @@ judge_waiting(QhScan *scan, const QhCandidateRow *row, Datum value)
 		}
 	}
 	remember(scan, row, dist);
-	qh_pool_add(scan, &row->tid, dist, 0);
+	qh_pool_add(scan, &row->tid, dist, 0, 0);
 }
 
 bool
@@ -241,6 +241,8 @@ wait_for_value(QhScan *scan, const QhCandidateRow *row)
 	QhQueryState *q = &scan->q;
 
 	q->stats.nfetched++;
+	if (q->recheck && scan->plan.scan != NULL && !qh_plan_passes_keys(&scan->plan, q->fetching.slot))
+		return;
 	if (q->filter && !q->bounded && !qh_plan_passes(&scan->plan, q->fetching.slot))
 		q->stats.nfiltered++;
 	else if (qh_recompute_wait(scan, row))
