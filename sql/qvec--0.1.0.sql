@@ -1584,6 +1584,23 @@ CREATE AGGREGATE avg(qvec8) (
     PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE avg(qvec8) IS 'average of all rows, dimension by dimension';
+-- What a distance costs where a vector is out of line
+
+CREATE FUNCTION qvec_distance_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+COMMENT ON FUNCTION qvec_distance_support(internal) IS 'planner support: cost of distances of vectors that are stored out of line';
+ALTER FUNCTION hamming_distance(bitvec, bitvec) SUPPORT qvec_distance_support;
+ALTER FUNCTION jaccard_distance(bitvec, bitvec) SUPPORT qvec_distance_support;
+ALTER FUNCTION cosine_distance(qvec8, qvec8) SUPPORT qvec_distance_support;
+ALTER FUNCTION l2_distance(qvec8, qvec8) SUPPORT qvec_distance_support;
+ALTER FUNCTION inner_product(qvec8, qvec8) SUPPORT qvec_distance_support;
+ALTER FUNCTION qvec8_negative_inner_product(qvec8, qvec8) SUPPORT qvec_distance_support;
+ALTER FUNCTION l1_distance(qvec8, qvec8) SUPPORT qvec_distance_support;
+ALTER FUNCTION cosine_distance(real[], real[]) SUPPORT qvec_distance_support;
+ALTER FUNCTION l2_distance(real[], real[]) SUPPORT qvec_distance_support;
+ALTER FUNCTION inner_product(real[], real[]) SUPPORT qvec_distance_support;
+ALTER FUNCTION real_negative_inner_product(real[], real[]) SUPPORT qvec_distance_support;
+ALTER FUNCTION l1_distance(real[], real[]) SUPPORT qvec_distance_support;
 
 -- Instruction sets
 
