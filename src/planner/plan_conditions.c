@@ -5,7 +5,8 @@
  * "column = ANY (array)" becomes a test of keys: up to version 16 the planner leaves such a
  * condition in the filter if it is to keep the order of an index.  So does a boolean column, which
  * up to version 15 is a condition of PostgreSQL's own index types only.  Conditions on INCLUDE columns
- * are evaluated on the values that the index stores.  README.md, section "Stored values".
+ * are evaluated on the values that the index stores.  README.md, section "Conditions
+ * that the index tests".
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * conditions.c
  *		Conditions on filter columns and stored values, tested on records before a row is fetched.
  *
- * Must not know where records come from.  README.md, section "Conditions".
+ * Must not know where records come from.  CONDITIONS.md.
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * from_graph.c
  *		Candidates that a search of the graph gave: a pass over all codes leaves them out.
  *
- * README.md, section "Sources of candidates".
+ * README.md, section "Sources of candidates", and CONDITIONS.md.
  */
 #include "postgres.h"
 

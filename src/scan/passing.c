@@ -4,7 +4,7 @@
  *
  * One sweep over the FILTER pages finds them all.  They are kept as a bitmap where memory allows,
  * and looked for again where not.  What it says no of is no row that the snapshot sees; whether a
- * row passes its own record says.  README.md, section "Conditions".
+ * row passes its own record says.  CONDITIONS.md.
  */
 #include "postgres.h"
 

@@ -6,7 +6,7 @@
  * nodes that pass would cost less than what the walk still has to do: by counting, of the nodes
  * that it came by, those that passed.  If so, the filter arrays are swept, which says how many
  * pass in all, and the pass takes over or not.  Must not know what becomes of candidates.
- * README.md, section "Conditions".
+ * CONDITIONS.md.
  */
 #include "postgres.h"
 
