@@ -24,12 +24,17 @@ static const char *const settings[][2] = {
 	{"qhnsw.target_recall", "0"}
 };
 
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
 void
 qh_measure_set_neutral(void)
 {
 	for (int i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		set_locally(settings[i][0], settings[i][1]);
 }
 
 /* Is there enough in the index to tell anything of it? */
@@ -57,6 +62,8 @@ run(const QhCalibration *what, QhCurveData *curve)
 			qh_measure_draw(&measure);
 		if (measure.nqueries >= measure.least)
 			qh_measure_truth(&measure);
+		/* the truth is that of the values; whether scans put rows into their order is the index's to say */
+		set_locally("qhnsw.rescore", "auto");
 		done = measure.nqueries >= measure.least && qh_ladder_climb(&measure, curve);
 		curve->nqueries = measure.nqueries;
 		curve->nslots = measure.ix->nslots;
