@@ -153,6 +153,10 @@ SELECT count(*), bool_and(distance = (d).h <=> a_vector(5, 48)::halfvec) AS exac
 SELECT (d).id FROM qvec_search(NULL::items, 'code', 'v', a_vector(5, 48), k => 1) AS s(d, distance);
 SELECT * FROM qvec_search(NULL::items, 'code', 'v', '{1,2}');
 
+-- suggestions for columns of pgvector's types
+SELECT count(*) > 3 AS several, bool_and(command LIKE 'CREATE INDEX ON public.items USING qhnsw (v) WITH (%') AS commands FROM qhnsw_suggest('items', 'v');
+SELECT count(*) > 3 AS several, bool_and(command LIKE '%(h public.halfvec_l2_ops) WITH (%') AS commands FROM qhnsw_suggest('items', 'h', opclass => 'halfvec_l2_ops');
+
 -- the index goes with the bridge, and both with pgvector
 \set VERBOSITY terse
 DROP EXTENSION qvec_pgvector;

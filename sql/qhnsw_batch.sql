@@ -113,6 +113,17 @@ SET work_mem = 64;
 UPDATE notes SET body = repeat(body, 10) WHERE id % 20 = 0;
 SELECT test_compare('notes', 'model.embed(body)', '<=>', 'model.embed(md5(''17x''))', 40);
 RESET work_mem;
+-- with workers, where the function for many may be called by them, and in shards
+ALTER TABLE notes SET (parallel_workers = 2);
+SET min_parallel_table_scan_size = 0;
+REINDEX INDEX notes_many;
+SELECT * FROM qhnsw_check('notes_many', true);
+ALTER FUNCTION model.embed_many(text[]) PARALLEL UNSAFE;
+REINDEX INDEX notes_many;
+SELECT * FROM qhnsw_check('notes_many', true);
+ALTER FUNCTION model.embed_many(text[]) PARALLEL SAFE;
+ALTER TABLE notes RESET (parallel_workers);
+RESET min_parallel_table_scan_size;
 -- filters, bounds, pages
 CREATE FUNCTION both_ways(what text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
