@@ -67,12 +67,28 @@ CREATE INDEX items_wide ON items USING qhnsw (v, big, at) INCLUDE (status, u, pr
 CREATE INDEX items_wider ON items USING qhnsw (b, big) INCLUDE (status, u, price, name, f8) WITH (m = 4, hub_fraction = 0.1, m_low = 4);
 SELECT i, m, link_bytes, s.* FROM unnest('{items_wide,items_wider}'::text[]) AS i, qhnsw_info(i), state(i) AS s;
 INSERT INTO items SELECT s.*, n FROM source AS s, generate_series(1, 5) AS n WHERE id <= 400;
+REINDEX INDEX items_wider;
+REINDEX INDEX items_q;
+SELECT i, s.* FROM unnest('{items_wide,items_wider,items_q}'::text[]) AS i, state(i) AS s;
 DELETE FROM items WHERE id % 4 = 1;
 VACUUM items;
 INSERT INTO items SELECT s.*, n FROM source AS s, generate_series(1, 2) AS n WHERE id <= 400;
 SELECT i, s.* FROM unnest('{items_wide,items_wider,items_v}'::text[]) AS i, state(i) AS s;
 SELECT test_compare('items', 'v', '<=>', 'test_vector(20000, 16)', 5);
 DROP INDEX items_wide, items_wider, items_only, items_none;
+-- chains in slots of both sizes, as a build and as inserts fill them
+CREATE TABLE few AS SELECT id, binary_quantize(v[1:4])::bitvec(4) AS b FROM source WHERE id <= 900;
+CREATE INDEX few_b ON few USING qhnsw (b, id) WITH (m = 4, hub_fraction = 0.2, m_low = 5);
+SELECT test_sound('few_b'), nodes < hubs + 3 AS hubs, posting_slots > 500 AS chains FROM qhnsw_info('few_b');
+INSERT INTO few SELECT -id, b FROM few WHERE id % 3 = 0;
+DELETE FROM few WHERE id % 4 = 0;
+VACUUM few;
+SELECT test_sound('few_b'), rows FROM qhnsw_info('few_b');
+SET maintenance_work_mem = '1MB';
+REINDEX INDEX few_b;
+RESET maintenance_work_mem;
+SELECT test_sound('few_b'), rows FROM qhnsw_info('few_b');
+DROP TABLE few;
 
 -- In shards, and with workers.
 SET maintenance_work_mem = '1MB';

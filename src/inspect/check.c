@@ -243,7 +243,7 @@ check_chain(Check *check, QhNode node, QhNode head, const uint8 *code)
 		}
 		for (int i = 0; i < posting->ntids; i++)
 			check_tid(check, node, &posting->tids[i], code,
-					  qh_posting_record(posting, qh_link_nbytes(&check->ix->geo, head), check->ix->geo.filter.record_nbytes, i));
+					  qh_posting_record(posting, qh_posting_nbytes(&check->ix->geo, head), check->ix->geo.filter.record_nbytes, i));
 		head = posting->next;
 	}
 }

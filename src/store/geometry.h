@@ -129,11 +129,21 @@ qh_link_nbytes(const QhGeometry *geo, uint32 node)
 	return geo->slot_nbytes[qh_link_array(geo, node)];
 }
 
-/* Row pointers that a posting slot in its place holds. */
+/*
+ * Bytes that a posting slot in its place has for row pointers and records.  Where there are
+ * records, a hub's slot holds no more than another, so that a build fills them alike.
+ */
+static inline uint32
+qh_posting_nbytes(const QhGeometry *geo, uint32 node)
+{
+	return geo->filter.record_nbytes > 0 ? geo->slot_nbytes[QH_ARRAY_LINK] : qh_link_nbytes(geo, node);
+}
+
+/* Row pointers that it holds. */
 static inline uint32
 qh_node_posting_max(const QhGeometry *geo, uint32 node)
 {
-	return qh_posting_max(qh_link_nbytes(geo, node), geo->filter.record_nbytes);
+	return qh_posting_max(qh_posting_nbytes(geo, node), geo->filter.record_nbytes);
 }
 
 /* Are its links packed? */

@@ -128,7 +128,7 @@ read_part(QhRelStore *rs, QhRowList *list, QhNode node)
 			continue;
 		}
 		qh_list_add(list, posting->tids, posting->ntids,
-					qh_posting_record(posting, qh_link_nbytes(&rs->ix->geo, node), record_nbytes, 0), record_nbytes);
+					qh_posting_record(posting, qh_posting_nbytes(&rs->ix->geo, node), record_nbytes, 0), record_nbytes);
 		n++;
 		chain->max_passed = SLOTS_PASSED;
 	}

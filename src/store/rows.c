@@ -63,14 +63,14 @@ check_head(QhRelStore *rs, QhNode node, QhRowData row)
 typedef struct Slot
 {
 	QhPosting	posting;
-	uint32		nbytes;
+	uint32		nbytes;			/* for rows */
 	uint32		record_nbytes;	/* 0 = the index has no records */
 } Slot;
 
 static Slot
 slot_of(QhRelStore *rs, QhNode node, QhLink *content)
 {
-	return (Slot) {(QhPosting) content, qh_link_nbytes(&rs->ix->geo, node), rs->ix->geo.filter.record_nbytes};
+	return (Slot) {(QhPosting) content, qh_posting_nbytes(&rs->ix->geo, node), rs->ix->geo.filter.record_nbytes};
 }
 
 static uint32
@@ -143,7 +143,7 @@ append_to_head(QhRelStore *rs, QhNode node, QhRowData row, const QhNewRow *new_r
 		check_head(rs, node, row);
 		return APPEND_CHANGED;
 	}
-	memcpy(new_slot, old_slot, slot.nbytes);
+	memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, change.node));
 	if (slot.posting->ntids >= slot_max(&slot))
 		return APPEND_NO_ROOM;
 	add_to_slot(&slot, new_row->tid, new_row->record);
@@ -405,7 +405,7 @@ vacuum_posting(Chain *chain, QhNode slot, QhNode *next)
 
 		CHECK_FOR_INTERRUPTS();
 		read_posting(rs, slot, old_slot);
-		memcpy(new_slot, old_slot, was_slot.nbytes);
+		memcpy(new_slot, old_slot, qh_link_nbytes(&rs->ix->geo, slot));
 		keep_living(chain, &was_slot, &is_slot);
 		*next = was->next;
 		if (is_dispensable(chain, is) && take_out(chain, slot, old_slot, &is_slot))

@@ -37,6 +37,8 @@ sub new
 	my $most = int(150000 / $self->{ndims}) + 10;
 	$self->{rows} = $most if $self->{rows} > $most;
 	$self->{options} = $self->options;
+	$self->{filters} = chance(0.5) ? [ grep { chance(0.5) } qw(grp x n s) ] : [];
+	$self->{include} = chance(0.3) ? [ grep { chance(0.5) } qw(id grp x n s) ] : [];
 	return $self;
 }
 
@@ -95,6 +97,7 @@ sub describe
 
 	return "$self->{type} $self->{metric}, $self->{ndims} dimensions, $self->{rows} rows of $self->{data}{kind}, $self->{kind}"
 	  . ($self->{expression} ? ', expression' : '') . ($self->{partial} ? ', partial' : '')
+	  . (@{ $self->{filters} } ? ", filters @{ $self->{filters} }" : '') . (@{ $self->{include} } ? ", include @{ $self->{include} }" : '')
 	  . join '', map { ", $_ $o->{$_}" } sort keys %$o;
 }
 
@@ -170,7 +173,8 @@ sub create_index_sql
 	my $with = join ', ', map { "$_ = $o->{$_}" } sort keys %$o;
 	my $opclass = ($self->{type} eq 'real[]' ? 'real' : $self->{type}) . "_$self->{metric}_ops";
 
-	return 'CREATE INDEX ' . ($how // '') . "ti ON t USING qhnsw ((" . $self->expression('e') . ") $opclass)"
+	return 'CREATE INDEX ' . ($how // '') . "ti ON t USING qhnsw (" . join(', ', '(' . $self->expression('e') . ") $opclass", @{ $self->{filters} }) . ')'
+	  . (@{ $self->{include} } ? ' INCLUDE (' . join(', ', @{ $self->{include} }) . ')' : '')
 	  . ($with ne '' ? " WITH ($with)" : '') . ($self->{partial} ? ' WHERE ' . $self->predicate : '');
 }
 

@@ -97,10 +97,10 @@ CREATE FUNCTION made(from_id bigint, to_id bigint, ver int) RETURNS SETOF t LANG
 # Indexes of t, one of each shape.  exact: a pass over all codes finds the nearest, for the codes are the values.
 my %index = (
 	t_b => { column => 'b', op => '<~>', on => 't USING qhnsw (b)', query => 'binary_quantize(hv(%d, 96))', exact => 1 },
-	t_d => { column => 'd', op => '<~>', on => 't USING qhnsw (d) WITH (m = 4)', query => 'binary_quantize(hv(%d, 6))', exact => 1 },
+	t_d => { column => 'd', op => '<~>', on => 't USING qhnsw (d, ver, id) WITH (m = 4)', query => 'binary_quantize(hv(%d, 6))', exact => 1 },
 	t_q => { column => 'q', op => '<->', on => 't USING qhnsw (q qvec8_l2_ops) WITH (refine = int4, hub_fraction = 0.05)', query => 'quantize_int8(hv(%d, 48))' },
 	t_v => { column => 'v', op => '<=>', on => 't USING qhnsw (v)', query => 'hv(%d, 48)' },
-	t_r => { column => 'v', op => '<->', on => 't USING qhnsw (v real_l2_ops) WITH (refine = int8, m = 4)', query => 'hv(%d, 48)' },
+	t_r => { column => 'v', op => '<->', on => 't USING qhnsw (v real_l2_ops, ver) INCLUDE (id) WITH (refine = int8, m = 4)', query => 'hv(%d, 48)' },
 	t_x => { column => 'v', op => '<#>', on => "t USING qhnsw (v real_ip_ops) WITH (compression = '8x', hub_fraction = 0.1, m_low = 6)", query => 'hv(%d, 48)' });
 
 sub index_names { return sort keys %index }

@@ -24,7 +24,7 @@ use constant { PAGE => 8192, SPECIAL => 8184, REPLICAS => 4 };
 
 my $options = options(count => 200, only => '');
 
-# ---- the indexes: type, operator, class and options; value and query of row i
+# ---- the indexes: type, operator, class, other columns and options; value and query of row i
 
 my @shapes = (
 	{ name => 'bits',    type => 'bitvec(96)', op => '<~>', class => 'bitvec_hamming_ops',            dims => 96 },
@@ -38,7 +38,9 @@ my @shapes = (
 	{ name => 'r16m3',   type => 'real[]',     op => '<=>', class => 'real_cosine_ops',    with => "compression = '16x', m = 3, hub_fraction = 0.1", dims => 33 },
 	{ name => 'r1',      type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => "compression = '1x', m = 3", dims => 30 },
 	{ name => 'rdup',    type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05', dims => 16, distinct => 24 },
-	{ name => 'rmany',   type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05, m_low = 6', dims => 20, apart => 100 });
+	{ name => 'rmany',   type => 'real[]',     op => '<->', class => 'real_l2_ops',        with => 'hub_fraction = 0.05, m_low = 6', dims => 20, apart => 100 },
+	{ name => 'filt',    type => 'real[]',     op => '<=>', class => 'real_cosine_ops',    columns => 'id) INCLUDE (id', dims => 40 },
+	{ name => 'filtdup', type => 'bitvec(5)',  op => '<~>', class => 'bitvec_hamming_ops', columns => 'id', with => 'm = 4, hub_fraction = 0.05, m_low = 5', dims => 5 });
 
 # SQL of the value that row i (an SQL expression) has in a shape.
 sub value_of
@@ -72,7 +74,9 @@ sub make_sound
 		# dead rows that vacuum has to take out, and rows that came after the build
 		$session->rows("CREATE TABLE $table (id int, e $shape->{type})");
 		$session->rows("INSERT INTO $table SELECT i, " . value_of($shape, 'i') . ' FROM generate_series(1, 500) i');
-		$session->rows("CREATE INDEX ${table}_i ON $table USING qhnsw (e $shape->{class}) $with");
+		my $columns = $shape->{columns} ? ", $shape->{columns}" : '';
+
+		$session->rows("CREATE INDEX ${table}_i ON $table USING qhnsw (e $shape->{class}$columns) $with");
 		$session->rows("INSERT INTO $table SELECT i, " . value_of($shape, 'i') . ' FROM generate_series(501, 560) i');
 		$session->rows("DELETE FROM $table WHERE id % 4 = 0");
 		$slot->{file} = $session->value("SELECT pg_relation_filepath('${table}_i')");
@@ -103,7 +107,7 @@ sub copy_sound
 
 my @special = (0, 1, 2, 4, 0xFF, 0xFFFF, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x80000001, 0x7FC00000, 0x7F800000, 0xFF800000, 0x00000001, 0x7F7FFFFF,
 	0x00FFFFFF, 0xFFFF0000, 560, 559, 500, 63, 64, 1000, 0x80000200);
-my %kind_names = (1 => 'meta', 2 => 'entry', 3 => 'param', 4 => 'row', 5 => 'link', 6 => 'code', 7 => 'refine', 9 => 'hub');
+my %kind_names = (1 => 'meta', 2 => 'entry', 3 => 'param', 4 => 'row', 5 => 'link', 6 => 'code', 7 => 'refine', 8 => 'filter', 9 => 'hub');
 
 sub kind_of { return unpack 'v', substr($_[0], $_[1] * PAGE + SPECIAL + 4, 2) }
 sub noise { return pack 'C*', map { number(256) } 1 .. $_[0] }
@@ -251,10 +255,11 @@ sub damage
 # Rows that an index scan returns and the table has not, or not at that distance.
 sub wrong_rows
 {
-	my ($shape, $table, $query, $limit) = @_;
+	my ($shape, $table, $query, $limit, $where) = @_;
 	my $d = "e $shape->{op} $query";
+	my $from = $table . ($where ? " WHERE $where" : '');
 
-	return "WITH a AS MATERIALIZED (SELECT id, $d AS d FROM $table ORDER BY $d $limit)
+	return "WITH a AS MATERIALIZED (SELECT id, $d AS d FROM $from ORDER BY $d $limit)
 		SELECT count(*) FROM a WHERE NOT EXISTS (SELECT FROM $table x WHERE x.id = a.id AND x.$d IS NOT DISTINCT FROM a.d)";
 }
 
@@ -278,6 +283,10 @@ sub uses_of
 		[ 'insert again' => "INSERT INTO $table SELECT i, " . value_of($shape, 'i') . " FROM generate_series(3000, 3004) i" ],
 		[ 'scan to the end' => "$scan; SET qhnsw.flat = off; SET qhnsw.iterative_scan = " . pick(qw(strict_order relaxed_order)) . '; '
 			  . wrong_rows($shape, $table, $near, '') ]);
+
+	push @reads, [ pass => "$scan; " . wrong_rows($shape, $table, $near, 'LIMIT 15', 'id < 20') ],
+	  [ walk => "$scan; " . wrong_rows($shape, $table, $near, 'LIMIT 15', 'id > 30 AND id % 3 < 2') ]
+	  if $shape->{columns};
 
 	# what a backend reads first is what it remembers: in any order
 	@reads = sort { rand() <=> 0.5 } @reads if chance(0.5);
