@@ -101,6 +101,19 @@ SELECT cost('SELECT id FROM planned ORDER BY b <~> ''11111111'' LIMIT 10') < cos
 CREATE TABLE costs AS SELECT cost('SELECT id FROM planned ORDER BY b <~> ''11111111'' LIMIT 10') AS usual;
 SET qhnsw.ef_search = 400;
 SELECT cost('SELECT id FROM planned ORDER BY b <~> ''11111111'' LIMIT 10') > usual AS wider FROM costs;
+-- The effort that the index's curve says is the one that is counted.
+CREATE TABLE measured AS SELECT i AS id, binary_quantize(ARRAY(SELECT test_gauss(i * 100 + d, 5)::real FROM generate_series(1, 64) AS d)) AS b FROM generate_series(1, 4000) AS i;
+CREATE INDEX measured_b ON measured USING qhnsw (b);
+VACUUM ANALYZE measured;
+CREATE FUNCTION cost_at(target real, ef_search int) RETURNS float8 LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('qhnsw.target_recall', target::text, true), set_config('qhnsw.ef_search', ef_search::text, true);
+    RETURN cost('SELECT id FROM measured ORDER BY b <~> (SELECT b FROM measured LIMIT 1) LIMIT 10');
+END $$;
+SELECT bool_and(cost_at(t, 0) = cost_at(0, ef)) AS by_curve, count(DISTINCT cost_at(t, 0)) > 1 AS differ
+FROM qhnsw_info('measured_b') AS i, unnest(recall_targets, recall_ef_search) AS p(t, ef) WHERE recall_reached[1] > 0;
+DROP TABLE measured;
+DROP FUNCTION cost_at;
 
 DEALLOCATE ALL;
 DROP FUNCTION cost(text);

@@ -205,6 +205,18 @@ SELECT * FROM qvec_search(NULL::docs, 'code', 'embedding', :'query', metric => N
 SELECT * FROM qvec_search(1, 'code', 'embedding', :'query');
 SELECT * FROM qvec_search(NULL::exact, 'id', 'n', :'query');
 
+-- Codes that are all alike choose nothing, so the floats decide among all rows; and among those alike where others are not.
+CREATE TABLE alike AS SELECT i AS id, e AS embedding, binary_quantize(e) AS code FROM generate_series(1, 3000) AS i,
+    LATERAL (SELECT array_agg((1 + get_byte(decode(md5(i || 'p' || j), 'hex'), 0))::real ORDER BY j) AS e FROM generate_series(1, 16) AS j) AS v;
+CREATE INDEX alike_code ON alike USING qhnsw (code);
+CREATE TEMP TABLE asked AS SELECT embedding AS q FROM alike WHERE id % 300 = 7;
+SELECT count(*) AS missed FROM asked, LATERAL (SELECT id FROM alike ORDER BY embedding <-> q LIMIT 10) AS e
+    WHERE id NOT IN (SELECT (d).id FROM qvec_search(NULL::alike, 'code', 'embedding', q, metric => 'l2') AS s(d, distance));
+SELECT count(*), min((d).id) >= 2000 AS filtered FROM qvec_search(NULL::alike, 'code', 'embedding', (SELECT q FROM asked LIMIT 1), metric => 'l2', filter => 'id >= 2000') AS s(d, distance);
+INSERT INTO alike SELECT id + 3000, e, binary_quantize(e) FROM alike, LATERAL (SELECT array_agg(-x) AS e FROM unnest(embedding) AS x) AS v WHERE id <= 50;
+SELECT count(*) AS found FROM qvec_search(NULL::alike, 'code', 'embedding', (SELECT embedding FROM alike WHERE id = 3001), metric => 'l2') AS s(d, distance) WHERE (d).id > 3000;
+DROP TABLE alike, asked;
+
 SET client_min_messages = warning;
 DROP TABLE docs, many, child, parts, passing, domains CASCADE;
 DROP SCHEMA "Odd ""one" CASCADE;

@@ -114,11 +114,3 @@ qh_effort(Relation index, const QhCurveData *curve, int code_nbits)
 	}
 	return effort;
 }
-
-int
-qh_effort_planned(Relation index)
-{
-	int			ef = qh_option_ef_search(index);
-
-	return ef > 0 ? ef : QH_DEFAULT_EF_SEARCH;
-}

@@ -30,7 +30,5 @@ extern QhEffort qh_effort_at(const QhCurveData *curve, double target, double flo
 
 /* The effort of a scan of an index with this curve, by settings and options. */
 extern QhEffort qh_effort(Relation index, const QhCurveData *curve, int code_nbits);
-/* ef_search as far as it is known without reading the index. */
-extern int	qh_effort_planned(Relation index);
 
 #endif							/* QH_EFFORT_H */

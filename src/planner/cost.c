@@ -2,7 +2,8 @@
  * cost.c
  *		What an index scan costs, for the planner.
  *
- * Computed from the catalogs alone: no page of the index is read.  README.md, section "Cost".
+ * Computed from the catalogs and the effort that the metapage says: no other page of the index is read.
+ * README.md, section "Cost".
  */
 #include "postgres.h"
 
@@ -13,6 +14,7 @@
 #include "column/effort.h"
 #include "column/options.h"
 #include "planner/planner.h"
+#include "store/curve.h"
 #include "compat.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
@@ -29,6 +31,12 @@
  * embeddings at m = 16: 270 at ef 20, 512 at 40.  doc/decisions/0036.
  */
 #define CODES_PER_EF	12.0
+
+/*
+ * An index of no more rows for each of ef_search is passed over in order (scan/source.c).  Not so counted at the
+ * default, for which CODES_PER_EF was chosen together with UNCACHED.
+ */
+#define FLAT_CODES_PER_EF	20
 
 /*
  * Share of page visits that count as a read.  The index is a twentieth of its table, and every
@@ -138,13 +146,11 @@ is_possible(const IndexPath *path)
 
 /* Rows that are rescored for one that is wanted; 0 = none are. */
 static double
-rescored_per_row(Relation index, const QhColumn *column)
+rescored_per_row(Relation index, const QhColumn *column, const QhEffort *effort)
 {
-	int			code_nbits = qh_option_code_nbits(index, column);
-
-	if (!qh_option_rescore(index, column, code_nbits))
+	if (!qh_option_rescore(index, column, qh_option_code_nbits(index, column)))
 		return 0;
-	return qh_option_refine_nbits(index) != 0 ? 1 : qh_option_oversample(index, code_nbits);
+	return qh_option_refine_nbits(index) != 0 ? 1 : effort->oversample;
 }
 
 /* Codes scored, in units of one at a random place: for the first rows, and for all. */
@@ -169,6 +175,17 @@ codes_behind_keys(double ntuples, double share, int ef)
 	return codes;
 }
 
+/* The effort that a scan will have. */
+static QhEffort
+planned_effort(Relation index, const QhColumn *column)
+{
+	QhCurveData curve = {0};
+
+	if (qhnsw_ef_search == 0)
+		(void) qh_curve_peek(index, &curve);
+	return qh_effort(index, &curve, qh_option_code_nbits(index, column));
+}
+
 /* amcostestimate; its parameters are PostgreSQL's. */
 void
 qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
@@ -185,7 +202,8 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	double		nrescored;
 	double		oversample;
 	Shares		shares;
-	int			ef;
+	QhEffort	effort;
+	const QhColumn *column;
 	QualCost	expression;
 	Relation	index;
 
@@ -200,21 +218,22 @@ qhnswcostestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 
 	get_tablespace_page_costs(info->reltablespace, &random_page_cost, &seq_page_cost);
 	index = index_open(info->indexoid, NoLock);
-	oversample = rescored_per_row(index, qh_column(index));
-	ef = qh_effort_planned(index);
+	column = qh_column(index);
+	effort = planned_effort(index, column);
+	oversample = rescored_per_row(index, column, &effort);
 	index_close(index, NoLock);
 	shares = estimate_shares(root, path);
 
 	per_code = cpu_operator_cost + UNCACHED * random_page_cost;
-	codes.first = Min(CODES_PER_EF * ef, ntuples);
-	if (qhnsw_flat)
+	codes.first = Min(CODES_PER_EF * effort.ef, ntuples);
+	if (qhnsw_flat || (ntuples <= FLAT_CODES_PER_EF * effort.ef && effort.ef > QH_DEFAULT_EF_SEARCH))
 	{
 		codes.first = ntuples;
 		per_code = cpu_operator_cost + seq_page_cost * info->pages / ntuples;
 	}
 	codes.all = codes.first + CODES_PER_EF * ntuples;
 	if (shares.keys < 1)
-		codes = codes_behind_keys(ntuples, shares.keys, ef);
+		codes = codes_behind_keys(ntuples, shares.keys, effort.ef);
 
 	/*
 	 * a candidate rescored: its row is fetched, its vector detoasted or computed by the index's

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
+#include "store/format.h"
 #include "type/realarray.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -34,6 +35,12 @@ PG_FUNCTION_INFO_V1(qvec_search);
 #define LEAST_FIRST_PASS	100
 #define MOST_FIRST_PASS		10000
 #define MAX_OVERSAMPLE		100.0
+
+/*
+ * Where the codes do not tell the candidates apart, so many rows at their distance are candidates.  Chosen by
+ * hand; doc/decisions/0215.
+ */
+#define MOST_ALIKE			100000
 
 /*
  * Codes that a graph search scores for each candidate wanted (about 12, planner/cost.c, with room
@@ -389,9 +396,11 @@ append_code_distance(StringInfo sql, const char *table, const Search *search)
 /*
  * The inner query passes on places and distances only.  Whole rows, with what lies out of line in
  * them, are fetched for the k that are left.  The filter sees no names but those of the table.
+ * The third column says whether all candidates are at one distance by their codes, and that is $2
+ * where the query is asked again for rows as far as that.
  */
 static char *
-write_query(const Search *search)
+write_query(const Search *search, int ncandidates, bool up_to)
 {
 	StringInfoData sql;
 	const char *name = get_rel_name(search->relid);
@@ -400,9 +409,13 @@ write_query(const Search *search)
 	const char *qualified = quote_qualified_identifier(schema, name);
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance FROM (SELECT f.place, f.part, f.distance FROM "
+	appendStringInfo(&sql, "SELECT (t.*)::%s, c.distance, c.alike FROM (SELECT f.place, f.part, f.distance, "
+					 "CASE WHEN pg_catalog.min(f.code) OVER () OPERATOR(pg_catalog.=) pg_catalog.max(f.code) OVER () "
+					 "AND pg_catalog.count(*) OVER () OPERATOR(pg_catalog.=) %d THEN f.code END AS alike FROM "
 					 "(SELECT %s.ctid AS place, %s.tableoid AS part, ",
-					 qualified, table, table);
+					 qualified, ncandidates, table, table);
+	append_code_distance(&sql, table, search);
+	appendStringInfoString(&sql, " AS code, ");
 	append_operator(&sql, table, &search->floats, search->metric->operator);
 	appendStringInfo(&sql, "$1::%s AS distance FROM %s WHERE %s.%s IS NOT NULL AND %s.%s IS NOT NULL",
 					 search->floats.type_name, qualified,
@@ -411,12 +424,18 @@ write_query(const Search *search)
 	/* the line end closes a comment at the end of the filter */
 	if (search->filter)
 		appendStringInfo(&sql, " AND (%s\n)", search->filter);
+	if (up_to)
+	{
+		appendStringInfoString(&sql, " AND ");
+		append_code_distance(&sql, table, search);
+		appendStringInfoString(&sql, " OPERATOR(pg_catalog.<=) $2");
+	}
 	appendStringInfoString(&sql, " ORDER BY ");
 	append_code_distance(&sql, table, search);
 	appendStringInfo(&sql, " LIMIT %d) AS f ORDER BY f.distance LIMIT %d) AS c, %s AS t "
 					 "WHERE t.ctid OPERATOR(pg_catalog.=) c.place "
 					 "AND t.tableoid OPERATOR(pg_catalog.=) c.part ORDER BY c.distance",
-					 first_pass(search), search->k, qualified);
+					 ncandidates, search->k, qualified);
 	return sql.data;
 }
 
@@ -439,28 +458,50 @@ widen_scans(int nwanted)
 {
 	double		memory = (double) nwanted * CODES_PER_CANDIDATE * NBYTES_PER_CODE / (work_mem * 1024.0);
 
-	set_locally("qhnsw.ef_search", psprintf("%d", Max(qhnsw_ef_search, nwanted)));
+	/* else the effort is that of the index's curve, and of so many candidates */
+	if (qhnsw_ef_search > 0)
+		set_locally("qhnsw.ef_search", psprintf("%d", Min(Max(qhnsw_ef_search, nwanted), QH_MAX_EF_SEARCH)));
 	set_locally("qhnsw.iterative_scan", "relaxed_order");
 	set_locally("qhnsw.max_scan_tuples", psprintf("%d", INT_MAX));
 	memory = Min(Max(qhnsw_scan_mem_multiplier, ceil(memory)), 1000);
 	set_locally("qhnsw.scan_mem_multiplier", psprintf("%g", memory));
 }
 
-/* Run the query, and put its rows into the result. */
-static void
-run(FunctionCallInfo fcinfo, const Search *search, const char *sql)
+/*
+ * Run the query with so many candidates.  True if their codes are all at one distance, which is then *code, and
+ * there may be more like them.
+ */
+static bool
+execute(const Search *search, int ncandidates, Datum *code, bool up_to)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			types[1] = {FLOAT4ARRAYOID};
-	Datum		values[1] = {search->query};
+	Oid			types[2] = {FLOAT4ARRAYOID, FLOAT8OID};
+	Datum		values[2] = {search->query, *code};
+	const char *sql = write_query(search, ncandidates, up_to);
 	int			nest_level = NewGUCNestLevel();
+	bool		isnull = true;
 
-	widen_scans(first_pass(search));
+	widen_scans(ncandidates);
 	/* read only: under the snapshot of the query that calls */
-	if (SPI_execute_with_args(sql, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, up_to ? 2 : 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "unexpected result of query: %s", sql);
 	AtEOXact_GUC(true, nest_level);
+	if (SPI_processed > 0)
+		*code = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull);
+	return !isnull;
+}
 
+/*
+ * Run the query, and put its rows into the result.  Codes that do not tell the candidates apart choose none: all rows
+ * like them are candidates then.
+ */
+static void
+run(FunctionCallInfo fcinfo, const Search *search)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		code = (Datum) 0;
+
+	if (execute(search, first_pass(search), &code, false))
+		(void) execute(search, MOST_ALIKE, &code, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		Datum		row[2];
@@ -489,7 +530,7 @@ qvec_search(PG_FUNCTION_ARGS)
 		check_filter(search.filter);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	run(fcinfo, &search, write_query(&search));
+	run(fcinfo, &search);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -58,6 +58,36 @@ qh_curve_read(Relation index, QhCurveData *curve)
 		qh_report_corrupt(index, QH_META_BLKNO, fault);
 }
 
+/* Is it the metapage of an index that a scan could read? */
+static bool
+is_readable(Page page)
+{
+	QhMeta		meta = QhPageGetMeta(page);
+
+	return !PageIsNew(page) && meta->magic == QH_MAGIC && meta->version == QH_FORMAT_VERSION;
+}
+
+bool
+qh_curve_peek(Relation index, QhCurveData *curve)
+{
+	bool		readable = false;
+	Buffer		buf;
+
+	if (RelationGetNumberOfBlocks(index) > QH_META_BLKNO)
+	{
+		buf = ReadBuffer(index, QH_META_BLKNO);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		readable = is_readable(BufferGetPage(buf));
+		if (readable)
+			*curve = *QhPageGetCurve(BufferGetPage(buf));
+		UnlockReleaseBuffer(buf);
+	}
+	if (readable && curve_fault(curve) == NULL)
+		return true;
+	memset(curve, 0, sizeof(*curve));
+	return false;
+}
+
 void
 qh_curve_write(Relation index, const QhCurveData *curve)
 {

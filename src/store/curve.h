@@ -14,6 +14,12 @@
 extern void qh_curve_read(Relation index, QhCurveData *curve);
 
 /*
+ * The same for who only plans: false, and no points, where the metapage is not what it should be, which the scan
+ * will say.
+ */
+extern bool qh_curve_peek(Relation index, QhCurveData *curve);
+
+/*
  * Replace the curve, in one record.  Other backends use it when they read the index anew, which
  * the commit tells them to.
  */
