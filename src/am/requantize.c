@@ -36,6 +36,10 @@
 /* A row is recoded if its squared distance from its centre falls to this share: a tenth less error.  Chosen by hand. */
 #define RECODED_SHARE		0.8f
 
+/* Inserted rows that were looked at, and how much farther they lie, before a requantization is advised; as inspect/drift.c. */
+#define ADVISED_NINSERTS	32
+#define ADVISED_TIMES		1.25
+
 /* Where more than one row in so many is recoded, all nodes are linked anew.  doc/decisions/0201. */
 #define RELINK_SHARE		8
 
@@ -457,6 +461,28 @@ relink_node(Requantize *rq, QhNode node, const QhRowData *row, void *arg)
 	} while (true);
 	UnlockPage(rq->index, QH_INSERT_LOCK_BLKNO, ShareLock);
 	return true;
+}
+
+/* ---- is it time? ---- */
+
+/*
+ * A notice, for VACUUM does not tell an index whether it is VERBOSE; autovacuum says nothing.
+ */
+void
+qh_advise_requantize(const IndexVacuumInfo *info)
+{
+	QhMetaData	meta;
+	double		times;
+
+	qh_meta_read(info->index, &meta);
+	if (meta.ndims == 0 || meta.code_kind != QV_CODE_RABITQ || meta.ninserts_sampled < ADVISED_NINSERTS || !(meta.sample_spread > 0))
+		return;
+	times = sqrt(Max(meta.inserted_norm2, 0) / meta.sample_spread);
+	if (times > ADVISED_TIMES)
+		ereport(NOTICE,
+				(errmsg("index \"%s\": inserted rows lie %.2f times as far from their centres as those it was made from",
+						RelationGetRelationName(info->index), times),
+				 errhint("qhnsw_requantize() learns centres from the rows as they are.")));
 }
 
 /* ---- all of it ---- */

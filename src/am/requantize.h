@@ -26,4 +26,7 @@ typedef struct QhRequantized
  */
 extern void qh_requantize(Relation heap, Relation index, Snapshot snapshot, QhRequantized *done);
 
+/* VACUUM says by a notice if inserted rows lie much farther from their centres than those the index was made from. */
+extern void qh_advise_requantize(const IndexVacuumInfo *info);
+
 #endif							/* QH_REQUANTIZE_H */

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "am/am.h"
+#include "am/requantize.h"
 #include "calibrate/calibrate.h"
 #include "commands/vacuum.h"
 #include "compat.h"
@@ -682,6 +683,7 @@ qhnswvacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			qh_truncate_at_commit(&vac.rs);
 		MemoryContextDelete(vac.cxt);
 	}
+	qh_advise_requantize(info);
 	qh_calibrate_if_due(info);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	return stats;

@@ -136,6 +136,17 @@ is(sql_state($standby, q{SELECT qhnsw_requantize('s_v')}), '25006', 'nothing is 
 $reader->quit;
 $standby->stop;
 
+# ---- VACUUM advises it
+
+$node->safe_psql('postgres', q{CREATE TABLE d (v real[]); INSERT INTO d SELECT v FROM source; CREATE INDEX d_v ON d USING qhnsw (v real_l2_ops)});
+my $verbose = sub { my ($status, $stdout, $stderr) = $node->psql('postgres', 'VACUUM (VERBOSE) d'); return $stderr };
+unlike($verbose->(), qr/times as far/, 'VACUUM advises nothing for an index as it was built');
+# single rows, all of them far off in all directions: one in 64 is noted
+$node->safe_psql('postgres', q{INSERT INTO d SELECT ARRAY(SELECT (100 * (random() - .5))::real FROM generate_series(1, 32) WHERE i > 0) FROM generate_series(1, 8000) i});
+like($verbose->(), qr/index "d_v": inserted rows lie \d+\.\d+ times as far from their centres.*\n.*qhnsw_requantize/, 'but where rows lie far out');
+$node->safe_psql('postgres', q{SELECT qhnsw_requantize('d_v')});
+unlike($verbose->(), qr/times as far/, 'and nothing after it was done');
+
 # ---- what is refused, and what there is nothing to do for
 
 $node->safe_psql('postgres', q{

@@ -105,7 +105,7 @@ sub maintain_next
 	my $name = pick(@indexes);
 
 	return [ pick('VACUUM (INDEX_CLEANUP on) t', 'VACUUM (INDEX_CLEANUP on) t', 'VACUUM t', 'VACUUM (INDEX_CLEANUP on) u', 'CHECKPOINT',
-			"REINDEX INDEX CONCURRENTLY $name", "REINDEX INDEX CONCURRENTLY $name", "REINDEX INDEX $name", 'REINDEX TABLE CONCURRENTLY u',
+			"REINDEX INDEX CONCURRENTLY $name", "REINDEX INDEX CONCURRENTLY $name", "SELECT qhnsw_requantize('$name')", "REINDEX INDEX $name", 'REINDEX TABLE CONCURRENTLY u',
 			'DROP INDEX CONCURRENTLY IF EXISTS extra', 'CREATE INDEX CONCURRENTLY IF NOT EXISTS extra ON ' . index_of($name)->{on}) ];
 }
 

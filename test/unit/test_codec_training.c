@@ -189,6 +189,27 @@ test_few(void)
 }
 
 /* Numbers near the ends of float: centres stay finite. */
+/* Rows of an index: half of them near to the centre they have, the others far. */
+static void
+test_more(void)
+{
+	Learned		l;
+	uint32_t	n;
+
+	begin(&l, NROWS);
+	fill(&l, 0, NROWS, 12, 8, 1);
+	for (uint32_t i = 0; i < NROWS; i++)
+		l.norm2[i] = NDIMS * (i % 2 == 0 ? 1.0f : 65.0f);
+	n = qv_train_more(&l.training, l.norm2, MAX, l.centres);
+	ok(n >= 16 && l.norm2[1] < 6 * NDIMS, "rows far from the centres they have get others (%u)", n);
+	n = qv_train_more(&l.training, l.norm2, MAX, l.centres);
+	ok(n == 0, "and no more of them (%u)", n);
+	for (uint32_t i = 0; i < NROWS; i++)
+		l.norm2[i] = 0;
+	ok(qv_train_more(&l.training, l.norm2, MAX, l.centres) == 0 && l.norm2[0] == 0, "rows at their centres need none");
+	ok(end(&l), "scratch is not exceeded");
+}
+
 static void
 test_extremes(void)
 {
@@ -312,6 +333,7 @@ main(void)
 {
 	test_many();
 	test_few();
+	test_more();
 	test_extremes();
 	test_same_everywhere();
 	test_older_codes();

@@ -296,6 +296,86 @@ below(uint64_t *random, uint32_t n)
 	return (uint32_t) (check_random(random) % n);
 }
 
+/* What a node links to, and nodes at random, as candidates at their distances; links may name a node twice. */
+static int
+candidates_of(World *world, QhNode node, const QhLink *links, uint64_t *random, QhCandidate *cands)
+{
+	Memory	   *mem = &world->mem;
+	QhNode		nodes[2 * MOST_DEGREE];
+	float		dist[2 * MOST_DEGREE];
+	int			n = qh_list_count(links, degree_of(world));
+
+	for (int i = 0; i < n; i++)
+		nodes[i] = qh_link_node(links[i]);
+	for (int i = 0; i < MOST_DEGREE / 2; i++)
+	{
+		nodes[n] = below(random, mem->store.nnodes);
+		if (qh_list_find(links, degree_of(world), nodes[n]) < 0)
+			n++;
+	}
+	mem->store.pair(&mem->store, node, nodes, n, dist);
+	for (int i = 0; i < n; i++)
+		cands[i] = (QhCandidate) {dist[i], nodes[i]};
+	return n;
+}
+
+/* All nodes of a graph are searched for again, and linked anew. */
+static void
+test_renew(void)
+{
+	uint32_t	n = 5000;
+	Code	   *codes = codes_clustered(n, 33);
+	World		world;
+	Memory	   *mem = &world.mem;
+	double		before;
+	double		after;
+
+	world_init(&world, codes, n, MAX_DEGREE);
+	for (QhNode node = 0; node < n; node++)
+		insert(&world, node);
+	before = memory_recall(mem, 40, 200, 1);
+	for (QhNode node = 0; node < n; node++)
+	{
+		QhSearchLimits limits = {.resumable = false};
+		QhCandidate cands[EF_CONSTRUCTION + MAX_DEGREE];
+		QhCandidate found;
+		QhLink		links[MAX_DEGREE];
+		QhLink		out[MAX_DEGREE];
+		int			ncands = 0;
+
+		memcpy(links, memory_links(mem, node), sizeof(links));
+		memory_start(mem, world.search, &mem->codes[node], &limits);
+		while (ncands < EF_CONSTRUCTION && qh_search_next(world.search, EF_CONSTRUCTION, &found))
+		{
+			if (found.node != node && qh_list_find(links, MAX_DEGREE, found.node) < 0)
+				cands[ncands++] = found;
+		}
+		for (int i = 0; i < qh_list_count(links, MAX_DEGREE); i++)
+		{
+			QhNode		to = qh_link_node(links[i]);
+
+			cands[ncands].node = to;
+			mem->store.pair(&mem->store, node, &to, 1, &cands[ncands++].dist);
+		}
+		if (qh_renew_links(&world.alloc, &mem->store, node, links, cands, ncands, out) != QH_REVISED)
+			continue;
+		write_links(&world, node, out);
+		for (int i = 0; i < qh_list_count(out, MAX_DEGREE); i++)
+		{
+			QhNode		to = qh_link_node(out[i]);
+			QhLink		back[MAX_DEGREE];
+
+			if (qh_list_find(links, MAX_DEGREE, to) < 0 &&
+				qh_revise_links(&world.alloc, &mem->store, to, memory_links(mem, to), node, 0, back) == QH_REVISED)
+				write_links(&world, to, back);
+		}
+	}
+	after = memory_recall(mem, 40, 200, 1);
+	ok(memory_check(mem) == 0, "sound after all nodes were linked anew");
+	ok(after >= before, "and recall is no less: %.3f, before %.3f", after, before);
+	world_free(&world);
+}
+
 /* Whatever lists say on a damaged page, nodes twice and themselves among them: nothing is written beyond a list's end. */
 static void
 test_damaged_lists(int max_degree, uint64_t seed)
@@ -311,10 +391,13 @@ test_damaged_lists(int max_degree, uint64_t seed)
 		codes[i] = code_random(&random);
 	world_init(&world, codes, NNODES, max_degree);
 	memset(world.mem.gone, 0, NNODES);
+	world.mem.store.nnodes = NNODES;
 	dead = (QhDead) {is_dead, &world};
 	for (int round = 0; round < 3000; round++)
 	{
 		QhLink		lists[2 * QH_MAX_SPLICE_CHANGES][MOST_DEGREE + 1];
+		QhLink		renewed[MOST_DEGREE];
+		QhCandidate cands[2 * MOST_DEGREE];
 		QhLinkChange changes[QH_MAX_SPLICE_CHANGES];
 		QhNode		heir = QH_INVALID_NODE;
 		QhNode		node = below(&random, NNODES);
@@ -339,6 +422,10 @@ test_damaged_lists(int max_degree, uint64_t seed)
 		(void) qh_link_back(&world.alloc, &world.mem.store, node, memory_links(&world.mem, node), other, lists[1]);
 		(void) qh_revise_links(&world.alloc, &world.mem.store, node, memory_links(&world.mem, node), other,
 							   (int) below(&random, (uint32_t) max_degree + 1), lists[2]);
+		memcpy(renewed, memory_links(&world.mem, node), (size_t) max_degree * sizeof(QhLink));
+		(void) qh_renew_links(&world.alloc, &world.mem.store, node, renewed, cands,
+							  candidates_of(&world, node, renewed, &random, cands), lists[3]);
+		beyond = beyond || lists[3][max_degree] != CANARY;
 		(void) qh_plan_splice(&world.alloc, &world.mem.store, round % 2 ? other : QH_INVALID_NODE, node, changes, &heir);
 		for (int i = 0; i < 2 * QH_MAX_SPLICE_CHANGES; i++)
 			beyond = beyond || lists[i][max_degree] != CANARY;
@@ -355,6 +442,7 @@ main(void)
 				low = {.period = 300, .count = 6, .low_nbytes = 24};
 
 	test_repair_list();
+	test_renew();
 	test_damaged_lists(6, 1);
 	test_damaged_lists(8, 2);
 	test_damaged_lists(32, 3);
