@@ -108,6 +108,7 @@ my %meta = (
 	'spread' => [ 80, pack 'V', 0x7FC00000 ], 'mean of inserts' => [ 88, pack 'V', 0x7F800000 ], 'ef_construction' => [ 14, pack 'v', 65535 ],
 	'points of recall' => [ 1024, pack 'V', 9 ], 'points of nothing' => [ 1024, pack 'V', 8 ], 'point of NaN' => [ 1024, pack('Vx36V', 1, 0x7FC00000) ],
 	'point without ef_search' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 0, 1) ], 'point of much' => [ 1024, pack('Vx36f<f<Vf<', 1, 0.9, 0.9, 40, 1e30) ],
+	'default recall' => [ 1024, pack('Vx32f<', 1, 2) ],
 	'points out of order' => [ 1024, pack('Vx36f<f<Vf<f<f<Vf<', 2, 0.9, 0.9, 40, 3, 0.8, 0.8, 40, 3) ]);
 foreach my $field (keys %meta)
 {
