@@ -17,6 +17,7 @@
 #include "kernel/kernel.h"
 #include "scan/recent.h"
 #include "scan/rescore.h"
+#include "type/known.h"
 #include "utils/lsyscache.h"
 
 /* Bits of a sorted row pointer that say which of its batch it is. */
@@ -52,6 +53,9 @@ qh_fetch_begin(QhScan *scan)
 	GetPerTupleExprContext(fetching->estate)->ecxt_scantuple = fetching->slot;
 	fetching->fetch = qh_table_index_fetch_begin(scan->q.heap);
 	qh_recompute_begin(scan);
+	/* what the plan computes of rows returned need not be read again */
+	if (scan->q.rescore)
+		qv_known_begin(scan->distance.fn_oid, scan->q.value, scan->query_cxt);
 }
 
 void
