@@ -392,7 +392,7 @@ test_params(void)
 	   "dimensions out of range are refused");
 	for (params = good, params.nbits = 0; params.nbits < 40; params.nbits++)
 		naccepted += !refused(params);
-	ok(naccepted == 6, "of all bits a dimension six are accepted");
+	ok(naccepted == 5, "of all bits a dimension five are accepted");
 	params = good;
 	params.ncentres = 1;
 	params.centres = centroid;
