@@ -152,3 +152,37 @@ SELECT agrees('<~>', 'id > 10 AND n = 3'), agrees('<~>', 'id > 10 AND s = ''x4''
 RESET qhnsw.flat;
 DROP TABLE codes;
 DROP FUNCTION agrees(text, text);
+
+-- partitions, changes of a filter column alone, vacuum, NULL queries, expressions
+CREATE TABLE parts (id int, e real[], tenant int, s text) PARTITION BY HASH (id);
+CREATE TABLE parts0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parts1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO parts SELECT id, ARRAY(SELECT (random() - .5)::real FROM generate_series(1, 16) WHERE id > 0), id % 20, 's' || id % 20
+FROM generate_series(1, 2000) AS id;
+CREATE INDEX ON parts USING qhnsw (e real_l2_ops, tenant, s);
+SELECT count(*), min(tenant), max(tenant) FROM (SELECT tenant FROM parts WHERE tenant = 3 AND s = 's3' ORDER BY e <-> (SELECT e FROM parts WHERE id = 5) LIMIT 7) AS x;
+DROP TABLE parts;
+CREATE TABLE u (id int PRIMARY KEY, e real[], t int);
+INSERT INTO u SELECT id, ARRAY(SELECT random()::real FROM generate_series(1, 8) WHERE id > 0), id % 10 FROM generate_series(1, 1500) AS id;
+CREATE INDEX u_e ON u USING qhnsw (e real_l2_ops, t);
+UPDATE u SET t = 77 WHERE id % 100 = 0;
+SELECT count(*) FROM (SELECT id FROM u WHERE t = 77 ORDER BY e <-> (SELECT e FROM u WHERE id = 5)) AS x;
+SELECT count(*) FROM (SELECT id FROM u WHERE t = 0 ORDER BY e <-> (SELECT e FROM u WHERE id = 5)) AS x;
+DELETE FROM u WHERE t = 77 AND id < 500;
+VACUUM u;
+SELECT count(*) FROM (SELECT id FROM u WHERE t = 77 ORDER BY e <-> (SELECT e FROM u WHERE id = 5)) AS x;
+SELECT count(*) FROM (SELECT id FROM u WHERE t IS NULL OR t = 1 ORDER BY e <-> (SELECT e FROM u WHERE id = 5)) AS x;
+SELECT count(*) FROM (SELECT id FROM u WHERE t = 2 ORDER BY e <-> NULL) AS x;
+DROP INDEX u_e;
+CREATE INDEX u_e ON u USING qhnsw (e real_ip_ops, (t % 3), t) WHERE id > 20;
+SELECT count(*), (SELECT count(*) FROM u WHERE id > 20 AND t % 3 = 1) AS passing
+FROM (SELECT id FROM u WHERE id > 20 AND t % 3 = 1 ORDER BY e <#> (SELECT e FROM u WHERE id = 5)) AS x;
+SELECT * FROM qhnsw_check('u_e', true);
+DROP TABLE u;
+
+-- what is refused
+CREATE TABLE refused (e real[], a int, b int, c int);
+CREATE INDEX ON refused USING qhnsw (a, e);
+CREATE INDEX ON refused USING qhnsw (e, e);
+CREATE INDEX ON refused USING qhnsw (e, a, b, c, a, b, c, a, b, c);
+DROP TABLE refused;
