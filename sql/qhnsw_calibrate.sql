@@ -88,6 +88,9 @@ SELECT calibrated_on, calibration_queries FROM qhnsw_info('items_v');
 SELECT count(*) FROM qhnsw_calibrate('items_v', (SELECT array_agg(v) FROM held_out), k => 20);
 SELECT calibrated_on, calibration_queries, calibration_k FROM qhnsw_info('items_v');
 SELECT count(*) FROM qhnsw_calibrate('items_v', source => 'held_out', vector_column => 'v');
+-- literals need no types
+SELECT count(*) FROM qhnsw_calibrate('items_v', 'held_out', 'v');
+SELECT count(*) FROM qhnsw_calibrate('items_v', 'nothing', 'v');
 SELECT calibrated_on, calibration_queries, calibration_k FROM qhnsw_info('items_v');
 -- no more than enough of them, and none that cannot be searched for
 CREATE VIEW many AS SELECT CASE WHEN i % 7 > 0 THEN near(i, 32) END AS "Vector" FROM generate_series(1, 700) AS i;

@@ -2221,6 +2221,13 @@ CREATE FUNCTION qhnsw_calibrate(index regclass, source regclass, vector_column n
 COMMENT ON FUNCTION qhnsw_calibrate(regclass, regclass, name, integer) IS
     'measures what search effort reaches which recall, for queries that a column holds, and keeps that in the index';
 
+CREATE FUNCTION qhnsw_calibrate(index regclass, source text, vector_column name, k integer DEFAULT 10,
+    OUT target real, OUT ef_search integer, OUT doubt real, OUT recall real)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'qhnsw_calibrate_named' LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 5;
+COMMENT ON FUNCTION qhnsw_calibrate(regclass, text, name, integer) IS
+    'measures what search effort reaches which recall, for queries that a column of the table so named holds, and keeps that in the index';
+
 CREATE FUNCTION qhnsw_estimate_size(rows bigint, dims integer, m integer DEFAULT 16,
     compression text DEFAULT '32x', refine text DEFAULT 'none', distinct_share double precision DEFAULT 1,
     type text DEFAULT 'real[]', hub_fraction double precision DEFAULT 0, m_low integer DEFAULT 10, centres integer DEFAULT 0,

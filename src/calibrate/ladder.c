@@ -27,6 +27,7 @@
 static const double doubts[] = {-2, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9};
 
 #define NCOLUMNS	lengthof(doubts)
+#define COLUMN_OF_NONE	3
 
 /*
  * An effort is worth its cost if it misses less than this share of what every cheaper one misses;
@@ -90,6 +91,7 @@ typedef struct Ladder
 	QhMeasure  *measure;
 	double		oversample;		/* of all efforts */
 	int			first_ef;
+	int			first_column;	/* of doubts */
 	int			ncolumns;
 	int			nsteps;
 	int			nwalking;		/* queries that walk the grid */
@@ -133,7 +135,7 @@ step_ef(const Ladder *ladder, int step)
 static double
 column_doubt(const Ladder *ladder, int column)
 {
-	return ladder->ncolumns > 1 ? doubts[column] : 0;
+	return ladder->ncolumns > 1 ? doubts[ladder->first_column + column] : 0;
 }
 
 /* As far as a scan walks the graph, and one step more. */
@@ -184,23 +186,34 @@ is_worthless(const Ladder *ladder, const Cell *cell)
 }
 
 /*
+ * Does this doubt lead on to the next?  With finer codes one step may be worth little before the next
+ * is worth much.
+ */
+static bool
+doubt_leads_on(const Ladder *ladder, int i, int step)
+{
+	if (i < 0 || !ladder->cells[i][step].known)
+		return false;
+	if (!is_worthless(ladder, &ladder->cells[i][step]))
+		return true;
+	return ladder->measure->ix->meta.refine_nbits > 0 && i > 0 && ladder->cells[i - 1][step].known &&
+		!is_worthless(ladder, &ladder->cells[i - 1][step]);
+}
+
+/*
  * What an effort that is not known costs at least: as much as the one that it would go on from.
  * DBL_MAX if there is none worth that.
  */
 static double
 least_cost(const Ladder *ladder, int i, int step)
 {
-	const Cell *before[] = {
-		i > 0 ? &ladder->cells[i - 1][step] : NULL,
-		step > 0 ? &ladder->cells[i][step - 1] : NULL
-	};
+	const Cell *narrower = step > 0 ? &ladder->cells[i][step - 1] : NULL;
 	double		cost = i == 0 && step == 0 ? 0 : DBL_MAX;
 
-	for (int j = 0; j < lengthof(before); j++)
-	{
-		if (before[j] != NULL && before[j]->known && !is_worthless(ladder, before[j]))
-			cost = Min(cost, before[j]->probe.cost);
-	}
+	if (doubt_leads_on(ladder, i - 1, step))
+		cost = ladder->cells[i - 1][step].probe.cost;
+	if (narrower != NULL && narrower->known && !is_worthless(ladder, narrower))
+		cost = Min(cost, narrower->probe.cost);
 	return cost;
 }
 
@@ -544,7 +557,9 @@ qh_ladder_climb(QhMeasure *measure, QhCurveData *curve)
 
 	ladder->measure = measure;
 	ladder->oversample = qh_option_oversample_is_set(index) ? qh_option_oversample(index, measure->ix->meta.code_nbits) : 1;
-	ladder->ncolumns = measure->column->kind == QV_CODE_BITS ? 1 : NCOLUMNS;
+	/* finer codes leave nothing to be doubted below none, for more are scored in any case than there would be */
+	ladder->first_column = measure->ix->meta.refine_nbits > 0 ? COLUMN_OF_NONE : 0;
+	ladder->ncolumns = measure->column->kind == QV_CODE_BITS ? 1 : NCOLUMNS - ladder->first_column;
 	ladder->first_ef = measure->column->kind == QV_CODE_BITS ? FIRST_EF_BITS : FIRST_EF;
 	set_steps(ladder);
 	if (!begin(ladder, &by_default))

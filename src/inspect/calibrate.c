@@ -27,6 +27,7 @@
 
 PG_FUNCTION_INFO_V1(qhnsw_calibrate);
 PG_FUNCTION_INFO_V1(qhnsw_calibrate_on);
+PG_FUNCTION_INFO_V1(qhnsw_calibrate_named);
 
 /* Queries given of which no more than these are taken, at random; and rows read at a time. */
 #define MAX_QUERIES		500
@@ -310,9 +311,8 @@ qhnsw_calibrate(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* qhnsw_calibrate(index, source, vector_column, k DEFAULT 10) */
-Datum
-qhnsw_calibrate_on(PG_FUNCTION_ARGS)
+static void
+calibrate_on(FunctionCallInfo fcinfo, Oid source)
 {
 	QhCalibration what = {0};
 	Queries    *queries = palloc(sizeof(Queries));
@@ -321,7 +321,22 @@ qhnsw_calibrate_on(PG_FUNCTION_ARGS)
 	what.k = PG_GETARG_INT32(3);
 	what.index = open_index(PG_GETARG_OID(0), what.k, &what.heap);
 	queries_init(queries, what.index);
-	queries_from_table(queries, PG_GETARG_OID(1), NameStr(*PG_GETARG_NAME(2)));
+	queries_from_table(queries, source, NameStr(*PG_GETARG_NAME(2)));
 	calibrate(fcinfo, &what, queries);
+}
+
+/* qhnsw_calibrate(index, source, vector_column, k DEFAULT 10) */
+Datum
+qhnsw_calibrate_on(PG_FUNCTION_ARGS)
+{
+	calibrate_on(fcinfo, PG_GETARG_OID(1));
+	return (Datum) 0;
+}
+
+/* The same with the source by name: what literals without a type are taken for. */
+Datum
+qhnsw_calibrate_named(PG_FUNCTION_ARGS)
+{
+	calibrate_on(fcinfo, DatumGetObjectId(DirectFunctionCall1(text_regclass, PG_GETARG_DATUM(1))));
 	return (Datum) 0;
 }
