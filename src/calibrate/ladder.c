@@ -65,8 +65,9 @@ static const double doubts[] = {-2, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 9
 
 /*
  * What scans that ask for nothing are given: what so many times the cost of the default effort finds, up to this
- * target, but no less than the default target.  doc/decisions/0213.
+ * target, but no less than the default target and so many standard errors of it.  doc/decisions/0213.
  */
+#define DEFAULT_ERRORS		2
 #define DEFAULT_COSTS		1.5
 #define DEFAULT_ENOUGH		0.997f
 
@@ -434,9 +435,15 @@ refine(const Ladder *ladder, Found *found, float4 target, int nqueries)
 		Point		at = found->between ? point_at(found, place, target) : found->high;
 
 		/* ef_search is a whole number: there may be nothing between */
-		if ((at.ef == last.ef && at.doubt == last.doubt) ||
-			!probe_effort(ladder, at.ef, at.doubt, nqueries, 1, &at.probe))
+		if (at.ef == last.ef && at.doubt == last.doubt)
 			return;
+		if (!probe_effort(ladder, at.ef, at.doubt, nqueries, 1, &at.probe))
+		{
+			/* what was read off last is nearer than what was measured before */
+			if (found->between)
+				found->at = point_at(found, place, target);
+			return;
+		}
 		if (distance_from(target, at.probe.recall) < nearest)
 		{
 			nearest = distance_from(target, at.probe.recall);
@@ -506,7 +513,7 @@ begin(Ladder *ladder, QhProbe *by_default)
 
 /*
  * Should scans that ask for nothing find more than the default target?  As much as costs little more than the
- * default effort; and the default target and its error in any case.
+ * default effort; and the default target and two standard errors of it in any case.
  */
 static float4
 choose_default(const QhProbe *by_default, const Point *points, int npoints)
@@ -515,7 +522,7 @@ choose_default(const QhProbe *by_default, const Point *points, int npoints)
 	float4		least = QH_DEFAULT_TARGET_RECALL;
 
 	if (npoints > DEFAULT_AT)
-		least += points[DEFAULT_AT].probe.error;
+		least += DEFAULT_ERRORS * points[DEFAULT_AT].probe.error;
 	for (int i = npoints - 1; i > DEFAULT_AT; i--)
 	{
 		const Point *low = &points[i - 1];
@@ -523,7 +530,7 @@ choose_default(const QhProbe *by_default, const Point *points, int npoints)
 		double		place = (affordable - low->probe.cost) / Max(high->probe.cost - low->probe.cost, 1);
 		double		missed;
 
-		if (low->probe.cost > affordable || high->probe.recall < targets[i] - TOLERANCE)
+		if (low->probe.cost > affordable || high->probe.recall <= low->probe.recall)
 			continue;
 		missed = log(1 - targets[i - 1]) + Min(place, 1) * (log(1 - targets[i]) - log(1 - targets[i - 1]));
 		return Max(least, Min((float4) (1 - exp(missed)), DEFAULT_ENOUGH));

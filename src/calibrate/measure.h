@@ -66,7 +66,7 @@ typedef struct QhMeasure
  * Milliseconds that are counted for a code scored at a random place: about twice what it takes, so that
  * scans end by what they have done, not by what else the machine does.  doc/decisions/0212.
  */
-#define QH_MS_PER_CODE	4e-5
+#define QH_MS_PER_CODE	5e-5
 
 extern void qh_measure_begin(QhMeasure *measure, const QhCalibration *what);
 extern void qh_measure_end(QhMeasure *measure);

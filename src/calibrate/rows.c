@@ -20,7 +20,7 @@
 /*
  * Where other processes, or disks, hold it up, a measurement takes so many times as long at most.
  */
-#define PATIENCE	8.0
+#define PATIENCE	32.0
 
 /* Processor time of this process in milliseconds. */
 static double
