@@ -111,3 +111,32 @@ END $$;
 SELECT with_options, n.* FROM (VALUES ('refine = int2'), ('refine = int8'), ('refine = half'), ($$refine = 'float'$$), ('compression = "4x"'), ('compression = "1x"')) AS o(with_options), near_more(with_options) AS n;
 DROP TABLE near, near_query, near_base;
 DROP FUNCTION near_test, near_vector, near_more;
+
+-- A row at a lower bound is within, also where the estimates of exact codes round to before it.
+CREATE TABLE edges AS SELECT id, (SELECT array_agg((1000 + sin(id * 100 + i * i))::real) FROM generate_series(1, 17) AS i) AS v FROM generate_series(1, 300) AS id;
+CREATE FUNCTION lost_at_edges(op text, condition text) RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off AS $$
+DECLARE
+    r record;
+    q real[];
+    found boolean;
+    lost bigint := 0;
+BEGIN
+    FOR q IN SELECT v FROM edges WHERE id % 100 = 7 LOOP
+        FOR r IN EXECUTE format('SELECT id, (v %s $1) + 0 AS d FROM edges ORDER BY 2 LIMIT 40', op) USING q LOOP
+            EXECUTE format('SELECT bool_or(id = $2) FROM (SELECT id FROM edges WHERE v %1$s $1 %2$s ORDER BY v %1$s $1 LIMIT 60) AS s', op, replace(condition, 'd', '$3'))
+            INTO found USING q, r.id, r.d;
+            lost := lost + (found IS NOT TRUE)::int;
+        END LOOP;
+    END LOOP;
+    RETURN lost;
+END $$;
+CREATE INDEX edges_l2 ON edges USING qhnsw (v real_l2_ops) WITH (compression = '1x');
+CREATE INDEX edges_cosine ON edges USING qhnsw (v real_cosine_ops) WITH (compression = '1x');
+CREATE INDEX edges_ip ON edges USING qhnsw (v real_ip_ops) WITH (compression = '1x');
+SELECT op, condition, lost_at_edges(op, condition) FROM unnest('{<->,<=>,<#>}'::text[]) AS op, unnest('{>= d,<= d,BETWEEN d AND d}'::text[]) AS condition;
+DROP INDEX edges_cosine;
+CREATE INDEX edges_cosine ON edges USING qhnsw (v real_cosine_ops) WITH (refine = 'float');
+SELECT condition, lost_at_edges('<=>', condition) FROM unnest('{>= d,<= d,BETWEEN d AND d}'::text[]) AS condition;
+DROP TABLE edges;
+DROP FUNCTION lost_at_edges;

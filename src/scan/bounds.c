@@ -14,8 +14,8 @@
 #include "scan/rescore.h"
 
 /*
- * A candidate whose estimate is nearer than the lower bound by so many standard errors is not
- * fetched.  doc/decisions/0039.
+ * Without intervals: a candidate whose estimate is nearer than the lower bound by so many standard
+ * errors is not fetched.  doc/decisions/0039.
  */
 #define BOUND_MARGIN	4
 
@@ -71,10 +71,27 @@ look_at_exact(QhScan *scan, const QhCandidateRow *row)
 	return row->estimate > (float) scan->q.bounds.upper ? QH_SIGHT_END : QH_SIGHT_OUT;
 }
 
+/*
+ * Does a candidate lie before the lower bound, as far as its code tells?  The error of codes that
+ * are floats is 0, and their estimates are rounded all the same: a row at the bound may be
+ * estimated before it.  So where there are intervals, they decide.
+ */
+static bool
+is_surely_before(QhScan *scan, const QhCandidateRow *row)
+{
+	double		estimate = row->code_dist;
+
+	/* under the inner product the code's error says nothing of a short query's */
+	if (scan->column->metric == QV_METRIC_IP || !qh_is_before(scan, qh_as_distance(scan, estimate)))
+		return false;
+	if (scan->q.intervals)
+		return row->has_interval && qh_is_before(scan, row->interval.high);
+	return qh_is_before(scan, qh_as_distance(scan, estimate + BOUND_MARGIN * typical_error(scan)));
+}
+
 QhSight
 qh_bounds_look(QhScan *scan, const QhCandidateRow *row)
 {
-	double		estimate = row->code_dist;
 	double		dist;
 
 	if (scan->q.rescore && !scan->q.intervals && qh_recent_get(scan->q.recent, &row->tid, row->estimate, &dist))
@@ -84,9 +101,7 @@ qh_bounds_look(QhScan *scan, const QhCandidateRow *row)
 	if (!scan->q.rescore)
 		return look_at_exact(scan, row);
 
-	/* under the inner product the code's error says nothing of a short query's */
-	if (scan->column->metric != QV_METRIC_IP && qh_is_before(scan, qh_as_distance(scan, estimate)) &&
-		qh_is_before(scan, qh_as_distance(scan, estimate + BOUND_MARGIN * typical_error(scan))))
+	if (is_surely_before(scan, row))
 	{
 		scan->q.nbefore++;
 		return QH_SIGHT_OUT;
