@@ -82,3 +82,13 @@ END $$;
 SELECT round((v <-> :query)::numeric, 4) FROM long ORDER BY v <-> :query LIMIT 2;
 DROP TABLE long, long_copy;
 DROP FUNCTION cases, read_beside, reads;
+-- An unknown query, of an index that has no rows, no values, and none within the condition
+CREATE TABLE empty (id int, v real[]);
+CREATE INDEX ON empty USING qhnsw (v real_l2_ops) WITH (dims = 2);
+SELECT id FROM empty ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1;
+INSERT INTO empty VALUES (1, NULL);
+SELECT id FROM empty ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1;
+INSERT INTO empty VALUES (2, '{1,2}');
+SELECT count(*) FROM (SELECT id FROM empty WHERE v IS NOT NULL ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1) AS s;
+SELECT id FROM empty WHERE v <-> (SELECT NULL::real[]) < -1 ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1;
+DROP TABLE empty;

@@ -236,6 +236,8 @@ open_source(QhScan *scan, const QhValue *value)
 {
 	QhQueryState *q = &scan->q;
 
+	/* with no query there is nothing to compare */
+	q->rescore = q->rescore && !q->is_null;
 	if (q->ix->meta.ndims == 0 || q->ix->nentries == 0 || q->bounds.never || q->test.never)
 		q->source = qh_source_none();
 	else if (q->is_null || is_orderless(scan->column, value) || (q->takes_all && q->rescore))
@@ -243,12 +245,11 @@ open_source(QhScan *scan, const QhValue *value)
 		/*
 		 * Estimates are of no use: either every row is wanted in its exact order, or the query
 		 * has none to speak of.  Exact distances may still differ then, as infinite ones of
-		 * either sign do.  With no query there is nothing to compare.
+		 * either sign do.
 		 */
 		q->source = qh_source_all(scan);
 		q->rescore_codes = false;
 		q->fetch_all = !q->is_null;
-		q->rescore = q->rescore && !q->is_null;
 	}
 	else
 	{
