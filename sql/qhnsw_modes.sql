@@ -28,7 +28,7 @@ BEGIN
         -- floats of unit length are rounded: rows that near may swap
         swapped := swapped + (SELECT count(*) FROM generate_series(1, k - 1) AS i WHERE d[i] > d[i + 1] + 1e-6);
     END LOOP;
-    RETURN format('%s, ef_search %s, oversample %s, found %s, %s', CASE WHEN s.values_read > 0 THEN 'rescores' ELSE 'no rescoring' END, s.ef_search, s.oversample,
+    RETURN format('%s, ef_search %s, oversample %s, found %s, %s', CASE WHEN s.heap_rows_fetched > 0 THEN 'rescores' ELSE 'no rescoring' END, s.ef_search, s.oversample,
         CASE WHEN found >= 2.7 * k THEN 'most' WHEN found > k THEN 'some' ELSE found::text END, CASE swapped WHEN 0 THEN 'in order' ELSE 'out of order' END);
 END $$;
 CREATE FUNCTION modes_index(options text, k int DEFAULT 10) RETURNS text LANGUAGE plpgsql AS $$
@@ -123,7 +123,7 @@ BEGIN
     DROP INDEX modes_v;
     RETURN plan -> 0 -> 'Plan' ->> 'Total Cost';
 END $$;
-SELECT modes_cost('') > modes_cost('WITH (mode = in_memory)') AS rescore, modes_cost('WITH (ef_search = 200)') > modes_cost('') AS ef_search, modes_cost('WITH (mode = in_memory, rescore = on)') > modes_cost('WITH (mode = in_memory)') AS rescore_too;
+SELECT modes_cost('') > modes_cost('WITH (mode = in_memory)') AS rescore, modes_cost('') > modes_cost('WITH (ef_search = 10)') AS ef_search, modes_cost('WITH (mode = in_memory, rescore = on)') > modes_cost('WITH (mode = in_memory)') AS rescore_too;
 
 -- Code columns: qvec8 has numbers to compress, bitvec has not
 CREATE FUNCTION modes_bytes(options text) RETURNS text LANGUAGE plpgsql AS $$
@@ -133,7 +133,7 @@ BEGIN
     EXECUTE 'CREATE INDEX modes_q ON modes USING qhnsw (q qvec8_l2_ops) ' || options;
     result := (SELECT code || ' ' || bits_per_dim FROM qhnsw_info('modes_q'));
     PERFORM id FROM modes ORDER BY q <-> test_vector(5000, 48)::qvec8 LIMIT 10;
-    result := result || CASE WHEN (SELECT values_read FROM qhnsw_last_scan()) > 0 THEN ', rescores' ELSE ', no rescoring' END || (SELECT ', ' || oversample FROM qhnsw_last_scan()) || (SELECT CASE WHEN r > 0.9 THEN ', finds most' ELSE ', finds ' || r END FROM qhnsw_recall('modes_q', 10, 30) AS r);
+    result := result || CASE WHEN (SELECT heap_rows_fetched FROM qhnsw_last_scan()) > 0 THEN ', rescores' ELSE ', no rescoring' END || (SELECT ', ' || oversample FROM qhnsw_last_scan()) || (SELECT CASE WHEN r > 0.9 THEN ', finds most' ELSE ', finds ' || r END FROM qhnsw_recall('modes_q', 10, 30) AS r);
     DROP INDEX modes_q;
     RETURN result;
 END $$;
@@ -142,11 +142,16 @@ CREATE INDEX ON modes USING qhnsw (b) WITH (compression = '32x');
 CREATE INDEX ON modes USING qhnsw (b) WITH (compression = 4);
 CREATE INDEX ON modes USING qhnsw (b) WITH (mode = on_disk);
 CREATE INDEX ON modes USING qhnsw (b) WITH (mode = in_memory);
-CREATE INDEX ON modes USING qhnsw (b) WITH (rescore = on);
-CREATE INDEX ON modes USING qhnsw (b bitvec_jaccard_ops) WITH (rescore = off);
-CREATE INDEX modes_b ON modes USING qhnsw (b) WITH (ef_search = 33);
+CREATE INDEX modes_b ON modes USING qhnsw (b) WITH (ef_search = 33, rescore = off);
 SELECT count(*) FROM (SELECT id FROM modes ORDER BY b <~> (SELECT b FROM modes LIMIT 1) LIMIT 10) AS s;
 SELECT ef_search FROM qhnsw_last_scan();
+-- ALTER INDEX does not know the column: what it sets keeps nobody from making the index anew
+ALTER INDEX modes_b SET (compression = '8x');
+REINDEX INDEX modes_b;
+ALTER INDEX modes_b RESET (compression);
+ALTER INDEX modes_b SET (refine = int8);
+REINDEX INDEX modes_b;
+SELECT code, bits_per_dim, refine_bits, test_sound('modes_b') FROM qhnsw_info('modes_b');
 DROP INDEX modes_b;
 
 -- refused

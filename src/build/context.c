@@ -73,7 +73,7 @@ qh_meta_choose_codes(QhMeta meta, Relation index, const QhColumn *column)
 {
 	meta->code_kind = column->kind;
 	meta->code_nbits = qh_option_code_nbits(index, column);
-	meta->refine_nbits = qh_option_refine_nbits(index);
+	meta->refine_nbits = column->kind == QV_CODE_BITS ? 0 : qh_option_refine_nbits(index);
 	prefer_floats(meta);
 }
 

@@ -372,17 +372,21 @@ qh_option_batch_size(Relation index)
 	return options && options->batch_size > 0 ? options->batch_size : QH_DEFAULT_BATCH_SIZE;
 }
 
-/* What says how values become codes, or how codes are made up for, is nothing to say of bits. */
+/*
+ * What says how values become codes is nothing to say of bits.  An index that got it by ALTER INDEX,
+ * which does not know the column, is rebuilt without it: else neither REINDEX nor TRUNCATE would do.
+ * Whether scans rescore changes nothing for bits, and may be set.
+ */
 static void
-refuse_for_bits(const QhColumn *column, const QhOptions *options)
+refuse_for_bits(Relation index, const QhColumn *column, const QhOptions *options)
 {
+	bool		is_new = index->rd_createSubid != InvalidSubTransactionId;
 	const char *name = options->compression != QH_COMPRESSION_DEFAULT ? "compression" :
 		options->mode != QH_MODE_DEFAULT ? "mode" :
-		options->rescore != QH_RESCORE_AUTO ? "rescore" :
 		options->refine != 0 ? "refine" : NULL;
 
 	if (name != NULL)
-		ereport(ERROR,
+		ereport(is_new ? ERROR : WARNING,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("storage parameter \"%s\" does not apply to type %s", name, column->type_name),
 				 errdetail("Its codes are the values themselves.")));
@@ -396,7 +400,7 @@ qh_option_check(Relation index, const QhColumn *column)
 	uint32		dims = options ? options->dims : 0;
 
 	if (column->kind == QV_CODE_BITS && options != NULL)
-		refuse_for_bits(column, options);
+		refuse_for_bits(index, column, options);
 	if (qh_option_m_low(index) > 2 * qh_option_m(index))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
