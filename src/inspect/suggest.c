@@ -126,7 +126,10 @@ find_opclass(const Request *request, QhSuggestColumn *what)
 	what->is_default = what->opclass == usual;
 	proc = get_opfamily_proc(get_opclass_family(what->opclass), input, input, QH_COLUMN_PROC);
 	if (!OidIsValid(proc))
-		elog(ERROR, "operator class %u has no support function", what->opclass);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of type %s cannot have a qhnsw index", request->column, format_type_be(what->type)),
+				 errdetail("Its operator class is one of filter columns.")));
 	what->column = (const QhColumn *) DatumGetPointer(OidFunctionCall1(proc, PointerGetDatum(NULL)));
 }
 
