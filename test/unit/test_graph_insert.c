@@ -374,6 +374,7 @@ test_renew(void)
 	ok(memory_check(mem) == 0, "sound after all nodes were linked anew");
 	ok(after >= before, "and recall is no less: %.3f, before %.3f", after, before);
 	world_free(&world);
+	free(codes);
 }
 
 /* Whatever lists say on a damaged page, nodes twice and themselves among them: nothing is written beyond a list's end. */
