@@ -130,7 +130,7 @@ consult_plan(QhScan *scan)
 		(q->rescore || scan->column->kind == QV_CODE_BITS);
 	q->filter = scan->plan.filters && !(q->bounded && q->bounds.complete);
 	qh_conditions_begin(scan);
-	if (scan->plan.scan != NULL && (q->filter || q->recheck || q->tests_included))
+	if (scan->plan.scan != NULL && (scan->plan.filters || q->recheck || q->tests_included))
 		qh_plan_begin_filter(&scan->plan);
 
 	/*
