@@ -92,3 +92,10 @@ INSERT INTO empty VALUES (2, '{1,2}');
 SELECT count(*) FROM (SELECT id FROM empty WHERE v IS NOT NULL ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1) AS s;
 SELECT id FROM empty WHERE v <-> (SELECT NULL::real[]) < -1 ORDER BY v <-> (SELECT NULL::real[]) LIMIT 1;
 DROP TABLE empty;
+
+-- The empty set within bounds, which are left to the executor: a filter where there seemed to be none
+CREATE TABLE sets (id int, e bitvec(21));
+INSERT INTO sets SELECT i, (i * 7919 + 13)::bit(21)::bitvec FROM generate_series(1, 500) AS i;
+CREATE INDEX ON sets USING qhnsw (e bitvec_jaccard_ops);
+SELECT count(*) FROM (SELECT id FROM sets WHERE e <%> repeat('0', 21)::bitvec(21) > 0.5 ORDER BY e <%> repeat('0', 21)::bitvec(21) LIMIT 7) AS s;
+DROP TABLE sets;

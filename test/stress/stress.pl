@@ -525,9 +525,9 @@ sub pages
 		compare($s, { %{ expectation($s, $set) }, way => $q->{way} }, $of, $rows, $table->{plan});
 		foreach (@$rows)
 		{
-			# Rows of partitions are merged: one that comes late in its partition moves others to another page.
+			# Where codes order rows, each page is a search of its own effort.  Rows of partitions are merged: one that comes late in its partition moves others to another page.
 			fault("repeated row ($s->{shape})", "row $_->[0] of page $page was on page $seen{ $_->[0] }", $sql, $table->{plan}), last
-			  if exists $seen{ $_->[0] } && ($keyset || $table->{plan} !~ /Append/) && ($ties{ Verdict::number($_->[1]) } // 0) == 1;
+			  if exists $seen{ $_->[0] } && $table->rescores($set) && ($keyset || $table->{plan} !~ /Append/) && ($ties{ Verdict::number($_->[1]) } // 0) == 1;
 			$seen{ $_->[0] } = $page;
 		}
 		last if @$rows < $size;

@@ -9,7 +9,7 @@ use Test::More;
 use QvecTest;
 
 # Kilobytes a scan holds whatever the bound: its own state, a node's rows, the query, a few words for each node that the graph gave.
-use constant FIXED => 32;
+use constant FIXED => 40;
 
 my $node = new_node('scan_memory');
 

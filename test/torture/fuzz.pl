@@ -137,6 +137,7 @@ my %text_of = (
 	integer => \&integer_text, bigint => sub { chance(0.1) ? pick('9223372036854775807', '-9223372036854775808', '1000000000000') : integer_text() },
 	real => \&float_text, 'double precision' => \&float_text, boolean => sub { pick(qw(t f)) },
 	text => sub { pick('real[]', 'vector', 'halfvec', 'qvec8', 'bitvec', '32x', '16x', '1x', 'none', 'int4', 'int8', 'cosine', 'l2', 'ip', 'hnsw', 'ivf', 'byte', 'binary', '', "'", noise(5), real_array_text(), bitvec_text()) },
+	'regtype[]' => sub { '{' . join(',', map { pick(qw(int4 int8 text bool uuid numeric int4[] point 0 23 nothing)) } 1 .. number(4)) . '}' },
 	name => sub { pick(qw(v b q d id nothing), '') }, oid => \&integer_text, cstring => sub { chance(0.5) ? bitvec_text() : qvec8_text() },
 	regclass => sub { pick(index_names(), 't', 'small', 'pg_class', 't_pkey', '0', '1', '999999', 'pg_class_oid_index', 'nothing') });
 $text_of{'cstring[]'} = sub { '{' . join(',', map { chance(0.8) ? integer_text() : '"a b"' } 1 .. number(3)) . '}' };
