@@ -49,15 +49,10 @@ static void
 find_distance(QhMeasure *measure)
 {
 	Relation	index = measure->what->index;
-	Oid			type = index->rd_opcintype[0];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
 
-	if (!OidIsValid(operator))
-		elog(ERROR, "operator class of index \"%s\" has no distance operator",
-			 RelationGetRelationName(index));
-	fmgr_info(get_opcode(operator), &measure->distance);
+	qh_column_distance(index, &measure->distance, CurrentMemoryContext);
 	measure->collation = index->rd_indcollation[0];
-	measure->typlen = get_typlen(type);
+	measure->typlen = get_typlen(index->rd_opcintype[0]);
 }
 
 void

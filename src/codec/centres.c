@@ -3,7 +3,7 @@
  *		The centres that codes of kind RABITQ are measured from: the nearest of a value, and what
  *		a query makes of each.
  *
- * Formulas: README.md, "Centres".  Must not know where centres come from (kmeans.c), nor how a
+ * Formulas: README.md, "Centres".  Must not know where centres come from (training.c), nor how a
  * code is scored.
  */
 #include <math.h>

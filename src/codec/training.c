@@ -255,15 +255,6 @@ finish(Clusters *c)
 	move_centres(c);
 }
 
-void
-qv_kmeans(const QvTraining *training, uint32_t k, float *centres)
-{
-	Clusters	c = begin(training, k);
-
-	learn(&c, k);
-	memcpy(centres, c.centres, (size_t) k * training->ndims * sizeof(float));
-}
-
 /* ---- many ---- */
 
 /* Mean gain over the rows held out. */

@@ -26,9 +26,6 @@ typedef struct QvTraining
 /* Memory for training at most k centres. */
 extern size_t qv_train_scratch_nbytes(uint32_t nrows, uint32_t ndims, uint32_t k);
 
-/* k-means: the means of k clusters of the rows, k <= nrows, to centres. */
-extern void qv_kmeans(const QvTraining *training, uint32_t k, float *centres);
-
 /* The most centres that qv_train_many() makes; the rest of QV_MAX_CENTRES is left to be added later. */
 #define QV_TRAIN_MANY_MAX	192
 

@@ -17,6 +17,7 @@
 #include "type/bitvec.h"
 #include "type/qvec8.h"
 #include "type/realarray.h"
+#include "utils/lsyscache.h"
 
 const QhColumn *
 qh_column(Relation index)
@@ -24,6 +25,18 @@ qh_column(Relation index)
 	FmgrInfo   *proc = index_getprocinfo(index, 1, QH_COLUMN_PROC);
 
 	return (const QhColumn *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
+}
+
+void
+qh_column_distance(Relation index, FmgrInfo *distance, MemoryContext cxt)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "operator class of index \"%s\" has no distance operator",
+			 RelationGetRelationName(index));
+	fmgr_info_cxt(get_opcode(operator), distance, cxt);
 }
 
 void

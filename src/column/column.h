@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "codec/codec.h"
+#include "fmgr.h"
 #include "utils/rel.h"
 
 #define QH_DISTANCE_STRATEGY	1
@@ -46,6 +47,8 @@ typedef struct QhValue
 
 /* What the operator class of the index's column says. */
 extern const QhColumn *qh_column(Relation index);
+/* Look up the function of the index's distance operator, in memory of cxt. */
+extern void qh_column_distance(Relation index, FmgrInfo *distance, MemoryContext cxt);
 /* Detoast a value and take it apart.  Checks nothing but that it is a vector. */
 extern void qh_column_read(const QhColumn *column, Datum value, QhValue *out);
 

@@ -334,16 +334,11 @@ static void
 begin(Recall *recall)
 {
 	Relation	index = recall->index;
-	Oid			type = index->rd_opcintype[0];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
 
-	if (!OidIsValid(operator))
-		elog(ERROR, "operator class of index \"%s\" has no distance operator",
-			 RelationGetRelationName(index));
-	fmgr_info(get_opcode(operator), &recall->distance);
+	qh_column_distance(index, &recall->distance, CurrentMemoryContext);
 	recall->column = qh_column(index);
 	recall->collation = index->rd_indcollation[0];
-	recall->typlen = get_typlen(type);
+	recall->typlen = get_typlen(index->rd_opcintype[0]);
 	recall->info = BuildIndexInfo(index);
 	recall->estate = CreateExecutorState();
 	recall->row_cxt = GetPerTupleMemoryContext(recall->estate);

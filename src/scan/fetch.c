@@ -18,7 +18,6 @@
 #include "scan/recent.h"
 #include "scan/rescore.h"
 #include "type/known.h"
-#include "utils/lsyscache.h"
 
 /* Bits of a sorted row pointer that say which of its batch it is. */
 #define PLACE_BITS		16
@@ -28,16 +27,10 @@ static void
 find_distance(QhScan *scan)
 {
 	Relation	index = scan->desc->indexRelation;
-	Oid			type = index->rd_opcintype[0];
-	Oid			operator;
 
 	if (OidIsValid(scan->distance.fn_oid))
 		return;
-	operator = get_opfamily_member(index->rd_opfamily[0], type, type, QH_DISTANCE_STRATEGY);
-	if (!OidIsValid(operator))
-		elog(ERROR, "operator class of index \"%s\" has no distance operator",
-			 RelationGetRelationName(index));
-	fmgr_info_cxt(get_opcode(operator), &scan->distance, scan->cxt);
+	qh_column_distance(index, &scan->distance, scan->cxt);
 	scan->collation = index->rd_indcollation[0];
 }
 
